@@ -1,0 +1,101 @@
+"""What people ask for: one frozen ``JobSpec``, whichever door it came through."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import Field
+
+from tunesmith.spec.recipe import Part, Recipe
+
+
+class Device(StrEnum):
+    """Where to compute."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+class ModelRef(Part):
+    """A model to start from."""
+
+    source: str = Field(min_length=1)
+    """A folder, a name that `tunesmith pull` knows, or a hub id."""
+    revision: str | None = None
+    """Branch, tag or commit of a hub id. Open: the hub's default branch."""
+
+
+class DatasetRef(Part):
+    """A source of rows."""
+
+    uri: str = Field(min_length=1)
+    """A file, a folder, a glob, or a name that `tunesmith pull` knows."""
+    format: str = "auto"
+    """Name of a data set format; auto asks each format, row by row."""
+    columns: dict[str, str] = {}
+    """Renames: {column the format wants: column of the data}."""
+    limit: int | None = Field(None, ge=1)
+    """First rows taken from this source, at most."""
+    validation: bool = False
+    """Use these rows for validation instead of splitting some off."""
+
+
+class Evaluation(Part):
+    """How the model is watched while it trains."""
+
+    validation_split: float | None = Field(None, ge=0, lt=1)
+    """Share of the rows held out for validation. Open: 0.1, and none where that leaves no row."""
+    test_prompts: int = Field(3, ge=0, le=100)
+    """Held-out prompts answered before and after training, side by side."""
+
+
+class Output(Part):
+    """Where a finished result is published."""
+
+    dir: str = "./lora"
+    """Folder that receives the result when the run has succeeded."""
+    save_bin: bool = False
+    """Also write adapter_model.bin beside adapter_model.safetensors."""
+    tensorboard: bool = True
+    """Write TensorBoard event files."""
+
+
+class Resources(Part):
+    """What the run may use."""
+
+    device: Device = Device.AUTO
+    """auto takes a GPU where there is one."""
+    processes: int = Field(1, ge=1, le=64)
+    """Processes that share each step, one for each device."""
+    threads: int | None = Field(None, ge=1, le=1024)
+    """Threads of each process; part of what makes a run repeatable. Open: the machine's cores shared out."""
+    memory_limit_gb: float | None = Field(None, gt=0)
+    """Memory that the plan may count on, in GiB. Open: what the device has."""
+
+
+class JobSpec(Part):
+    """A job: what to train, on what, how, and where the result goes."""
+
+    schema_version: Literal[1] = 1
+    name: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    """Name of the run. Open: made from the model's and the data's names."""
+    task: str | None = None
+    """What is trained, such as chat or pretraining. Open: found from the data."""
+    model: ModelRef
+    datasets: list[DatasetRef] = Field(min_length=1)
+    recipe: Recipe = Recipe()
+    options: dict[str, Any] = {}
+    """Settings of the modality; its own options class checks them."""
+    evaluation: Evaluation = Evaluation()
+    output: Output = Output()
+    resources: Resources = Resources()
+    labels: dict[str, str] = {}
+    """Free notes kept with the run."""
+    seed: int = Field(42, ge=0, lt=2**32)
+    """Decides the split, the order of rows and every random number."""
+    strict: bool = False
+    """Refuse data with faults instead of skipping the faulty rows."""
+    force: bool = False
+    """Start although the memory estimate says that it will not fit."""

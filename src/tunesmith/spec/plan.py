@@ -1,0 +1,136 @@
+"""A plan: a job with nothing left open, and the reason for each choice. It is shown before anything is spent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tunesmith.spec.job import JobSpec
+from tunesmith.spec.recipe import Part
+
+
+class Decision(Part):
+    """One value that the plan chose, or that the user typed, and why."""
+
+    field: str
+    """Dotted path in the job, such as ``recipe.adapter.rank``."""
+    value: Any
+    reason: str
+
+
+class MemoryEstimate(Part):
+    """Memory of the training process at its peak, in bytes, part by part."""
+
+    weights: int
+    gradients: int
+    optimizer: int
+    activations: int
+    logits: int
+    overhead: int
+    available: int
+    """What the device (or ``resources.memory_limit_gb``) has."""
+
+    @property
+    def total(self) -> int:
+        """Sum of the parts, in bytes."""
+        return self.weights + self.gradients + self.optimizer + self.activations + self.logits + self.overhead
+
+    @property
+    def fits(self) -> bool:
+        """Whether the sum is within what is available."""
+        return self.total <= self.available
+
+
+class ModelFacts(Part):
+    """What is known of a model from its files alone (no torch): configuration and the headers of its safetensors."""
+
+    source: str
+    """What the user wrote."""
+    path: str
+    """Local folder."""
+    architecture: str
+    """First of ``architectures`` in ``config.json``, such as LlamaForCausalLM."""
+    model_type: str
+    """``model_type`` in ``config.json``, such as llama."""
+    parameters: int
+    layers: int
+    hidden: int
+    intermediate: int
+    heads: int
+    kv_heads: int
+    vocabulary: int
+    max_length: int
+    """Positions that the model can see, in tokens."""
+    dtype: str
+    """Of the stored weights: bf16, fp16 or fp32."""
+    tied_embeddings: bool
+    linear_layers: list[str]
+    """Leaf names of the linear layers that an adapter may sit on (no output head)."""
+    fingerprint: str
+    """sha256 over configuration and weights' headers, names and sizes."""
+
+
+class DeviceFacts(Part):
+    """What is known of the machine."""
+
+    kind: str
+    """cpu or cuda."""
+    name: str
+    count: int
+    memory: int
+    """Bytes that a run may use on one device."""
+    cores: int
+    bf16: bool
+    """Whether the device computes in bf16 (on a CPU: avx512_bf16 or AMX)."""
+
+
+class DataFacts(Part):
+    """What a sample of the data tells, before all of it is read."""
+
+    rows: int
+    """Rows in all; exact where counting is cheap, else extrapolated from the file sizes."""
+    exact: bool
+    sampled: int
+    formats: dict[str, int]
+    kinds: dict[str, int]
+    """Example types of the sample: conversation, text."""
+    lengths: dict[str, int]
+    """Token lengths of the sample: p50, p95, p99, max."""
+    mean_length: float
+    trained_share: float
+    """Share of the tokens that carry a label."""
+
+
+class Execution(Part):
+    """How the worker goes about it: fixed here, so that a resume computes the same numbers."""
+
+    device: str
+    processes: int
+    threads: int
+    attention: str
+    """documents: the joined-row path, equality-tested for this family; stock: the model's own."""
+    fused: bool
+    """Whether the family's fused layers are used (equality-tested); else the stock modules."""
+    family: str
+    tokens_per_second: float
+    """Estimate behind ``Plan.seconds``."""
+
+
+class Plan(Part):
+    """A job that can run: ``spec`` has nothing left open that the worker reads."""
+
+    spec: JobSpec
+    model: ModelFacts
+    device: DeviceFacts
+    data: DataFacts
+    execution: Execution
+    decisions: list[Decision]
+    memory: MemoryEstimate
+    steps: int
+    """Optimizer steps, estimated from the row count."""
+    seconds: float
+    """Estimated duration."""
+    warnings: list[str]
+    length_chosen: bool
+    """Whether the plan (not the user) chose the length; then losing more than 5 % of the trained tokens refuses the job."""
+    split_chosen: bool
+    """Whether the validation split is the default; then a split that leaves no row trains without validation."""

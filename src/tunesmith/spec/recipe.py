@@ -1,0 +1,139 @@
+"""How to train: every setting of a run, each with its default, its unit and its reason. ``None`` means "decide for me".
+
+A field here becomes a flag of ``tunesmith train``, a key of ``job.yaml`` and a row of ``docs/reference/recipe.md``;
+``flag`` in ``json_schema_extra`` names the flag where it is not the field's own name with dashes.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from tunesmith.spec.errors import UnknownName
+from tunesmith.spec.modes import ALIASES, MODES
+
+
+class Part(BaseModel):
+    """A frozen part of a job; an unknown key is an error, and each field is documented by the text below it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+class Method(StrEnum):
+    """Which weights are trained."""
+
+    FULL = "full"
+    LORA = "lora"
+
+
+class Precision(StrEnum):
+    """The number format that is computed in; trainable weights always keep a 32-bit master copy."""
+
+    BF16 = "bf16"
+    FP32 = "fp32"
+
+
+class Schedule(StrEnum):
+    """How the learning rate goes after the warm-up."""
+
+    COSINE = "cosine"
+    LINEAR = "linear"
+    CONSTANT = "constant"
+
+
+class Optimizer(StrEnum):
+    """The update rule."""
+
+    ADAMW_TORCH = "adamw_torch"
+
+
+def _mode(name: str) -> str:
+    known = ALIASES.get(name, name)
+    if known not in MODES:
+        raise UnknownName("mode", name, [*MODES, *ALIASES])
+    return known
+
+
+class AdapterRecipe(Part):
+    """The low-rank adapter (LoRA, https://arxiv.org/abs/2106.09685)."""
+
+    rank: int | None = Field(None, ge=1, le=1024, json_schema_extra={"flag": "--lora-r"})
+    """Rank of the two factors; more learns more and costs more memory. Open: by the model's number of parameters."""
+    alpha: float | None = Field(None, gt=0, json_schema_extra={"flag": "--lora-alpha"})
+    """Scale: the adapter's output is multiplied by alpha / rank. Open: twice the rank."""
+    dropout: float = Field(0.05, ge=0, lt=1, json_schema_extra={"flag": "--lora-dropout"})
+    """Share of the adapter's inputs set to zero while training."""
+    targets: list[str] | None = Field(None, min_length=1, json_schema_extra={"flag": "--target-modules"})
+    """Names of the linear layers that get an adapter. Open: the model family's list."""
+
+
+class BatchRecipe(Part):
+    """How many rows make an optimizer step. Splitting them into micro-batches is the plan's business."""
+
+    size: int | None = Field(None, ge=1, le=4096, json_schema_extra={"flag": "--batch-size"})
+    """Rows per batch. Open: what fits in memory, at most the mode's effective batch."""
+    accumulation: int | None = Field(
+        None, ge=1, le=4096, json_schema_extra={"flag": "--gradient-accumulation-steps"}
+    )
+    """Batches per optimizer step; effective batch = size x accumulation. Open: what reaches the mode's effective batch."""
+    micro_tokens: int | None = Field(None, ge=16, json_schema_extra={"flag": "--micro-batch-tokens"})
+    """Tokens computed at once, at most (one longer row still goes alone). Open: what fits in memory."""
+    joined: bool = Field(True, json_schema_extra={"flag": "--join-rows"})
+    """Join rows end to end without padding; no row sees another."""
+
+
+class StoppingRecipe(Part):
+    """When to stop before the last epoch."""
+
+    patience: int = Field(3, ge=1, json_schema_extra={"flag": "--patience"})
+    """Evaluations in a row without a better validation loss before training stops."""
+    min_delta: float = Field(0.0, ge=0, json_schema_extra={"flag": "--min-delta"})
+    """By how much the validation loss must fall to count as better."""
+
+
+class CheckpointRecipe(Part):
+    """When the state of the run is saved."""
+
+    every_steps: int | None = Field(None, ge=1, json_schema_extra={"flag": "--save-steps"})
+    """Steps between two checkpoints. Open: at every evaluation."""
+    keep: int = Field(2, ge=1, json_schema_extra={"flag": "--keep-checkpoints"})
+    """Newest checkpoints kept, besides the best one."""
+
+
+class Recipe(Part):
+    """Everything about training that does not depend on the kind of data."""
+
+    mode: Annotated[str, AfterValidator(_mode)] = "medium"
+    """Preset that fills in what is left open: slow (quality), medium (balanced) or fast (quick)."""
+    method: Method | None = None
+    """full trains every weight; lora trains a small adapter. Open: lora."""
+    adapter: AdapterRecipe = AdapterRecipe()
+    length: int | None = Field(None, ge=16, le=1_048_576, json_schema_extra={"flag": "--max-seq-length"})
+    """Longest row in tokens; the rest is cut and counted. Open: the longest row of a sample, within the model's own limit."""
+    batch: BatchRecipe = BatchRecipe()
+    epochs: float | None = Field(None, gt=0, le=10_000)
+    """Passes over the training rows. Open: the mode's."""
+    max_steps: int | None = Field(None, ge=0)
+    """Optimizer steps at which training ends, before the last epoch if it comes to that. Open: no limit."""
+    learning_rate: float | None = Field(None, gt=0, le=1)
+    """Highest learning rate. Open: by the model's number of parameters, times the mode's factor."""
+    schedule: Schedule = Schedule.COSINE
+    """How the learning rate falls after the warm-up."""
+    warmup_ratio: float = Field(0.1, ge=0, le=1)
+    """Share of the steps over which the learning rate rises from zero."""
+    optimizer: Optimizer = Optimizer.ADAMW_TORCH
+    """The update rule."""
+    weight_decay: float = Field(0.01, ge=0, le=1)
+    """Decoupled weight decay of the matrices (vectors have none)."""
+    max_grad_norm: float = Field(1.0, gt=0)
+    """Gradients with a larger norm are scaled down to it."""
+    precision: Precision | None = Field(None, json_schema_extra={"flag": "--dtype"})
+    """Number format of the computation. Open: bf16 where the device computes in it, else fp32."""
+    gradient_checkpointing: bool | None = None
+    """Recompute activations instead of keeping them: less memory, about a third more time. Open: where memory needs it."""
+    evaluate_every: int | None = Field(None, ge=1, json_schema_extra={"flag": "--eval-steps"})
+    """Steps between two evaluations. Open: the mode's share of an epoch; the end of each epoch is always evaluated."""
+    stopping: StoppingRecipe = StoppingRecipe()
+    checkpoints: CheckpointRecipe = CheckpointRecipe()
