@@ -3,6 +3,7 @@
     TunesmithError
     ├── UsageError              exit 2,  HTTP 422   the request itself is off
     │   ├── BadValue
+    │   ├── PromptTooLong
     │   └── UnknownName
     ├── DataError               exit 65, HTTP 422   the data is off
     │   ├── DataNotFound
@@ -13,7 +14,7 @@
     │   ├── TooMuchLost
     │   └── RowFault            one row: MissingColumn, WrongType, EmptyRow, UnknownFormat, UnreadableRow
     ├── ConfigError             exit 78, HTTP 422   model, output, machine or resume do not go together
-    │   ├── UnknownKey
+    │   ├── UnknownKey, BadEntry
     │   ├── ModelNotFound, NotALanguageModel, NoChatTemplate, UnreadableFile
     │   ├── AdapterMismatch, MissingTarget
     │   ├── OutputUnusable, OutputBusy, DiskFull
@@ -73,6 +74,15 @@ class BadValue(UsageError):
 
     def __init__(self, name: str, value: object, wanted: str) -> None:
         super().__init__(f"{name}: {value!r} is not {wanted}. Give {wanted}.")
+
+
+class PromptTooLong(UsageError):
+    """A prompt that fills all that the model can see."""
+
+    code = "prompt_too_long"
+
+    def __init__(self, tokens: int, limit: int) -> None:
+        super().__init__(f"The prompt has {tokens} tokens and the model sees {limit}. Shorten the conversation.")
 
 
 class UnknownName(UsageError):
@@ -253,6 +263,15 @@ class UnknownKey(ConfigError):
     def __init__(self, key: str, where: str, known: Iterable[str]) -> None:
         names = sorted(known)
         super().__init__(f"{where}: unknown key '{key}'.{did_you_mean(key, names)} Known here: {', '.join(names)}.")
+
+
+class BadEntry(ConfigError):
+    """A value in a YAML or JSON file, or in a request, of the wrong type or out of range."""
+
+    code = "bad_entry"
+
+    def __init__(self, key: str, where: str, value: object, wanted: str) -> None:
+        super().__init__(f"{where}: '{key}' is {value!r}, which is not {wanted}. Give {wanted}.")
 
 
 class UnreadableFile(ConfigError):

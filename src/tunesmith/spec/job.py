@@ -21,7 +21,7 @@ class Device(StrEnum):
 class ModelRef(Part):
     """A model to start from."""
 
-    source: str = Field(min_length=1)
+    source: str = Field(min_length=1, json_schema_extra={"flag": "--model"})
     """A folder, a name that `tunesmith pull` knows, or a hub id."""
     revision: str | None = None
     """Branch, tag or commit of a hub id. Open: the hub's default branch."""
@@ -54,7 +54,7 @@ class Evaluation(Part):
 class Output(Part):
     """Where a finished result is published."""
 
-    dir: str = "./lora"
+    dir: str = Field("./lora", min_length=1, json_schema_extra={"flag": "--output"})
     """Folder that receives the result when the run has succeeded."""
     save_bin: bool = False
     """Also write adapter_model.bin beside adapter_model.safetensors."""
