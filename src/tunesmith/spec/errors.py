@@ -6,13 +6,14 @@
     │   ├── PromptTooLong
     │   └── UnknownName
     ├── DataError               exit 65, HTTP 422   the data is off
-    │   ├── DataNotFound
+    │   ├── DataNotFound, UnreadableData
     │   ├── NoUsableRow
     │   ├── FaultyData
     │   ├── SplitImpossible
     │   ├── NothingTrained
     │   ├── TooMuchLost
-    │   └── RowFault            one row: MissingColumn, WrongType, EmptyRow, UnknownFormat, UnreadableRow
+    │   └── RowFault            one row: MissingColumn, WrongType, EmptyRow, UnknownFormat, UnreadableRow,
+    │                            TemplateRefused
     ├── ConfigError             exit 78, HTTP 422   model, output, machine or resume do not go together
     │   ├── UnknownKey, BadEntry
     │   ├── ModelNotFound, NotALanguageModel, NoChatTemplate, UnreadableFile
@@ -29,10 +30,11 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
 
 class TunesmithError(Exception):
@@ -113,6 +115,15 @@ class DataNotFound(DataError):
 
     def __init__(self, uri: str, hint: str = "Check the path; quote a glob so that the shell leaves it alone") -> None:
         super().__init__(f"{uri}: no such data. {hint}.")
+
+
+class UnreadableData(DataError):
+    """A file or folder that is there, and that no reader can read."""
+
+    code = "unreadable_data"
+
+    def __init__(self, uri: str, why: str, known: Iterable[str]) -> None:
+        super().__init__(f"{uri}: cannot be read as data: {why}. Give one of these file types: {', '.join(sorted(known))}.")
 
 
 class NoUsableRow(DataError):
@@ -203,13 +214,17 @@ class MissingColumn(RowFault):
         )
 
 
+_SHORT: Final = reprlib.Repr(maxlevel=3, maxstring=60, maxlong=60)
+"""Shows a value from someone's data in little time, however long or deep it is."""
+
+
 class WrongType(RowFault):
     """A column holds a value of the wrong type."""
 
     code = "wrong_type"
 
     def __init__(self, column: str, where: Where, value: object, wanted: str) -> None:
-        shown = repr(value)
+        shown = _SHORT.repr(value)
         shown = shown if len(shown) <= 60 else shown[:57] + "..."
         super().__init__(where, column, f"column '{column}' is {shown}, which is not {wanted}. Give {wanted}.")
 
@@ -242,6 +257,17 @@ class UnreadableRow(RowFault):
 
     def __init__(self, where: Where, why: str) -> None:
         super().__init__(where, None, f"cannot be read: {why}. Mend or remove it.")
+
+
+class TemplateRefused(RowFault):
+    """The model's chat template will not render the row."""
+
+    code = "template_refused"
+
+    def __init__(self, where: Where, why: str) -> None:
+        super().__init__(
+            where, None, f"the model's chat template refuses it: {why}. Mend the row, or give another --chat-template FILE."
+        )
 
 
 # --- configuration ------------------------------------------------------------------------------------------------
