@@ -34,7 +34,7 @@ import reprlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import ClassVar
 
 
 class TunesmithError(Exception):
@@ -123,7 +123,7 @@ class UnreadableData(DataError):
     code = "unreadable_data"
 
     def __init__(self, uri: str, why: str, known: Iterable[str]) -> None:
-        super().__init__(f"{uri}: cannot be read as data: {why}. Give one of these file types: {', '.join(sorted(known))}.")
+        super().__init__(f"{uri}: cannot be read as data: {why}. Files may be: {', '.join(sorted(known))}.")
 
 
 class NoUsableRow(DataError):
@@ -214,8 +214,12 @@ class MissingColumn(RowFault):
         )
 
 
-_SHORT: Final = reprlib.Repr(maxlevel=3, maxstring=60, maxlong=60)
-"""Shows a value from someone's data in little time, however long or deep it is."""
+def _shown(value: object) -> str:
+    """Show a value from someone's data within 60 characters, in little time however long or deep it is."""
+    short = reprlib.Repr()
+    short.maxlevel, short.maxstring = 3, 60
+    text = short.repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 class WrongType(RowFault):
@@ -224,9 +228,7 @@ class WrongType(RowFault):
     code = "wrong_type"
 
     def __init__(self, column: str, where: Where, value: object, wanted: str) -> None:
-        shown = _SHORT.repr(value)
-        shown = shown if len(shown) <= 60 else shown[:57] + "..."
-        super().__init__(where, column, f"column '{column}' is {shown}, which is not {wanted}. Give {wanted}.")
+        super().__init__(where, column, f"column '{column}' is {_shown(value)}, which is not {wanted}. Give {wanted}.")
 
 
 class EmptyRow(RowFault):
@@ -265,9 +267,8 @@ class TemplateRefused(RowFault):
     code = "template_refused"
 
     def __init__(self, where: Where, why: str) -> None:
-        super().__init__(
-            where, None, f"the model's chat template refuses it: {why}. Mend the row, or give another --chat-template FILE."
-        )
+        hint = "Mend the row, or give another --chat-template FILE."
+        super().__init__(where, None, f"the model's chat template refuses it: {why}. {hint}")
 
 
 # --- configuration ------------------------------------------------------------------------------------------------
