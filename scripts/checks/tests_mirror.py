@@ -1,0 +1,32 @@
+"""A sibling predicts its test: each format, command and modality has one, and test folders follow the source's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from scripts.checks import Fault
+
+OWN = frozenset({"assets", "benchmarks", "browser", "chaos", "gpu", "integration", "scripts", "__pycache__"})
+"""Folders of ``tests/`` that stand for no package."""
+ONE_EACH = ("data/formats", "data/sources", "cli")
+"""Packages in which every module has a test of its name."""
+
+
+def faults(root: Path) -> Iterator[Fault]:
+    """Yield every module without its test, and every folder of tests without its package."""
+    source, tests = root / "src" / "tunesmith", root / "tests"
+    for package in ONE_EACH:
+        for module in sorted((source / package).glob("*.py")):
+            if not module.name.startswith("__"):
+                yield from _module(root, tests / package / f"test_{module.name}", module)
+    for folder in sorted(tests.glob("*/")):
+        if folder.name not in OWN and not (source / folder.name).is_dir():
+            fix = f"Name it after the package it tests, or add it to OWN in {Path(__file__).name}."
+            yield Fault(folder.relative_to(root), 1, f"there is no package '{folder.name}'", fix)
+
+
+def _module(root: Path, test: Path, module: Path) -> Iterator[Fault]:
+    if not test.is_file():
+        what = f"has no test {test.relative_to(root)}"
+        yield Fault(module.relative_to(root), 1, what, "Write it: facts about real, tiny input.")

@@ -1,0 +1,17 @@
+"""All pages of ``docs/reference/``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from scripts.reference import commands, errors, events, formats, recipe, settings
+from scripts.reference.page import Page
+
+FOLDER = "docs/reference"
+WRITERS = (recipe, settings, commands, formats, events, errors)
+
+
+def pages() -> Iterator[Page]:
+    """Each page as the code stands now."""
+    for writer in WRITERS:
+        yield writer.page()
