@@ -1,0 +1,179 @@
+"""What is known of a run so far, gathered from its events, and how it reads: one line for each thing worth telling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tunesmith.cli.terminal import printable
+from tunesmith.spec.events import (
+    Acknowledged,
+    CheckpointSaved,
+    DecisionMade,
+    Ended,
+    Evaluated,
+    Event,
+    Failed,
+    Finished,
+    Phase,
+    Prepared,
+    Progress,
+    RunSummary,
+    Sample,
+    Serving,
+    Started,
+    Step,
+    Warned,
+)
+from tunesmith.spec.states import Request
+
+
+@dataclass
+class Figures:
+    """The newest event of each kind that a display needs."""
+
+    phase: Phase | None = None
+    started: Started | None = None
+    started_at: float = 0.0
+    step: Step | None = None
+    first_evaluation: Evaluated | None = None
+    evaluated: Evaluated | None = None
+    last_word: Ended | Failed | Finished | None = None
+    trained_tokens: int = 0
+    now: float = 0.0
+    """Time of the newest event, in seconds since the epoch."""
+
+    def take(self, event: Event) -> None:
+        """Remember what an event says."""
+        body = event.body
+        self.now = event.time
+        if isinstance(body, Phase):
+            self.phase = body
+        elif isinstance(body, Started):
+            self.phase, self.started, self.started_at = None, body, event.time
+        elif isinstance(body, Step):
+            self.step = body
+            self.trained_tokens += body.trained_tokens
+        elif isinstance(body, Evaluated):
+            self.evaluated = body
+            self.first_evaluation = self.first_evaluation or body
+        elif isinstance(body, (Ended, Failed, Finished)):
+            self.last_word = body
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time to the last step at the pace so far, evaluations included; None before the second step."""
+        if self.started is None or self.step is None or self.step.step - self.started.step < 2:
+            return None
+        pace = (self.now - self.started_at) / (self.step.step - self.started.step)
+        return max(0.0, pace * (self.started.total_steps - self.step.step))
+
+    def step_line(self) -> str:
+        """Say where training stands, in one line of plain words."""
+        if self.started is None or self.step is None:
+            return ""
+        step, left = self.step, self.seconds_left
+        parts = [
+            f"step {step.step}/{self.started.total_steps}",
+            f"epoch {step.epoch:.2f}/{self.started.epochs:g}",
+            f"loss {step.loss:.4f}",
+            f"{step.tokens_per_second:,.0f} tokens/s",
+            f"{step.memory_bytes / 1e9:.1f} GB",
+            *([f"{clock(left)} left"] if left is not None else []),
+        ]
+        return " | ".join(parts)
+
+    def summary(self, *, run: str, state: str, output: str) -> RunSummary:
+        """Sum up a run that was paused or cancelled, as ``finished`` does for one that succeeded."""
+        seconds = self.now - self.started_at if self.started else 0.0
+        step, evaluated = self.step, self.evaluated
+        return RunSummary(
+            run=run,
+            state=state,
+            steps=step.step if step else 0,
+            epochs=step.epoch if step else 0.0,
+            train_loss=(evaluated.train_loss if evaluated else None) or (step.loss if step else None),
+            validation_loss=evaluated.validation_loss if evaluated else None,
+            best_validation_loss=evaluated.best_validation_loss if evaluated else None,
+            trained_tokens=self.trained_tokens,
+            tokens_per_second=step.tokens_per_second if step else 0.0,
+            peak_memory_bytes=step.memory_bytes if step else 0,
+            seconds=seconds,
+            output=output,
+            stopped_because=self.last_word.request.value if isinstance(self.last_word, Ended) else state,
+        )
+
+
+def evaluation_line(body: Evaluated, *, unicode: bool = True) -> str:
+    """Return the evaluation line of the training guide; plain words where the terminal has no Unicode."""
+    fields = [
+        ("📊", f"Evaluation #{body.number}"),
+        ("⏱️", f"Time: {clock(body.seconds, hours=True)}"),
+        ("📉", f"Train Loss: {'-' if body.train_loss is None else format(body.train_loss, '.4f')}"),
+        ("📈", f"Val Loss: {body.validation_loss:.4f}"),
+        *([] if body.perplexity is None else [("📖", f"Perplexity: {body.perplexity:.1f}")]),
+        ("🎯", f"Best Val: {body.best_validation_loss:.4f}"),
+        ("⏳", f"Patience: {body.patience}"),
+    ]
+    return " | ".join(f"{sign} {text}" if unicode else text for sign, text in fields)
+
+
+def line_of(body: object, *, unicode: bool = True) -> str | None:
+    """Return the line that tells an event, safe to print; None for one that the display shows in another way."""
+    match body:
+        case Evaluated():
+            return evaluation_line(body, unicode=unicode)
+        case Prepared():
+            faults = f", {body.faults} faulty rows left out" if body.faults else ""
+            return f"Data ready: {body.rows:,} rows{faults}{' (from the cache)' if body.cached else ''}"
+        case Started():
+            share = body.trainable_parameters / max(1, body.parameters)
+            resumed = f", from step {body.step}" if body.step else ""
+            held_out = f" ({body.validation_rows:,} held out)" if body.validation_rows else ""
+            return (
+                f"Training {share:.2%} of {body.parameters:,} parameters on {body.rows:,} rows{held_out}: "
+                f"{body.total_steps} steps{resumed}"
+            )
+        case CheckpointSaved():
+            best = ", the best so far" if body.best else ""
+            return f"Saved {printable(body.name)} ({body.bytes / 1e6:,.1f} MB{best})"
+        case DecisionMade():
+            return printable(f"Decided: {body.field} = {body.value} ({body.reason})")
+        case Warned():
+            return printable(f"Warning: {body.message}")
+        case Progress():
+            return printable(body.message)
+        case Serving():
+            return printable(f"Ready on {body.socket}")
+        case Acknowledged():
+            return _ACKNOWLEDGED[body.request].format(body.step)
+        case Ended() if body.request is Request.PAUSE:
+            return f"Paused at step {body.step}" + (f", saved in {body.checkpoint}" if body.checkpoint else "")
+        case Ended():
+            return f"Cancelled at step {body.step}"
+        case _:
+            return None
+
+
+_ACKNOWLEDGED = {
+    Request.NONE: "Going on at step {}",
+    Request.CHECKPOINT: "Saving at step {}",
+    Request.PAUSE: "Saving and stopping at step {}",
+    Request.CANCEL: "Cancelling at step {}",
+}
+
+
+def sample_lines(sample: Sample) -> list[tuple[str, str]]:
+    """Return label and text of a prompt's answers, safe to print, in the order in which they are read."""
+    answers = [("Question", sample.prompt), ("Before", sample.before), ("After", sample.after)]
+    if sample.expected.strip():
+        answers.insert(1, ("Expected", sample.expected))
+    return [(label, printable(text.strip()) or "(nothing)") for label, text in answers]
+
+
+def clock(seconds: float, *, hours: bool = False) -> str:
+    """Write a duration as 2:13, 1:02:13 or, with ``hours``, always 00:02:13."""
+    minutes, second = divmod(round(seconds), 60)
+    hour, minute = divmod(minutes, 60)
+    if hours:
+        return f"{hour:02d}:{minute:02d}:{second:02d}"
+    return f"{hour}:{minute:02d}:{second:02d}" if hour else f"{minute}:{second:02d}"
