@@ -1,0 +1,61 @@
+"""Finds out which format a row is in: every format is asked about the names of the columns, never about values."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+
+from tunesmith.data.columns import Row
+from tunesmith.data.formats import FORMATS, RowFormat
+from tunesmith.spec.errors import UnknownFormat, UnknownName, Where, WrongType
+
+
+def format_of(row: Row, where: Where) -> RowFormat:
+    """Return the most special format that recognises the row.
+
+    Raises:
+        UnknownFormat: none does.
+    """
+    names = tuple(str(name) for name in row)
+    found = _by_columns(names)
+    if found is None:
+        raise UnknownFormat(where, names)
+    return found
+
+
+def named(name: str) -> RowFormat:
+    """Return a format by its name.
+
+    Raises:
+        UnknownName: there is none.
+    """
+    if name not in FORMATS:
+        raise UnknownName("data set format", name, FORMATS)
+    return FORMATS[name]
+
+
+def as_row(value: object, columns: Mapping[str, str], where: Where) -> Row:
+    """Return a raw row as named columns, renamed as the data set asks (wanted name -> name in the data).
+
+    A bare string is a text, a bare list the turns of a conversation.
+
+    Raises:
+        WrongType: it is neither of these nor an object.
+    """
+    if isinstance(value, str):
+        value = {"text": value}
+    elif isinstance(value, list):
+        value = {"conversations": value}
+    if not isinstance(value, Mapping):
+        raise WrongType("row", where, value, "an object with columns")
+    if not columns:
+        return value
+    renamed = {wanted: value[have] for wanted, have in columns.items() if have in value}
+    return {name: entry for name, entry in value.items() if name not in columns.values()} | renamed
+
+
+@functools.lru_cache(maxsize=4096)
+def _by_columns(names: tuple[str, ...]) -> RowFormat | None:
+    row = dict.fromkeys(names)
+    best = max(FORMATS.values(), key=lambda row_format: row_format.sniff(row))
+    return best if best.sniff(row) > 0 else None

@@ -1,0 +1,152 @@
+"""Several data sets as one stream of examples and faults, and the split of their rows into training and validation."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.data import detect
+from tunesmith.data.formats import RowFormat
+from tunesmith.data.sources import RawRow, read_file
+from tunesmith.data.sources.files import SourceFile, find
+from tunesmith.spec.errors import RowFault, UnreadableRow
+from tunesmith.spec.examples import Conversation, Example, PlainText
+from tunesmith.spec.job import DatasetRef
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A data set and the files that its uri means."""
+
+    dataset: DatasetRef
+    files: tuple[SourceFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRow:
+    """An example and where it came from."""
+
+    example: Example
+    format: str
+    source: int
+    """Place of its data set in the list."""
+    file: int
+    """Place of its file among all files of all data sets."""
+    position: int
+    """Bytes of that file read so far, for progress."""
+
+
+def locate(datasets: Sequence[DatasetRef]) -> list[Located]:
+    """Find every data set's files before any is read.
+
+    Raises:
+        DataNotFound: nothing is there.
+        UnreadableData: something is there, but no file that can be read.
+        UnknownName: a format that does not exist.
+    """
+    for dataset in datasets:
+        if dataset.format != "auto":
+            detect.named(dataset.format)
+    return [Located(dataset, tuple(find(dataset.uri))) for dataset in datasets]
+
+
+def read(datasets: Sequence[DatasetRef]) -> Iterator[Example | RowFault]:
+    """Yield every data set's examples in order, and a fault for each row that gives none."""
+    for row in stream(locate(datasets)):
+        yield row.example if isinstance(row, ReadRow) else row
+
+
+def stream(located: Sequence[Located]) -> Iterator[ReadRow | RowFault]:
+    """Yield rows with their places; at most ``limit`` examples of each data set."""
+    file = 0
+    for source, each in enumerate(located):
+        usable = 0
+        for place, source_file in enumerate(each.files):
+            for row in rows_of(source_file, each.dataset):
+                if isinstance(row, RowFault):
+                    yield row
+                else:
+                    usable += 1
+                    yield ReadRow(row.example, row.format, source, file + place, row.position)
+                if usable == each.dataset.limit:
+                    break
+            if usable == each.dataset.limit:
+                break
+        file += len(each.files)
+
+
+@dataclass(frozen=True, slots=True)
+class FormattedRow:
+    """An example and the format it was written in."""
+
+    example: Example
+    format: str
+    position: int
+
+
+def rows_of(
+    file: SourceFile, dataset: DatasetRef, wanted: Container[int] | None = None
+) -> Iterator[FormattedRow | RowFault]:
+    """Yield one file's examples; of a file of lines only the wanted numbers, if given."""
+    forced = dataset.format if dataset.format != "auto" else file.format
+    row_format = detect.named(forced) if forced else None
+    for raw in read_file(file.path, wanted):
+        if isinstance(raw, RowFault):
+            yield _bare(raw)
+            continue
+        try:
+            yield from _formatted(raw, dataset, row_format)
+        except RowFault as fault:
+            yield _bare(fault)
+        except RecursionError:
+            yield UnreadableRow(raw.where, "it is nested too deeply")
+
+
+def _formatted(raw: RawRow, dataset: DatasetRef, forced: RowFormat | None) -> Iterator[FormattedRow]:
+    row = detect.as_row(raw.values, dataset.columns, raw.where)
+    row_format = forced or detect.format_of(row, raw.where)
+    for example in row_format.examples(row, raw.where):
+        yield FormattedRow(example, row_format.name, raw.position)
+
+
+def _bare(fault: RowFault) -> RowFault:
+    """Drop what keeps the frames of the failed row alive: there may be a million faults."""
+    fault.__traceback__ = fault.__context__ = fault.__cause__ = None
+    return fault
+
+
+def split(rows: int, share: float, seed: int) -> tuple[Indices, Indices]:
+    """Return the rows for training and for validation: shuffled by the seed, the first ``int(rows * share)`` validate.
+
+    The first result is in ascending order, the second in the order of the shuffle.
+    """
+    shuffled = np.random.RandomState(seed).permutation(rows).astype(np.int64)
+    held_out = int(rows * share)
+    return np.sort(shuffled[held_out:]), shuffled[:held_out]
+
+
+def digest(example: Example) -> int:
+    """Return 64 bits that are equal for examples of equal content, wherever they stand."""
+    if isinstance(example, Conversation):
+        parts = ["conversation", *(part for turn in example.messages for part in (turn.role, turn.content))]
+        parts += [str(place) for place, turn in enumerate(example.messages) if not turn.train]
+    elif isinstance(example, PlainText):
+        parts = ["text", example.text]
+    else:
+        parts = ["completion", example.prompt, example.completion]
+    content = "".join(f"{len(part)}:{part}" for part in parts)
+    return int.from_bytes(hashlib.blake2b(content.encode(), digest_size=8).digest(), "little")
+
+
+def repeats(digests: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Mark the rows whose content stands in an earlier row already."""
+    _, first = np.unique(digests, return_index=True)
+    repeated = np.ones(len(digests), dtype=np.bool_)
+    repeated[first] = False
+    return repeated
