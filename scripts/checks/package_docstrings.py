@@ -17,10 +17,9 @@ FIX = (
 def faults(root: Path) -> Iterator[Fault]:
     """Yield every layer without such a docstring, and every deeper package without any."""
     package = root / "src" / "tunesmith"
-    for folder in sorted(path.parent for path in package.rglob("*.py")):
+    for folder in sorted({path.parent for path in package.rglob("*.py")}):
         if not (folder / "__init__.py").is_file():
             yield Fault(folder.relative_to(root), 1, "the package has no __init__.py", FIX)
-            return
     for path in sorted(package.rglob("__init__.py")):
         text = ast.get_docstring(parsed(path)) or ""
         where = path.relative_to(root)

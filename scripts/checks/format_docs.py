@@ -1,0 +1,45 @@
+"""``docs/formats.md`` has a section for each format, and the rows printed there are rows of that format."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from scripts.checks import Fault
+from tunesmith.data.formats import FORMATS
+from tunesmith.spec.errors import RowFault, Where
+
+PAGE = Path("docs/formats.md")
+SECTION = re.compile(r"^## (.+?)\n(.*?)(?=^## |\Z)", re.M | re.S)
+BLOCK = re.compile(r"```json\n(.*?)```", re.S)
+
+
+def faults(root: Path) -> Iterator[Fault]:
+    """Yield formats without a section, sections without a format, and rows that their format does not read."""
+    text = (root / PAGE).read_text(encoding="utf-8")
+    sections = {found[1].strip(): (text[: found.start()].count("\n") + 1, found[2]) for found in SECTION.finditer(text)}
+    for name in sorted(FORMATS.keys() - sections.keys()):
+        yield Fault(PAGE, 1, f"the format '{name}' has no section", f"Add '## {name}' with a row of it as JSON.")
+    for name, (line, body) in sections.items():
+        if name not in FORMATS:
+            yield Fault(PAGE, line, f"there is no format '{name}'", "Rename the section or remove it.")
+        else:
+            yield from _rows(name, line, body)
+
+
+def _rows(name: str, line: int, body: str) -> Iterator[Fault]:
+    rows = [json.loads(row) for block in BLOCK.findall(body) for row in block.splitlines() if row]
+    if not rows:
+        yield Fault(PAGE, line, f"the section '{name}' shows no row", "Add one as a ```json block.")
+    for row in rows:
+        taken = max(FORMATS.values(), key=lambda known: known.sniff(row))
+        if taken.name != name or not taken.sniff(row):
+            fix = "Show a row of the section's own format, or mend the format's sniff."
+            yield Fault(PAGE, line, f"a row below '{name}' is taken for {taken.name}", fix)
+            continue
+        try:
+            list(taken.examples(row, Where(str(PAGE), line)))
+        except RowFault as fault:
+            yield Fault(PAGE, line, f"a row below '{name}' is faulty: {fault.message}", "Mend the row.")
