@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import unicodedata
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -43,10 +43,22 @@ def console(*, err: bool = False) -> Console:
 
 def current_settings() -> Settings:
     """Load the settings, with what was typed before the command's name; warn of variables that nothing reads."""
-    from tunesmith.settings import load_settings, unknown_variables
+    from tunesmith.settings import load_settings
 
+    warn_of_unknown_variables()
+    return load_settings(**typed_settings())
+
+
+def typed_settings() -> dict[str, Any]:
+    """Return the settings that were typed before the command's name."""
     context = click.get_current_context(silent=True)
     typed = (context.find_root().obj if context else None) or {}
+    return {name: value for name, value in typed.items() if value is not None}
+
+
+def warn_of_unknown_variables() -> None:
+    """Say on stderr which ``TUNESMITH_*`` variables nothing reads."""
+    from tunesmith.settings import unknown_variables
+
     for sentence in unknown_variables():
         click.echo(f"Warning: {sentence}", err=True)
-    return load_settings(**{name: value for name, value in typed.items() if value is not None})

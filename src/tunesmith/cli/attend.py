@@ -1,0 +1,136 @@
+"""Stays with a run until it is over: its progress, Ctrl-C, the last words and the exit status."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from tunesmith.cli.figures import Figures, clock
+from tunesmith.cli.progress import Silent, View, view_for_terminal, watch
+from tunesmith.spec.errors import Cancelled, Paused, RunCrashed
+from tunesmith.spec.events import Failed, Finished
+from tunesmith.spec.states import RunState
+
+if TYPE_CHECKING:
+    from types import FrameType, TracebackType
+
+    from tunesmith.runs.folder import RunFolder
+    from tunesmith.runs.status import RunStatus
+
+PAUSING: Final = "Saving and stopping; Ctrl-C again stops now."
+STOPPING: Final = "Stopping now."
+
+
+def attend(begin: Callable[[], RunFolder], *, as_json: bool = False, next_commands: Sequence[str] = ()) -> int:
+    """Start a run and follow it to its end; return the exit status of the command line.
+
+    Ctrl-C asks the run to save and stop, a second one stops it at once. When this process goes away, the run goes on.
+    """
+    with ExitStack() as stack:
+        view = Silent() if as_json else view_for_terminal(stack)
+        interrupts = stack.enter_context(Interrupts(view))
+        run = begin()
+        interrupts.attach(run)
+        figures = watch(run, view)
+    return conclude(run, figures, as_json=as_json, next_commands=next_commands)
+
+
+class Interrupts:
+    """While it is entered, Ctrl-C is a request to the run instead of the end of this process."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._run: RunFolder | None = None
+        self._count = 0
+        self._before: Any = None
+
+    def __enter__(self) -> Interrupts:
+        self._before = signal.signal(signal.SIGINT, self._interrupt)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+    def attach(self, run: RunFolder) -> None:
+        """Name the run that Ctrl-C means; one that came earlier reaches it now."""
+        self._run = run
+        if self._count:
+            self._ask()
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        self._count += 1
+        self._view.notice(PAUSING if self._count == 1 else STOPPING)
+        self._ask()
+
+    def _ask(self) -> None:
+        from tunesmith.service.jobs import control
+
+        if self._run is not None:
+            ask = control.pause if self._count == 1 else control.stop_now
+            ask(self._run)
+
+
+def conclude(run: RunFolder, figures: Figures, *, as_json: bool, next_commands: Sequence[str] = ()) -> int:
+    """Say how a run ended, for people or as JSON; return the exit status.
+
+    Raises:
+        RunCrashed: the run died without a last word.
+    """
+    from tunesmith.cli.main import report
+    from tunesmith.runs.status import status
+
+    now, last = status(run), figures.last_word
+    if isinstance(last, Failed):
+        return report(last.code, last.message, last.exit_code, as_json=as_json)
+    if isinstance(last, Finished):
+        if as_json:
+            click.echo(json.dumps(last.summary))
+        else:
+            _say_done(run, now, last, figures, next_commands)
+        return 0
+    if now.state not in (RunState.PAUSED, RunState.CANCELLED):
+        raise RunCrashed(run.id, now.reason or "its process ended without a word", f"See {run.path / 'output.log'}.")
+    asked = Paused(run.id, now.step or 0) if now.state is RunState.PAUSED else Cancelled(run.id)
+    if as_json:
+        click.echo(figures.summary(run=run.id, state=now.state, output=now.output or "").model_dump_json())
+    click.echo(asked.message, err=True)
+    return asked.exit_code
+
+
+def _say_done(
+    run: RunFolder, status: RunStatus, last: Finished, figures: Figures, next_commands: Sequence[str]
+) -> None:
+    summary = last.summary
+    output = Path(status.output or run.artifacts_dir)
+    click.echo(f"Done in {clock(float(summary.get('seconds') or 0))}: {summary.get('steps')} steps{_losses(figures)}.")
+    plot = output / "training_history.png"
+    for label, path in (("Result", output), ("Plot", plot), ("Run folder", run.path)):
+        if path.exists():
+            click.echo(f"  {label:<11} {_short(path)}")
+    if next_commands:
+        click.echo("\nTry next:")
+        for line in next_commands:
+            click.echo(f"  {line}")
+
+
+def _losses(figures: Figures) -> str:
+    first, newest = figures.first_evaluation, figures.evaluated
+    if first is None or newest is None:
+        return ""
+    return f", validation loss {first.validation_loss:.4f} -> {newest.best_validation_loss:.4f}"
+
+
+def _short(path: Path) -> str:
+    """Write a path as the user would: from the working folder or from the home folder where it lies inside one."""
+    for base, sign in ((Path.cwd(), "."), (Path.home(), "~")):
+        if path.is_absolute() and path.is_relative_to(base):
+            return str(Path(sign) / path.relative_to(base)) if path != base else sign
+    return str(path)

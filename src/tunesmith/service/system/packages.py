@@ -1,0 +1,38 @@
+"""Which packages that tunesmith asks for are not installed, or too old?"""
+
+from __future__ import annotations
+
+import re
+from importlib import metadata
+
+_REQUIREMENT = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)\s*(?:>=\s*(?P<least>[0-9.]+))?")
+
+
+def lacking(package: str, *, extra: str | None) -> list[str]:
+    """Return a sentence for each package that ``package`` needs, for itself or for one of its extras, and lacks."""
+    needed = [line for line in metadata.requires(package) or [] if _extra(line) == extra]
+    return [fault for line in needed if (fault := _fault(line))]
+
+
+def _extra(requirement: str) -> str | None:
+    found = re.search(r"extra\s*==\s*['\"]([^'\"]+)", requirement)
+    return found.group(1) if found else None
+
+
+def _fault(requirement: str) -> str | None:
+    found = _REQUIREMENT.match(requirement)
+    if found is None:
+        return None
+    name, least = found["name"], found["least"]
+    try:
+        installed = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return f"{name} is not installed"
+    if least and _numbers(installed) < _numbers(least):
+        return f"{name} {installed} is older than {least}"
+    return None
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Return the release numbers of a version: 2.13.0+cpu is (2, 13, 0)."""
+    return tuple(int(number) for number in re.findall(r"\d+", re.split(r"[+a-zA-Z]", version)[0]))
