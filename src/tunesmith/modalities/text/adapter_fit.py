@@ -1,0 +1,86 @@
+"""Does an adapter belong on a model? Answered from the headers of their files, without loading either."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tunesmith.spec.errors import AdapterMismatch, ModelNotFound
+
+ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+ADAPTER_PREFIX = "base_model.model."
+"""What PEFT puts before a module's name."""
+
+
+def base_name(adapter: Path) -> str | None:
+    """Return the model that an adapter was trained on, as its files name it: a folder, a short name or a hub id."""
+    for name, keys in (
+        ("adapter_info.json", ("base_model", "base_model_name_or_path", "base_model_path")),
+        (ADAPTER_CONFIG, ("base_model_name_or_path",)),
+    ):
+        values = _json(adapter / name) if (adapter / name).is_file() else {}
+        found = next((values[key] for key in keys if isinstance(values.get(key), str) and values[key]), None)
+        if found:
+            return str(found)
+    return None
+
+
+def check_adapter(adapter: Path, model_dir: Path) -> None:
+    """Compare the shapes of an adapter with those of a model.
+
+    Raises:
+        ModelNotFound: the folder holds no adapter.
+        AdapterMismatch: a layer of the adapter is not in the model, or has another size there.
+    """
+    for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS):
+        if not (adapter / name).is_file():
+            raise ModelNotFound(str(adapter), f"An adapter folder holds {ADAPTER_CONFIG} and {ADAPTER_WEIGHTS}.")
+    sizes = {name: shape for file in sorted(model_dir.glob("*.safetensors")) for name, shape in shapes(file)}
+    for layer, (inputs, outputs) in _layers(adapter / ADAPTER_WEIGHTS).items():
+        shape = _find(sizes, f"{layer}.weight")
+        if shape is None and layer == "lm_head":  # tied to the embeddings, so not in the file
+            continue
+        if shape is None or sorted(shape) != sorted((inputs, outputs)):
+            raise AdapterMismatch(adapter, base_name(adapter) or "another model", model_dir.name)
+
+
+def shapes(file: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Yield name and shape of each tensor in a safetensors file, from its header alone.
+
+    The layout is that of https://huggingface.co/docs/safetensors: eight bytes of length, then JSON.
+    """
+    with file.open("rb") as stream:
+        (size,) = struct.unpack("<Q", stream.read(8))
+        header: dict[str, Any] = json.loads(stream.read(size))
+    for name, entry in header.items():
+        if name != "__metadata__":
+            yield name, tuple(entry["shape"])
+
+
+def _layers(weights: Path) -> dict[str, tuple[int, int]]:
+    """Return the inputs and outputs of each adapted linear layer, by the name of the layer in the model."""
+    known = dict(shapes(weights))
+    layers = {}
+    for name, shape in known.items():
+        layer, factor, _ = name.partition(".lora_A.")
+        if factor:
+            outputs = known[name.replace(".lora_A.", ".lora_B.")][0]
+            layers[layer.removeprefix(ADAPTER_PREFIX)] = (shape[1], outputs)
+    return layers
+
+
+def _find(sizes: dict[str, tuple[int, ...]], name: str) -> tuple[int, ...] | None:
+    """Look a weight up; a file may leave out the outer module's name ("h.0" for "transformer.h.0")."""
+    return sizes.get(name) or sizes.get(name.partition(".")[2])
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return {}
+    return values if isinstance(values, dict) else {}

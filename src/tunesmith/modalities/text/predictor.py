@@ -1,0 +1,248 @@
+"""A loaded language model that answers, token by token."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from tunesmith.modalities.text.adapter_fit import check_adapter
+from tunesmith.modalities.text.sampling import Sampling
+from tunesmith.spec.errors import NotALanguageModel, PromptTooLong
+from tunesmith.spec.examples import Message
+
+DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
+BROKEN = "\ufffd"
+"""What decoding gives for the bytes of a character that is not complete yet."""
+HELD_BACK = 8
+"""Tokens that an incomplete character can span at most before it is taken for truly broken text."""
+
+
+class Tokens(Protocol):
+    """What a predictor needs of a text encoder."""
+
+    @property
+    def stop_ids(self) -> frozenset[int]:
+        """Tokens that end an answer."""
+        ...
+
+    def prompt(self, messages: Sequence[Message]) -> list[int]:
+        """Render a conversation up to where the assistant speaks."""
+        ...
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Turn tokens into text, without special tokens."""
+        ...
+
+
+def load_predictor(
+    model_dir: Path, *, encoder: Tokens, adapter: Path | None = None, device: str = "cpu", precision: str = "fp32"
+) -> TextPredictor:
+    """Load a model folder, and an adapter onto it, ready to answer.
+
+    Raises:
+        AdapterMismatch: the adapter's shapes are not those of the model.
+        NotALanguageModel: transformers has no causal language model for the folder.
+    """
+    if adapter is not None:
+        check_adapter(adapter, model_dir)
+    model = _load(model_dir, DTYPES[precision])
+    if adapter is not None:
+        from peft import PeftModel
+
+        model = PeftModel.from_pretrained(model, str(adapter))
+    return TextPredictor(model.to(device).eval(), encoder)
+
+
+def _load(folder: Path, dtype: torch.dtype) -> Any:
+    from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
+    except (ValueError, KeyError, OSError) as error:
+        raise NotALanguageModel(str(folder), str(error).strip().splitlines()[0]) from error
+
+
+class TextPredictor:
+    """Answers with a model that is in memory: one that was loaded, or one in the middle of its training."""
+
+    def __init__(self, model: Any, encoder: Tokens) -> None:
+        self._model = model
+        self._encoder = encoder
+        self.limit = int(getattr(model.config, "max_position_embeddings", 0) or 0) or None
+        """Positions that the model can see, in tokens; None where its configuration does not say."""
+
+    def stream(
+        self,
+        ids: Sequence[int],
+        *,
+        max_tokens: int = Sampling.max_tokens,
+        temperature: float = Sampling.temperature,
+        top_p: float = Sampling.top_p,
+        top_k: int = Sampling.top_k,
+        seed: int | None = Sampling.seed,
+        stop: Sequence[str] = Sampling.stop,
+    ) -> Answer:
+        """Answer a prompt's tokens; iterate over the result for the text, piece by piece, as it comes.
+
+        Raises:
+            PromptTooLong: the model sees fewer tokens than the prompt has.
+        """
+        return self.answer(ids, Sampling(max_tokens, temperature, top_p, top_k, seed, tuple(stop)))
+
+    def answer(self, ids: Sequence[int], sampling: Sampling) -> Answer:
+        """Do the same as ``stream``, with the settings in one value."""
+        if self.limit is not None and len(ids) >= self.limit:
+            raise PromptTooLong(len(ids), self.limit)
+        room = sampling.max_tokens if self.limit is None else min(sampling.max_tokens, self.limit - len(ids))
+        tokens = generate(self._model, ids, sampling)
+        return Answer(tokens, self._encoder, limit=room, stop=sampling.stop, prompt_tokens=len(ids))
+
+    def answers(
+        self, prompts: Iterable[Sequence[Message]], *, adapter: bool = True, sampling: Sampling | None = None
+    ) -> list[str]:
+        """Answer each conversation; ``adapter=False`` answers as the base model does, without the adapter on it."""
+        drawn = sampling or Sampling()
+        was_training = self._model.training
+        self._model.eval()
+        try:
+            with nullcontext() if adapter else self._model.disable_adapter():
+                return ["".join(self.answer(self._encoder.prompt(turns), drawn)).strip() for turns in prompts]
+        finally:
+            self._model.train(was_training)
+
+
+class Answer(Iterator[str]):
+    """The pieces of one answer. Closing it, or dropping it, ends the computation."""
+
+    def __init__(
+        self, tokens: Iterator[int], encoder: Tokens, *, limit: int, stop: Sequence[str] = (), prompt_tokens: int = 0
+    ) -> None:
+        self.prompt_tokens = prompt_tokens
+        self.tokens = 0
+        """Tokens generated so far, the one that ended the answer included."""
+        self.finish_reason: str | None = None
+        """stop or length, once the answer is complete."""
+        self._pieces = self._read(tokens, encoder, limit, tuple(text for text in stop if text))
+
+    def __next__(self) -> str:
+        return next(self._pieces)
+
+    def close(self) -> None:
+        """End the answer here."""
+        self._pieces.close()
+
+    def _read(
+        self, tokens: Iterator[int], encoder: Tokens, limit: int, stop: Sequence[str]
+    ) -> Generator[str, None, None]:
+        detokenizer = Detokenizer(encoder.decode)
+        held = ""
+        for token in tokens:
+            self.tokens += 1
+            ended = token in encoder.stop_ids
+            held += detokenizer.flush() if ended else detokenizer.add(token)
+            place = first_of(stop, held)
+            if place is not None or ended:
+                self.finish_reason = "stop"
+                yield from _nonempty(held[:place])
+                return
+            if self.tokens >= limit:
+                break
+            keep = possible_start(stop, held)
+            yield from _nonempty(held[: len(held) - keep])
+            held = held[len(held) - keep :]
+        held += detokenizer.flush()
+        place = first_of(stop, held)
+        self.finish_reason = "length" if place is None else "stop"
+        yield from _nonempty(held[:place])
+
+
+class Detokenizer:
+    """Turns tokens into text as they come, never cutting through a character."""
+
+    def __init__(self, decode: Callable[[Sequence[int]], str]) -> None:
+        self._decode = decode
+        self._ids: list[int] = []
+        self._start = 0
+        """First token that is decoded again: the pieces of a word can depend on the ones before."""
+        self._given = 0
+        """Tokens whose text has been given."""
+
+    def add(self, token: int) -> str:
+        """Take one token and return the text that is complete now."""
+        self._ids.append(token)
+        text = self._decode(self._ids[self._start :])
+        if text.endswith(BROKEN) and len(self._ids) - self._given < HELD_BACK:
+            return ""
+        return self._give(text)
+
+    def flush(self) -> str:
+        """Return what is left, complete or not."""
+        return self._give(self._decode(self._ids[self._start :]))
+
+    def _give(self, text: str) -> str:
+        before = self._decode(self._ids[self._start : self._given])
+        self._start, self._given = self._given, len(self._ids)
+        return text[len(before) :]
+
+
+def first_of(stop: Sequence[str], text: str) -> int | None:
+    """Return where the first of the stop texts begins in ``text``, or None."""
+    places = [place for place in (text.find(one) for one in stop) if place >= 0]
+    return min(places, default=None)
+
+
+def possible_start(stop: Sequence[str], text: str) -> int:
+    """Return the length of the longest end of ``text`` that a stop text could begin with."""
+    lengths = (size for one in stop for size in range(1, len(one)) if text.endswith(one[:size]))
+    return max(lengths, default=0)
+
+
+def generate(model: Any, ids: Sequence[int], sampling: Sampling) -> Iterator[int]:
+    """Yield tokens without end, each computed from the ones before with a key-value cache."""
+    device = next(model.parameters()).device
+    chooser = torch.Generator(device="cpu")
+    if sampling.seed is None:
+        chooser.seed()
+    else:
+        chooser.manual_seed(sampling.seed)
+    step = torch.tensor([list(ids)], device=device)
+    last_only = _last_logits_only(model)
+    cache = None
+    while True:
+        with torch.inference_mode():
+            output = model(input_ids=step, past_key_values=cache, use_cache=True, **last_only)
+            token = choose(output.logits[0, -1].float().cpu(), sampling, chooser)
+        cache = output.past_key_values
+        yield token
+        step = torch.tensor([[token]], device=device)
+
+
+def _last_logits_only(model: Any) -> dict[str, int]:
+    """Return the argument that spares the prompt's logits, (tokens x vocabulary) numbers, where the model has it."""
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(base.forward).parameters else {}
+
+
+def choose(logits: torch.Tensor, sampling: Sampling, chooser: torch.Generator) -> int:
+    """Draw the next token from logits of shape (vocabulary,)."""
+    if sampling.temperature == 0:
+        return int(logits.argmax())
+    ranked, order = (logits / sampling.temperature).sort(descending=True)
+    if sampling.top_k:
+        ranked, order = ranked[: sampling.top_k], order[: sampling.top_k]
+    shares = ranked.softmax(0)
+    likely = shares.cumsum(0) - shares < sampling.top_p
+    likely[0] = True
+    return int(order[torch.multinomial(shares * likely, 1, generator=chooser)])
+
+
+def _nonempty(text: str) -> Iterator[str]:
+    if text:
+        yield text

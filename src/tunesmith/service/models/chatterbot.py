@@ -1,0 +1,48 @@
+"""The ChatterBot corpus: YAML files of conversations become one file of OpenAI messages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+ALTERNATIVES: Final = frozenset({"computers", "emotion"})
+"""Files in which the lines after a question are several answers to it; elsewhere they are turns in turn."""
+
+Turns = tuple[str, ...]
+
+
+def write_conversations(files: Iterable[Path], target: Path) -> int:
+    """Write ``chat.jsonl``: one conversation a line, in the order of the files. Return how many there are."""
+    count = 0
+    with target.open("w", encoding="utf-8") as sink:
+        for file in files:
+            entries = yaml.safe_load(file.read_text(encoding="utf-8")).get("conversations") or []
+            for turns in conversations(entries, alternatives=file.stem in ALTERNATIVES):
+                sink.write(json.dumps({"messages": _messages(turns)}, ensure_ascii=False) + "\n")
+                count += 1
+    return count
+
+
+def conversations(entries: Iterable[Any], *, alternatives: bool) -> Iterator[Turns]:
+    """Yield conversations that end with an answer; an entry without an answer is left out."""
+    for entry in entries:
+        turns = _texts(entry)
+        if alternatives:
+            yield from ((turns[0], answer) for answer in turns[1:])
+        elif len(turns) > 1:
+            yield turns[: len(turns) - len(turns) % 2]
+
+
+def _texts(entry: Any) -> Turns:
+    if not isinstance(entry, list):
+        return ()
+    texts = [str(text).strip() for text in entry if text is not None]
+    return tuple(text for text in texts if text)
+
+
+def _messages(turns: Sequence[str]) -> list[dict[str, str]]:
+    return [{"role": "assistant" if i % 2 else "user", "content": text} for i, text in enumerate(turns)]

@@ -1,0 +1,142 @@
+"""The Hugging Face hub: what its cache on this machine holds, and fetching what it does not hold.
+
+``HF_HOME``, ``HF_HUB_CACHE``, ``HF_ENDPOINT`` and ``HF_TOKEN`` (or ``HUGGINGFACE_TOKEN``) mean what they mean to
+other programs.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from tunesmith.spec.errors import ModelNotFound, NotALanguageModel, Offline, PullFailed
+
+WANTED: Final = ("*.safetensors", "*.json", "*.jinja", "tokenizer*", "*.model", "*.txt", "LICENSE*", "README.md")
+"""What is fetched of a repository: no pickled weights, no copies in other formats."""
+UNWANTED: Final = ("*/*",)
+"""Copies of the same model for other programs lie in subfolders."""
+PROBE_SECONDS: Final = 2.0
+"""Longest wait for a sign of life; without it an unreachable hub costs half a minute for each file."""
+_ID: Final = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+
+
+def is_hub_id(source: str) -> bool:
+    """Whether ``source`` reads like ``owner/name``."""
+    return _ID.fullmatch(source) is not None and ".." not in source
+
+
+def cached(repository: str, revision: str | None = None) -> Path | None:
+    """Return the snapshot of a model in the hub's cache, if all of its files are there."""
+    folder = cache_dir() / f"models--{repository.replace('/', '--')}"
+    wanted = revision or "main"
+    reference = folder / "refs" / wanted
+    commit = reference.read_text().strip() if reference.is_file() else wanted
+    snapshot = folder / "snapshots" / commit
+    return snapshot if is_complete(snapshot) else None
+
+
+def cache_dir() -> Path:
+    """Return the hub's cache, where every program that uses it looks."""
+    home = Path(os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface")
+    return Path(os.environ.get("HF_HUB_CACHE") or home / "hub").expanduser()
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether a folder holds a configuration and every file of safetensors that its index names."""
+    if not (folder / "config.json").is_file():
+        return False
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        return all((folder / name).is_file() for name in set(json.loads(index.read_text())["weight_map"].values()))
+    return any(folder.glob("*.safetensors"))
+
+
+def fetch(repository: str, revision: str | None = None, *, offline: bool) -> Path:
+    """Return the snapshot of a hub model, downloading what the cache lacks.
+
+    Raises:
+        Offline: it is not in the cache and the network may not be used.
+        PullFailed: the hub cannot be reached, or breaks off.
+        ModelNotFound: the hub has no such model, or hides it from this user.
+        NotALanguageModel: it has pickled weights alone, which are not read.
+    """
+    here = cached(repository, revision)
+    if here is not None:
+        return here
+    if offline:
+        raise Offline(f"'{repository}' is not in the hub's cache {cache_dir()}; fetching it")
+    if not reachable():
+        raise PullFailed(repository, f"{endpoint()} does not answer within {PROBE_SECONDS:g} seconds")
+    return _download(repository, revision)
+
+
+def endpoint() -> str:
+    """Return the hub's address."""
+    return os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+
+
+def reachable() -> bool:
+    """Whether the hub answers at all; asked once a process."""
+    return _answers(endpoint())
+
+
+@functools.cache
+def _answers(address: str) -> bool:
+    """Wait in a thread: looking up a name has no time limit of its own."""
+    answered = threading.Event()
+
+    def ask() -> None:
+        try:
+            urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=PROBE_SECONDS).close()
+        except urllib.error.HTTPError:
+            pass  # an answer, if not a friendly one
+        except (OSError, ValueError):
+            return
+        answered.set()
+
+    threading.Thread(target=ask, daemon=True, name="hub probe").start()
+    return answered.wait(PROBE_SECONDS)
+
+
+def _download(repository: str, revision: str | None) -> Path:
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+
+    token = os.environ.get("HF_TOKEN") or os.environ.get("HUGGINGFACE_TOKEN") or None
+    try:
+        files = HfApi(endpoint=endpoint(), token=token).list_repo_files(repository, revision=revision)
+        refuse_pickles(repository, files)
+        path = snapshot_download(
+            repository, revision=revision, cache_dir=cache_dir(), endpoint=endpoint(), token=token,
+            allow_patterns=list(WANTED), ignore_patterns=list(UNWANTED),
+        )  # fmt: skip
+    except GatedRepoError as error:
+        raise ModelNotFound(repository, "Accept its licence on its page and set HF_TOKEN.") from error
+    except RepositoryNotFoundError as error:
+        raise ModelNotFound(repository, "The hub shows none; if it is private, set HF_TOKEN.") from error
+    except RevisionNotFoundError as error:
+        raise ModelNotFound(f"{repository} at revision {revision}", "See its page for branches and tags.") from error
+    except OSError as error:
+        raise PullFailed(repository, f"the download broke off ({type(error).__name__})") from error
+    return Path(path)
+
+
+def refuse_pickles(repository: str, files: Sequence[str]) -> None:
+    """Accept a repository's list of files only if it has safetensors.
+
+    Raises:
+        NotALanguageModel: it has none.
+    """
+    if any(name.endswith(".safetensors") and "/" not in name for name in files):
+        return
+    pickled = any(name.endswith((".bin", ".pt", ".pth")) for name in files)
+    why = "it has pickled weights (.bin) alone, and only safetensors are read" if pickled else "it has no safetensors"
+    raise NotALanguageModel(repository, why)

