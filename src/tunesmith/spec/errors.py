@@ -23,7 +23,7 @@
     │   ├── NothingToResume, ResumeDiffers, RunNotFound, WrongRunState
     │   ├── PackageMissing, PullFailed, Offline
     ├── RunError                exit 70, HTTP 500   the run failed
-    │   ├── RunCrashed, NotANumber, OutOfMemory
+    │   ├── RunCrashed, ModelGone, NotANumber, OutOfMemory
     └── Interruption            the run was asked to end: Paused (exit 75), Cancelled (exit 76)
 """
 
@@ -485,6 +485,24 @@ class RunCrashed(RunError):
 
     def __init__(self, run: str, reason: str, hint: str) -> None:
         super().__init__(f"Run {run} failed: {reason}. {hint}")
+
+
+class ModelGone(RunError):
+    """The process that holds a model ended while it was needed."""
+
+    code = "model_gone"
+
+    def __init__(self) -> None:
+        super().__init__("The process that holds the model went away in the middle of an answer. Run the command again.")
+
+
+class Relayed(TunesmithError):
+    """What another process found wrong, in its words and with its code."""
+
+    def __init__(self, message: str, code: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.code = code  # type: ignore[misc]
+        self.exit_code = exit_code  # type: ignore[misc]
 
 
 class NotANumber(RunError):
