@@ -35,3 +35,16 @@ def python_files(root: Path, *folders: str) -> Iterator[Path]:
 def parsed(path: Path) -> ast.Module:
     """The syntax tree of a Python file."""
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def public_names(path: Path) -> frozenset[str]:
+    """Names that a Python file defines at its top level, without private ones."""
+    names: set[str] = set()
+    for node in parsed(path).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign):
+            names.update(target.id for target in node.targets if isinstance(target, ast.Name))
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            names.add(node.target.id)
+    return frozenset(name for name in names if not name.startswith("_"))

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from scripts.checks import Fault, parsed
+from scripts.checks import Fault, parsed, public_names
 
 MODALITY_FILES = frozenset(
     {"__init__.py", "options.py", "families.py", "builder.py", "encode.py", "metrics.py", "predictor.py"}
@@ -25,7 +25,7 @@ def faults(root: Path) -> Iterator[Fault]:
 
 def _formats(root: Path, folder: Path) -> Iterator[Fault]:
     """A format's module offers the same public names as most others do."""
-    public = {path: _public_names(path) for path in sorted(folder.glob("*.py")) if _is_one_of_many(path)}
+    public = {path: public_names(path) for path in sorted(folder.glob("*.py")) if _is_one_of_many(path)}
     if not public:
         return
     usual, _ = Counter(public.values()).most_common(1)[0]
@@ -39,18 +39,6 @@ def _is_one_of_many(path: Path) -> bool:
     return path.name != "__init__.py" and not path.name.startswith("_") and path.stem != "base"
 
 
-def _public_names(path: Path) -> frozenset[str]:
-    names: set[str] = set()
-    for node in parsed(path).body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            names.add(node.name)
-        elif isinstance(node, ast.Assign):
-            names.update(target.id for target in node.targets if isinstance(target, ast.Name))
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            names.add(node.target.id)
-    return frozenset(name for name in names if not name.startswith("_"))
-
-
 def _modality(root: Path, folder: Path) -> Iterator[Fault]:
     """A modality has exactly the seven files, names itself, and its rows of families give the same facts."""
     where = folder.relative_to(root)
@@ -61,7 +49,7 @@ def _modality(root: Path, folder: Path) -> Iterator[Fault]:
         fix = "Put it into one of the seven files, or into training/ where it is not of this modality alone."
         yield Fault(where / name, 1, "no other modality has this file", fix)
     init = folder / "__init__.py"
-    if "MODALITY" not in _public_names(init):
+    if "MODALITY" not in public_names(init):
         yield Fault(where / "__init__.py", 1, "there is no MODALITY", "Add MODALITY = Modality(name=..., tasks=...).")
     if (folder / "families.py").is_file():
         yield from _families(root, folder / "families.py")

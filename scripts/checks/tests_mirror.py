@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from scripts.checks import Fault
+from scripts.checks import Fault, public_names
 
 OWN = frozenset({"assets", "benchmarks", "browser", "chaos", "gpu", "integration", "scripts", "__pycache__"})
 """Folders of ``tests/`` that stand for no package."""
-ONE_EACH = ("data/formats", "data/sources", "cli")
-"""Packages in which every module has a test of its name."""
+ONE_EACH = {"data/formats": "FORMAT", "cli": "command"}
+"""Packages in which every module that offers this name has a test of its own name."""
 
 
 def faults(root: Path) -> Iterator[Fault]:
     """Yield every module without its test, and every folder of tests without its package."""
     source, tests = root / "src" / "tunesmith", root / "tests"
-    for package in ONE_EACH:
+    for package, mark in ONE_EACH.items():
         for module in sorted((source / package).glob("*.py")):
-            if not module.name.startswith("__"):
+            if mark in public_names(module):
                 yield from _module(root, tests / package / f"test_{module.name}", module)
     for folder in sorted(tests.glob("*/")):
         if folder.name not in OWN and not (source / folder.name).is_dir():

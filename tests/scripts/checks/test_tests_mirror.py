@@ -5,7 +5,7 @@ from scripts.checks.tests_mirror import faults
 
 def test_names_a_format_without_a_test(plant, tmp_path):
     plant("src/tunesmith/data/formats/__init__.py", "")
-    plant("src/tunesmith/data/formats/qa.py", "")
+    plant("src/tunesmith/data/formats/qa.py", "FORMAT = 1\n")
     plant("tests/data/formats/test_other.py", "")
     [fault] = faults(tmp_path)
     assert "src/tunesmith/data/formats/qa.py:1: has no test tests/data/formats/test_qa.py" in str(fault)
@@ -20,7 +20,8 @@ def test_names_a_folder_of_tests_without_its_package(plant, tmp_path):
 
 
 def test_is_silent_when_each_has_its_test(plant, tmp_path):
-    plant("src/tunesmith/cli/chat.py", "")
+    plant("src/tunesmith/cli/chat.py", "def command(): ...\n")
+    plant("src/tunesmith/cli/progress.py", "def bar(): ...\n")
     plant("tests/cli/test_chat.py", "")
     plant("tests/chaos/test_kills.py", "")
     assert not list(faults(tmp_path))
