@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.data import detect
+from tunesmith.data.files import SourceFile, find
 from tunesmith.data.formats import RowFormat
 from tunesmith.data.sources import RawRow, read_file
-from tunesmith.data.sources.files import SourceFile, find
 from tunesmith.spec.errors import RowFault, UnreadableRow
 from tunesmith.spec.examples import Conversation, Example, PlainText
 from tunesmith.spec.job import DatasetRef

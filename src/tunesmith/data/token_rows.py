@@ -65,8 +65,9 @@ class TokenRows:
     def trained(self) -> Indices:
         """Count each row's trained tokens."""
         counts = np.zeros(len(self), dtype=np.int64)
+        order = np.argsort(self.starts, kind="stable")
         for begin in range(0, len(self), _ROWS_AT_ONCE):
-            part = slice(begin, begin + _ROWS_AT_ONCE)
+            part = order[begin : begin + _ROWS_AT_ONCE]
             counts[part] = _sums(self.mask, self.starts[part], self.lengths[part])
         return counts
 
@@ -81,13 +82,13 @@ class TokenRows:
     @classmethod
     def load(cls, folder: Path) -> TokenRows:
         """Map what ``save`` or the token cache wrote; tokens are read from disk when they are looked at."""
-        mapped = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("ids", "mask", "offsets")]
-        return cls.packed(*mapped)
+        mapped = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("ids", "mask", "offsets"))
+        return cls.packed(*(np.asarray(array) for array in mapped))
 
     @classmethod
     def packed(cls, ids: Ids, mask: Mask, offsets: Indices) -> TokenRows:
         """Make rows of arrays in which row ``i`` is ``offsets[i]:offsets[i + 1]``."""
-        return cls(ids, mask, np.asarray(offsets[:-1]), np.diff(offsets))
+        return cls(ids, mask, offsets[:-1], np.diff(offsets))
 
     @classmethod
     def of(cls, rows: Iterable[EncodedRow]) -> TokenRows:

@@ -1,6 +1,6 @@
 """The file types, one file each; a file with a ``READER`` in this folder is a file type.
 
-May import ``data.columns``, ``data.formats`` and spec. To add one, copy a sibling: ``read`` yields rows as they come, a
+May import ``data.lines``, ``data.wrapped`` and spec. To add one, copy a sibling: ``read`` yields rows as they come, a
 ``RowFault`` for each one that cannot be read, and never ends a file for the sake of one row.
 """
 
@@ -41,7 +41,7 @@ class Reader:
 
 def _found() -> dict[str, Reader]:
     modules = (importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__))
-    readers: list[Reader] = [module.READER for module in modules if hasattr(module, "READER")]
+    readers: list[Reader] = [module.READER for module in modules]
     return {suffix: reader for reader in readers for suffix in reader.suffixes}
 
 
@@ -50,7 +50,7 @@ READERS: Final = _found()
 
 
 def reader_of(path: Path) -> Reader:
-    """Return the reader of a file that ``sources.files`` has found."""
+    """Return the reader of a file that ``data.files`` has found."""
     return READERS[path.suffix.lower()]
 
 

@@ -8,8 +8,8 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tunesmith.data.lines import MAX_LINE, Line, lines
 from tunesmith.data.sources import RawRow, Reader
-from tunesmith.data.sources.lines import MAX_LINE, Line, lines
 from tunesmith.spec.errors import RowFault, UnreadableRow, Where
 
 csv.field_size_limit(MAX_LINE)

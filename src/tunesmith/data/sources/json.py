@@ -6,9 +6,9 @@ import json
 from collections.abc import Container, Iterator
 from pathlib import Path
 
+from tunesmith.data.lines import Line, lines
 from tunesmith.data.sources import RawRow, Reader, jsonl
-from tunesmith.data.sources.lines import Line, lines
-from tunesmith.data.sources.wrapped import rows, unwrap
+from tunesmith.data.wrapped import rows, unwrap
 from tunesmith.spec.errors import RowFault, UnreadableRow, Where
 
 

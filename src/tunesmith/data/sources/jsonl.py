@@ -6,8 +6,8 @@ import json
 from collections.abc import Container, Iterator
 from pathlib import Path
 
+from tunesmith.data.lines import Line, lines
 from tunesmith.data.sources import RawRow, Reader
-from tunesmith.data.sources.lines import Line, lines
 from tunesmith.spec.errors import RowFault, UnreadableRow, Where
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Container, Iterator
 from pathlib import Path
 
+from tunesmith.data.lines import Line, lines
 from tunesmith.data.sources import RawRow, Reader
-from tunesmith.data.sources.lines import Line, lines
 from tunesmith.spec.errors import RowFault, Where
 
 

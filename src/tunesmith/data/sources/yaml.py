@@ -9,7 +9,7 @@ from typing import Final
 import yaml
 
 from tunesmith.data.sources import RawRow, Reader
-from tunesmith.data.sources.wrapped import WRAPPERS, not_text, rows, unwrap
+from tunesmith.data.wrapped import WRAPPERS, not_text, rows, unwrap
 from tunesmith.spec.errors import RowFault, UnreadableRow, Where
 
 MAX_DEPTH: Final = 100

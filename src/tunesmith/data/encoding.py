@@ -1,0 +1,74 @@
+"""Runs an encoder over a stream of rows, many at a time where the encoder can do that."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, Protocol, runtime_checkable
+
+from tunesmith.data.mixture import ReadRow
+from tunesmith.data.token_rows import EncodedRow
+from tunesmith.spec.errors import RowFault
+from tunesmith.spec.examples import Example
+
+ROWS_AT_ONCE: Final = 512
+"""Rows handed to the encoder together."""
+
+
+class Encoder(Protocol):
+    """Turns examples into tokens."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever the same example could be encoded to anything else."""
+        ...
+
+    def __call__(self, example: Example) -> list[EncodedRow]:
+        """Encode one example, untruncated; raises a ``RowFault`` if it cannot be."""
+        ...
+
+
+@runtime_checkable
+class BatchEncoder(Protocol):
+    """An encoder that is faster on many examples at once."""
+
+    def encode_many(self, examples: Sequence[Example]) -> list[list[EncodedRow] | RowFault]:
+        """Encode each example, or say why it cannot be."""
+        ...
+
+
+def encoded(
+    rows: Iterable[ReadRow | RowFault], encoder: Encoder
+) -> Iterator[tuple[ReadRow, list[EncodedRow]] | RowFault]:
+    """Yield each row with its tokens, in order; faults of reading and of encoding in between."""
+    remaining = iter(rows)
+    while batch := list(itertools.islice(remaining, ROWS_AT_ONCE)):
+        yield from _encoded(batch, encoder)
+
+
+def _encoded(
+    batch: Sequence[ReadRow | RowFault], encoder: Encoder
+) -> Iterator[tuple[ReadRow, list[EncodedRow]] | RowFault]:
+    examples = [row.example for row in batch if isinstance(row, ReadRow)]
+    results = iter(encode_many(examples, encoder))
+    for row in batch:
+        if isinstance(row, RowFault):
+            yield row
+            continue
+        result = next(results)
+        yield result if isinstance(result, RowFault) else (row, result)
+
+
+def encode_many(examples: Sequence[Example], encoder: Encoder) -> list[list[EncodedRow] | RowFault]:
+    """Encode each example, or say why it cannot be."""
+    if isinstance(encoder, BatchEncoder):
+        return encoder.encode_many(examples)
+    return [_one(example, encoder) for example in examples]
+
+
+def _one(example: Example, encoder: Encoder) -> list[EncodedRow] | RowFault:
+    try:
+        return encoder(example)
+    except RowFault as fault:
+        fault.__traceback__ = fault.__context__ = None
+        return fault

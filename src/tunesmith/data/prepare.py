@@ -1,0 +1,176 @@
+"""From data sets to token rows for training and validation, with the story of every token that is not trained.
+
+What is read and encoded is kept in the token cache; the decisions below it (split, twins, length) are taken on views.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from tunesmith.data import token_cache
+from tunesmith.data.encoding import Encoder, encoded
+from tunesmith.data.ledger import Ledger
+from tunesmith.data.mixture import Located, ReadRow, locate, stream
+from tunesmith.data.reread import examples_at
+from tunesmith.data.sides import Sides, choose_sides
+from tunesmith.data.token_rows import Indices, TokenRows
+from tunesmith.data.trimming import Trimmed, ledger_of, trim
+from tunesmith.spec.errors import FaultyData, NothingTrained, NoUsableRow, RowFault, SplitImpossible, TooMuchLost
+from tunesmith.spec.examples import Example
+from tunesmith.spec.job import DatasetRef
+
+MAX_LOST: Final = 0.05
+"""Share of the trained tokens that a length which nobody typed may cost."""
+HELD_OUT: Final = 100
+"""Validation examples kept as examples: the most that ``Evaluation.test_prompts`` may ask for."""
+
+Progress = Callable[[str, float | None], None]
+"""Hears what is going on, and the share that is done where it is known."""
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """Data that is ready to be trained on."""
+
+    train: TokenRows
+    validation: TokenRows
+    """No rows where there is no validation."""
+    ledger: Ledger
+    faults: list[RowFault]
+    rows: int
+    """Usable rows of all data sets, before any was left out."""
+    fingerprint: str
+    """Of the files' bytes, how they are read, and the encoder."""
+    cached: bool
+    """Whether nothing had to be read or encoded."""
+    held_out: list[Example]
+    """First validation examples, in the order of the split's shuffle."""
+    duplicates: int
+    """Training rows whose content stands in an earlier training row."""
+    leaked: int
+    """Training rows left out because their twin is a validation row."""
+    warnings: list[str]
+
+
+def prepare(
+    datasets: Sequence[DatasetRef],
+    encoder: Encoder,
+    *,
+    cache_dir: Path,
+    length: int | None,
+    split: float,
+    split_typed: bool,
+    seed: int,
+    strict: bool,
+    drop_duplicates: bool,
+    length_chosen: bool,
+    progress: Progress,
+) -> PreparedData:
+    """Read, check, encode and divide data sets.
+
+    ``split`` is the share of rows held out unless a data set is marked as validation; ``split_typed`` makes a share
+    that cannot be met an error; ``length_chosen`` says that nobody typed ``length``, so that it may not cost much.
+
+    Raises:
+        DataError: the data cannot be used as it is.
+        DiskFull: there is no room for the token cache.
+    """
+    located = locate(datasets)
+    entry, key, cached = _entry(located, encoder, cache_dir, progress)
+    where = ", ".join(dataset.uri for dataset in datasets)
+    _refuse_faulty(entry, strict=strict, where=where)
+    progress("Dividing rows", None)
+    sides = choose_sides(
+        entry.examples, located, share=split, seed=seed, typed=split_typed, drop_duplicates=drop_duplicates, where=where
+    )
+    trimmed = trim(entry.rows, np.asarray(entry.examples["sequences"]), length)
+    train, validation = trimmed.of(sides.train), trimmed.of(np.sort(sides.validation))
+    _refuse_nothing(entry, train, where, length)
+    if length is not None and length_chosen:
+        _refuse_loss(trimmed, sides.train, length)
+    warnings = [*sides.warnings, *_lost_validation(sides, validation, split, typed=split_typed)]
+    for warning in warnings:
+        progress(f"Warning: {warning}", None)
+    return PreparedData(
+        train=train,
+        validation=validation,
+        ledger=ledger_of(trimmed, sides, entry.examples, [dataset.uri for dataset in datasets]),
+        faults=entry.faults,
+        rows=len(entry.examples),
+        fingerprint=key,
+        cached=cached,
+        held_out=examples_at(located, entry.examples[sides.validation[:HELD_OUT]]),
+        duplicates=sides.duplicates,
+        leaked=len(sides.leaked),
+        warnings=warnings,
+    )
+
+
+def _entry(
+    located: Sequence[Located], encoder: Encoder, cache_dir: Path, progress: Progress
+) -> tuple[token_cache.Entry, str, bool]:
+    files = [str(file.path) for each in located for file in each.files]
+    progress("Looking into the token cache", None)
+    key = token_cache.key(located, encoder.fingerprint)
+    folder = cache_dir / "tokens" / key
+    entry = token_cache.opened(folder, files)
+    if entry is not None:
+        return entry, key, True
+    with token_cache.writing(folder, files) as writer:
+        for row in encoded(_watched(located, progress), encoder):
+            if isinstance(row, RowFault):
+                writer.add_fault(row)
+            else:
+                writer.add(*row)
+    entry = token_cache.opened(folder, files)
+    if entry is None:
+        raise OSError(f"{folder}: what was just written cannot be read back")
+    return entry, key, False
+
+
+def _watched(located: Sequence[Located], progress: Progress) -> Iterator[ReadRow | RowFault]:
+    """Pass rows on and say every now and then how much of the files' bytes is read."""
+    sizes = [file.path.stat().st_size for each in located for file in each.files]
+    before = np.cumsum([0, *sizes])
+    for number, row in enumerate(stream(located)):
+        if number % 1000 == 0 and isinstance(row, ReadRow):
+            progress("Reading and tokenising", float((before[row.file] + row.position) / max(before[-1], 1)))
+        yield row
+    progress("Reading and tokenising", 1.0)
+
+
+def _refuse_faulty(entry: token_cache.Entry, *, strict: bool, where: str) -> None:
+    first = entry.faults[0].message if entry.faults else ""
+    if strict and entry.faults:
+        raise FaultyData(len(entry.faults), first)
+    if not len(entry.examples):
+        raise NoUsableRow(where, len(entry.faults), first)
+
+
+def _refuse_nothing(entry: token_cache.Entry, train: TokenRows, where: str, length: int | None) -> None:
+    if len(train):
+        return
+    if not entry.rows.trained().any():
+        raise NothingTrained(where, "every token is masked")
+    raise NothingTrained(where, f"a length of {length} tokens cuts every answer off")
+
+
+def _refuse_loss(trimmed: Trimmed, train: Indices, length: int) -> None:
+    chosen = trimmed.sequences_of(train)
+    trained = int(trimmed.trained[chosen].sum())
+    lost = 1 - int(trimmed.kept[chosen].sum()) / trained
+    if lost > MAX_LOST:
+        raise TooMuchLost(lost, MAX_LOST, length, int(trimmed.lengths[chosen].max()))
+
+
+def _lost_validation(sides: Sides, validation: TokenRows, split: float, *, typed: bool) -> list[str]:
+    if len(validation) or not len(sides.validation):
+        return []
+    if typed:
+        raise SplitImpossible(split, len(sides.train) + len(sides.validation))
+    return ["No validation row keeps a token to train at this length: training without validation."]

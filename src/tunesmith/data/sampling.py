@@ -1,0 +1,122 @@
+"""A quick look at data sets: a few rows from all over them, and how many rows there are."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tunesmith.data.files import SourceFile
+from tunesmith.data.mixture import FormattedRow, Located, locate, rows_of
+from tunesmith.data.sources import reader_of
+from tunesmith.spec.errors import RowFault
+from tunesmith.spec.examples import Example
+from tunesmith.spec.job import DatasetRef
+
+COUNTED_BYTES: Final = 256 * 2**20
+"""Lines are counted in so much of a file; the rest is extrapolated."""
+PARSED_BYTES: Final = 16 * 2**20
+"""Files without lines are parsed to be counted; of a large one only so much, where it can be read piece by piece."""
+
+_BLOCK: Final = 2**20
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a sample of the data holds."""
+
+    examples: list[Example]
+    faults: list[RowFault]
+    """Of the rows looked at."""
+    formats: dict[str, int]
+    """Examples by format."""
+    total_rows: int
+    """Rows in all, within each data set's limit."""
+    exact: bool
+    """Whether ``total_rows`` was counted, not extrapolated."""
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """A file and how many rows it holds."""
+
+    file: SourceFile
+    rows: int
+    exact: bool
+
+
+def sample(datasets: Sequence[DatasetRef], n: int) -> Sample:
+    """Look at about ``n`` rows, spread evenly over all data sets; blank lines are counted as rows.
+
+    Raises:
+        DataError: a data set cannot be found.
+    """
+    counted = [(each, [_count(file, each.dataset) for file in each.files]) for each in locate(datasets)]
+    totals = [_within_limit(each, files) for each, files in counted]
+    step = max(1, -(-sum(totals) // n))
+    looked_at = [
+        row
+        for (each, files), total in zip(counted, totals, strict=True)
+        for row in itertools.islice(_spread(each, files, step), -(-total // step))
+    ]
+    rows = [row for row in looked_at if isinstance(row, FormattedRow)]
+    return Sample(
+        examples=[row.example for row in rows],
+        faults=[row for row in looked_at if isinstance(row, RowFault)],
+        formats=dict(Counter(row.format for row in rows)),
+        total_rows=sum(totals),
+        exact=all(file.exact for _, files in counted for file in files),
+    )
+
+
+def _within_limit(located: Located, files: Sequence[_Counted]) -> int:
+    rows = sum(file.rows for file in files)
+    return min(rows, located.dataset.limit or rows)
+
+
+def _spread(located: Located, files: Sequence[_Counted], step: int) -> Iterator[FormattedRow | RowFault]:
+    """Yield every ``step``-th row; a data set with a limit is looked at from its start."""
+    for counted in files:
+        if reader_of(counted.file.path).lines:
+            wanted = range(1, 2**62, step)
+            yield from rows_of(counted.file, located.dataset, wanted)
+        else:
+            yield from itertools.islice(rows_of(counted.file, located.dataset), 0, None, step)
+
+
+def _count(file: SourceFile, dataset: DatasetRef) -> _Counted:
+    try:
+        size = file.path.stat().st_size
+        if reader_of(file.path).lines:
+            rows = _count_lines(file.path)
+            seen = min(size, COUNTED_BYTES)
+        else:
+            rows, seen = _count_rows(file, dataset, size)
+    except OSError:
+        return _Counted(file, 0, exact=True)
+    if seen >= size:
+        return _Counted(file, rows, exact=True)
+    return _Counted(file, rows * size // seen, exact=False)
+
+
+def _count_lines(path: Path) -> int:
+    lines, last = 0, b"\n"
+    with path.open("rb") as file:
+        for _ in range(COUNTED_BYTES // _BLOCK):
+            block = file.read(_BLOCK)
+            if not block:
+                break
+            lines, last = lines + block.count(b"\n"), block[-1:]
+    return lines + (last != b"\n")
+
+
+def _count_rows(file: SourceFile, dataset: DatasetRef, size: int) -> tuple[int, int]:
+    """Return rows counted and bytes read for that."""
+    rows = 0
+    for rows, row in enumerate(rows_of(file, dataset), 1):
+        if isinstance(row, FormattedRow) and PARSED_BYTES < row.position < size:
+            return rows, row.position
+    return rows, size

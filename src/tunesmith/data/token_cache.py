@@ -1,0 +1,221 @@
+"""Tokenised data by content: what was encoded once, from the same bytes in the same way, is mapped from disk.
+
+An entry holds untruncated rows; length, split and duplicates are decided later, on views. A folder
+``<cache>/tokens/<key>`` holds ``ids``, ``mask`` and ``offsets`` as ``TokenRows`` saves them, ``examples.npy`` (one
+``EXAMPLE`` each), ``faults.jsonl``, and ``entry.json``, which lists every file with its sha256 and is written last.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import time
+from array import array
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.data import faults as plain
+from tunesmith.data.array_file import ArrayFile
+from tunesmith.data.mixture import Located, ReadRow, digest
+from tunesmith.data.token_rows import EncodedRow, TokenRows
+from tunesmith.spec.errors import DiskFull, RowFault
+from tunesmith.spec.examples import Conversation, PlainText
+
+VERSION: Final = 1
+"""Raised when the same bytes are read into other examples, or the layout changes: older entries are then left alone."""
+
+CONVERSATION, COMPLETION, TEXT = range(3)
+"""Values of the field ``kind``."""
+
+EXAMPLE: Final = np.dtype(
+    [
+        ("digest", "<u8"),
+        ("row", "<i8"),
+        ("file", "<i4"),
+        ("source", "<i4"),
+        ("sequences", "<i4"),
+        ("kind", "<i4"),
+    ]
+)
+"""What is kept of an example beside its tokens; ``sequences`` rows of tokens in a row are its own."""
+
+_TOKENS_AT_ONCE: Final = 1 << 20
+"""Tokens collected before they are written."""
+_STALE: Final = 24 * 3600
+"""Seconds after which an unfinished entry belongs to nobody."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry of the cache, mapped."""
+
+    rows: TokenRows
+    examples: NDArray[Any]
+    """(examples) of ``EXAMPLE``."""
+    faults: list[RowFault]
+
+
+def key(located: Sequence[Located], encoder: str) -> str:
+    """Return the name of the entry: sha256 over the files' bytes, how they are read and how they are encoded."""
+    reading = [
+        {
+            "format": each.dataset.format,
+            "columns": each.dataset.columns,
+            "limit": each.dataset.limit,
+            "validation": each.dataset.validation,
+            "files": [[_content(file.path), file.path.suffix.lower(), file.format] for file in each.files],
+        }
+        for each in located
+    ]
+    content = json.dumps([VERSION, encoder, reading], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def opened(folder: Path, files: Sequence[str]) -> Entry | None:
+    """Map an entry, its faults named after today's files; None if there is none or it is damaged."""
+    try:
+        listed = json.loads((folder / "entry.json").read_text())
+        if any(_sha256(folder / name) != sha256 for name, sha256 in listed["files"].items()):
+            return None
+        examples = np.asarray(np.load(folder / "examples.npy", mmap_mode="r"))
+        return Entry(TokenRows.load(folder), examples, list(_faults(folder, files)))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
+        return None
+
+
+def _faults(folder: Path, files: Sequence[str]) -> Iterator[RowFault]:
+    for line in (folder / "faults.jsonl").read_text().splitlines():
+        data = json.loads(line)
+        yield plain.from_dict(data | {"file": files[data["file"]]})
+
+
+class Writer:
+    """Writes an entry in pieces; it holds no more than ``_TOKENS_AT_ONCE`` tokens."""
+
+    def __init__(self, folder: Path, files: Sequence[str]) -> None:
+        self._folder = folder
+        self._file_numbers = {name: number for number, name in enumerate(files)}
+        self._arrays = {
+            "ids": ArrayFile(folder / "ids.npy", np.int32),
+            "mask": ArrayFile(folder / "mask.npy", np.uint8),
+            "offsets": ArrayFile(folder / "offsets.npy", np.int64),
+            "examples": ArrayFile(folder / "examples.npy", EXAMPLE),
+        }
+        self._arrays["offsets"].extend(np.zeros(1))
+        self._ids, self._mask, self._ends = array("i"), bytearray(), array("q")
+        self._examples: list[tuple[int, ...]] = []
+        self._tokens = 0
+        self._faults = (folder / "faults.jsonl").open("w", encoding="utf-8")
+
+    def add(self, row: ReadRow, encoded: Sequence[EncodedRow]) -> None:
+        """Add an example with its rows of tokens."""
+        where = row.example.where
+        self._examples.append(
+            (digest(row.example), where.row, row.file, row.source, len(encoded), _kind(row.example))
+        )  # fmt: skip
+        for sequence in encoded:
+            self._ids.extend(sequence.ids)
+            self._mask.extend(sequence.mask)
+            self._tokens += len(sequence.ids)
+            self._ends.append(self._tokens)
+        if len(self._ids) >= _TOKENS_AT_ONCE:
+            self._flush()
+
+    def add_fault(self, fault: RowFault) -> None:
+        """Add a row that cannot be used."""
+        data = plain.as_dict(fault)
+        message = data["message"].removeprefix(f"{fault.where}: ")
+        data |= {"file": self._file_numbers[fault.where.file], "message": message}
+        self._faults.write(json.dumps(data) + "\n")
+
+    def finish(self) -> None:
+        """Write what is left, and the list of files."""
+        self._flush()
+        for growing in self._arrays.values():
+            growing.close()
+        self._faults.close()
+        names = [f"{name}.npy" for name in self._arrays] + ["faults.jsonl"]
+        listed = {"version": VERSION, "files": {name: _sha256(self._folder / name) for name in names}}
+        (self._folder / "entry.json").write_text(json.dumps(listed))
+
+    def _flush(self) -> None:
+        self._arrays["ids"].extend(np.frombuffer(self._ids, np.intc))
+        self._arrays["mask"].extend(np.frombuffer(self._mask, np.uint8))
+        self._arrays["offsets"].extend(np.frombuffer(self._ends, np.int64))
+        self._arrays["examples"].extend(np.array(self._examples, EXAMPLE))
+        self._ids, self._mask, self._ends, self._examples = array("i"), bytearray(), array("q"), []
+
+
+@contextmanager
+def writing(folder: Path, files: Sequence[str]) -> Iterator[Writer]:
+    """Write an entry beside its place and rename it there when all of it is written.
+
+    Raises:
+        DiskFull: there is no room for it; nothing is left behind.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(folder.parent)
+    staging = folder.parent / f".staging-{folder.name[:16]}-{os.getpid()}-{time.monotonic_ns()}"
+    staging.mkdir()
+    try:
+        writer = Writer(staging, files)
+        yield writer
+        writer.finish()
+        _replace(staging, folder)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        free = shutil.disk_usage(folder.parent).free
+        raise DiskFull(folder.parent, sum(file.stat().st_size for file in staging.iterdir()), free) from None
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _replace(staging: Path, folder: Path) -> None:
+    """Put the entry in its place; what stands there is damaged, or an equal entry of another process."""
+    if folder.exists():
+        aside = staging.with_name(staging.name + "-old")
+        folder.rename(aside)
+        shutil.rmtree(aside, ignore_errors=True)
+    try:
+        staging.rename(folder)
+    except OSError:
+        if not (folder / "entry.json").exists():
+            raise
+
+
+def _sweep(parent: Path) -> None:
+    for path in parent.glob(".staging-*"):
+        try:
+            if time.time() - path.stat().st_mtime > _STALE:
+                shutil.rmtree(path, ignore_errors=True)
+        except OSError:
+            continue
+
+
+def _kind(example: object) -> int:
+    if isinstance(example, Conversation):
+        return CONVERSATION
+    return TEXT if isinstance(example, PlainText) else COMPLETION
+
+
+def _content(path: Path) -> str:
+    """Stand for a file's bytes; a file that cannot be opened is a fault when it is read, not here."""
+    try:
+        return _sha256(path)
+    except OSError as error:
+        return f"unreadable: {error.errno}"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
