@@ -39,8 +39,8 @@ COMMANDS: Final = {
 
 INTERRUPTED: Final = 130
 """Exit status of a command that Ctrl-C ended (128 + SIGINT, as shells count)."""
-PIPE_CLOSED: Final = 141
-"""Exit status when the reader of our output went away (128 + SIGPIPE)."""
+PIPE_CLOSED: Final = 1
+"""Exit status when the reader of our output went away; click, which usually notices first, uses the same."""
 UNUSABLE: Final = 78
 """Exit status when the operating system refuses a file."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Final, Protocol
 
 import click
@@ -66,6 +67,21 @@ def view_for_terminal(stack: ExitStack, *, console: Console | None = None) -> Vi
     if console.is_terminal and not console.is_dumb_terminal:
         return stack.enter_context(LiveView(console))
     return PlainView(console)
+
+
+@contextmanager
+def pulling(name: str, *, quiet: bool = False) -> Iterator[Callable[[str, float | None], None]]:
+    """Show the stages of a pull; give what is to be told of each stage and how far it is."""
+    figures = Figures()
+    with ExitStack() as stack:
+        view = Silent() if quiet else view_for_terminal(stack)
+
+        def tell(stage: str, done: float | None) -> None:
+            event = Event(seq=1, time=0.0, body=Phase(name=f"{name}: {stage}", done=done))
+            figures.take(event)
+            view.show(event, figures)
+
+        yield tell
 
 
 class Silent:

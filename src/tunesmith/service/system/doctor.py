@@ -15,8 +15,9 @@ from typing import Final
 
 import psutil
 
+from tunesmith.service.models import hub
 from tunesmith.service.system.packages import lacking
-from tunesmith.service.system.probes import TorchFacts, hub_answers, torch_facts
+from tunesmith.service.system.probes import TorchFacts, torch_facts
 from tunesmith.settings import Settings
 
 OLDEST_PYTHON: Final = (3, 11)
@@ -120,7 +121,7 @@ def check_hub(settings: Settings) -> Check:
     """Does the model hub answer?"""
     if settings.offline:
         return Check("hub", State.OK, "not asked (offline)")
-    if hub_answers():
+    if hub.reachable():
         return Check("hub", State.OK, "answers")
     advice = "Models from folders and from `tunesmith pull` work without it; --offline says so at once."
     return Check("hub", State.WARNING, "does not answer", advice)

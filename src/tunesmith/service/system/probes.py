@@ -1,20 +1,15 @@
-"""Questions that take a moment or could hang: asked in a process or a thread of their own, with a time limit."""
+"""What a machine computes with: torch is asked in a process of its own, with a time limit."""
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-import threading
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from typing import Final
 
 TORCH_SECONDS: Final = 120
 """A cold import of torch from a slow disk takes most of a minute."""
-HUB_SECONDS: Final = 2.0
 
 _ASK_TORCH: Final = """
 import importlib.util, json
@@ -70,23 +65,3 @@ def cpu_has_bf16() -> bool:
     except OSError:
         return False
     return not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags.split())
-
-
-def hub_answers() -> bool:
-    """Whether the model hub answers within two seconds, name look-up included."""
-    answers: list[bool] = []
-    thread = threading.Thread(target=lambda: answers.append(_ask_hub()), daemon=True)
-    thread.start()
-    thread.join(HUB_SECONDS)
-    return bool(answers and answers[0])
-
-
-def _ask_hub() -> bool:
-    address = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
-    try:
-        with urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=HUB_SECONDS):
-            return True
-    except urllib.error.HTTPError:
-        return True
-    except (OSError, ValueError):
-        return False

@@ -1,0 +1,83 @@
+"""``tunesmith chat``: a conversation in the terminal."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from tunesmith.cli.generate import model_options, opening, session, show, typed
+
+if TYPE_CHECKING:
+    from tunesmith.service.serving.session import ServeSession
+
+TEMPERATURE: Final = 0.7
+"""Of a chat: always the likeliest word soon repeats itself in a long conversation."""
+HELP: Final = "/reset forgets the conversation, /system TEXT sets the instructions, /exit ends. Ctrl-C stops an answer."
+
+
+@click.command()
+@model_options
+def command(*, model: str | None, adapter: Path | None, system: str | None, **sampling: Any) -> int:
+    """Talk to a model, with or without an adapter.
+
+    /reset forgets the conversation, /system TEXT sets the instructions, /exit or Ctrl-D ends; Ctrl-C stops an answer.
+
+    \b
+    tunesmith chat --adapter ./lora
+    """
+    drawn = {"temperature": TEMPERATURE} | typed(sampling)
+    with session(model, adapter) as served:
+        if sys.stdin.isatty():
+            click.echo(f"{served.model}. {HELP}")
+        Chat(served, system, drawn).run()
+    return 0
+
+
+class Chat:
+    """Reads lines, prints answers, remembers both."""
+
+    def __init__(self, served: ServeSession, system: str | None, sampling: dict[str, Any]) -> None:
+        self._served = served
+        self._sampling = sampling
+        self._messages = opening(system)
+
+    def run(self) -> None:
+        """Go on until the end of the input or /exit."""
+        while (line := _read_line()) is not None:
+            if line.startswith("/"):
+                if not self._obey(line):
+                    return
+            elif line:
+                self._answer(line)
+
+    def _obey(self, line: str) -> bool:
+        """Do what a command says; return whether to go on."""
+        word, _, rest = line.partition(" ")
+        match word:
+            case "/exit" | "/quit":
+                return False
+            case "/reset":
+                self._messages = [turn for turn in self._messages if turn["role"] == "system"]
+                click.echo("Forgotten.")
+            case "/system":
+                self._messages = opening(rest.strip() or None)
+                click.echo("A fresh conversation with these instructions." if rest.strip() else "No instructions.")
+            case _:
+                click.echo(HELP)
+        return True
+
+    def _answer(self, line: str) -> None:
+        from tunesmith.spec.errors import UsageError
+
+        self._messages.append({"role": "user", "content": line})
+        reply = self._served.chat(self._messages, **self._sampling)
+        said = Said(reply)
+        try:
+            show(said)
+        except KeyboardInterrupt:
+            reply.close()
+            click.echo(" [stopped]")
+        self._messages.append({"role": "assistant", "content": said.text})
