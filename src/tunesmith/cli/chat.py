@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 TEMPERATURE: Final = 0.7
 """Of a chat: always the likeliest word soon repeats itself in a long conversation."""
 HELP: Final = "/reset forgets the conversation, /system TEXT sets the instructions, /exit ends. Ctrl-C stops an answer."
+PROMPT: Final = "> "
 
 
 @click.command()
@@ -29,6 +31,8 @@ def command(*, model: str | None, adapter: Path | None, system: str | None, **sa
     tunesmith chat --adapter ./lora
     """
     drawn = {"temperature": TEMPERATURE} | typed(sampling)
+    with contextlib.suppress(ImportError):
+        import readline  # noqa: F401  (gives input() its line editing)
     with session(model, adapter) as served:
         if sys.stdin.isatty():
             click.echo(f"{served.model}. {HELP}")
@@ -70,14 +74,34 @@ class Chat:
         return True
 
     def _answer(self, line: str) -> None:
-        from tunesmith.spec.errors import UsageError
+        """Print the answer to a line; a turn that the model refuses is taken back."""
+        from tunesmith.cli.terminal import printable
+        from tunesmith.spec.errors import ModelGone, TunesmithError
 
         self._messages.append({"role": "user", "content": line})
         reply = self._served.chat(self._messages, **self._sampling)
-        said = Said(reply)
         try:
-            show(said)
+            show(reply)
         except KeyboardInterrupt:
             reply.close()
             click.echo(" [stopped]")
-        self._messages.append({"role": "assistant", "content": said.text})
+        except ModelGone:
+            raise
+        except TunesmithError as error:
+            self._messages.pop()
+            click.echo(printable(f"{error.message} /reset starts afresh."), err=True)
+            return
+        self._messages.append({"role": "assistant", "content": reply.text})
+
+
+def _read_line() -> str | None:
+    """Read a line from the user; None at the end of the input. Ctrl-C starts the line afresh."""
+    while True:
+        try:
+            return input(PROMPT if sys.stdin.isatty() else "").strip()
+        except EOFError:
+            if sys.stdin.isatty():
+                click.echo()
+            return None
+        except KeyboardInterrupt:
+            click.echo(" (Ctrl-D or /exit ends)")

@@ -83,16 +83,13 @@ def typed(sampling: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in sampling.items() if value is not None}
 
 
-def show(pieces: Iterator[str]) -> str:
-    """Print an answer as it comes, safely, and return it."""
+def show(pieces: Iterator[str]) -> None:
+    """Print an answer as it comes, safely."""
     from tunesmith.cli.terminal import printable
 
-    said = []
     for piece in pieces:
-        said.append(piece)
         click.echo(printable(piece), nl=False)
     click.echo()
-    return "".join(said)
 
 
 def _from_stdin() -> str:

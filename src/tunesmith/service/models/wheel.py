@@ -25,7 +25,7 @@ MOST_BYTES: Final = 4 << 30
 LOOK_EVERY: Final = 0.2
 """Seconds between two looks at how much of a download has arrived."""
 _UNREACHABLE: Final = re.compile(
-    "NewConnectionError|NameResolutionError|Temporary failure|timed out|ConnectTimeout|ProxyError|Network is unreachable"
+    "NewConnectionError|NameResolutionError|Temporary failure|timed out|ConnectTimeout|ProxyError|unreachable"
 )
 _CREDENTIALS: Final = re.compile(r"://[^/\s@]+@")
 

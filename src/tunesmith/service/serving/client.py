@@ -46,6 +46,8 @@ class Reply(Iterator[str]):
     def __init__(self, connection: Connection) -> None:
         self.finish_reason: str | None = None
         """stop or length, once the answer is complete."""
+        self.text = ""
+        """What has come so far."""
         self.usage: dict[str, int] = {}
         """OpenAI's token counts, once the answer is complete."""
         self._connection = connection
@@ -83,6 +85,7 @@ class Reply(Iterator[str]):
             self.finish_reason = choice["finish_reason"] or self.finish_reason
             text = choice["delta"].get("content")
             if text:
+                self.text += text
                 yield text
 
 
