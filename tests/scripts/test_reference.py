@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import click
 import pytest
 from pydantic import Field
+
 from scripts.reference.commands import walk
 from scripts.reference.fields import kind_of, leaves, row
 from scripts.reference.page import Page, Row, Section
@@ -31,7 +32,7 @@ class Outer(Part):
 
     name: str
     inner: Inner = Inner()
-    many: list[Inner] = []
+    many: list[Inner] = Field(default=[], min_length=1)
     colour: Colour | None = None
     folder: Path = Path.home() / ".tunesmith"
 

@@ -79,6 +79,7 @@ class JobSpec(Part):
     """A job: what to train, on what, how, and where the result goes."""
 
     schema_version: Literal[1] = 1
+    """Version of this contract; a file that says nothing means the first."""
     name: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
     """Name of the run. Open: made from the model's and the data's names."""
     task: str | None = None

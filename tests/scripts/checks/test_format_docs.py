@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from scripts.checks.format_docs import faults
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from scripts.checks.no_torch_in_help import faults
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from scripts.checks.same_shape import MODALITY_FILES, faults
 
 FORMAT = "def sniff(row): ...\ndef examples(row, where): ...\nFORMAT = 1\n"
