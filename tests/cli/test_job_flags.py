@@ -195,7 +195,7 @@ def test_json_is_a_job_file_too(tmp_path: Path) -> None:
         (
             {"recipe": {"learning_rat": 1}},
             UnknownKey,
-            "unknown key 'recipe.learning_rat'. Did you mean 'learning_rate'",
+            "in recipe: unknown key 'learning_rat'. Did you mean 'learning_rate'",
         ),
         ({"modle": {"source": "x"}}, UnknownKey, "unknown key 'modle'. Did you mean 'model'"),
         ({"datasets": [{"url": "d"}]}, BadEntry, "'datasets.0.uri' is 'missing', which is not text that is not empty"),

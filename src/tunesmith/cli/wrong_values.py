@@ -38,8 +38,8 @@ def explained(error: ValidationError, model: type[BaseModel], where: str) -> Tun
     fault = error.errors()[0]
     place = fault["loc"]
     if fault["type"] == "extra_forbidden":
-        owner = _owner(model, place)
-        return UnknownKey(_dotted(place), where, owner.model_fields)
+        inside = ", in ".join([where, *filter(None, [_dotted(place[:-1])])])
+        return UnknownKey(str(place[-1]), inside, _owner(model, place).model_fields)
     name = str(place[-1]) if place else ""
     field = _owner(model, place).model_fields.get(name)
     found = "missing" if fault["type"] == "missing" else fault["input"]

@@ -11,7 +11,7 @@ _REQUIREMENT = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)\s*(?:>=\s*(?P<least>[0-9.
 def lacking(package: str, *, extra: str | None) -> list[str]:
     """Return a sentence for each package that ``package`` needs, for itself or for one of its extras, and lacks."""
     needed = [line for line in metadata.requires(package) or [] if _extra(line) == extra]
-    return [fault for line in needed if (fault := _fault(line))]
+    return [told for line in needed if (told := fault(line))]
 
 
 def _extra(requirement: str) -> str | None:
@@ -19,7 +19,8 @@ def _extra(requirement: str) -> str | None:
     return found.group(1) if found else None
 
 
-def _fault(requirement: str) -> str | None:
+def fault(requirement: str) -> str | None:
+    """Say what is wrong with what is installed for one requirement, such as ``torch>=2.6``; None if nothing is."""
     found = _REQUIREMENT.match(requirement)
     if found is None:
         return None
