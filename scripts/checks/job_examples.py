@@ -1,4 +1,4 @@
-"""Every job file that a document prints is one that `tunesmith train` would read."""
+"""Every job file below ``examples/`` or printed in a document is one that `tunesmith train` would read."""
 
 from __future__ import annotations
 
@@ -19,14 +19,19 @@ FIX = "Use the keys and values of docs/reference/recipe.md."
 
 
 def faults(root: Path) -> Iterator[Fault]:
-    """Yield every YAML block with a model that is not a job."""
+    """Yield every example, and every YAML block with a model, that is not a job."""
+    for path, line, text in _jobs(root):
+        try:
+            JobSpec.model_validate(yaml.safe_load(text))
+        except (ValidationError, TunesmithError, yaml.YAMLError) as error:
+            yield Fault(path.relative_to(root), line, " ".join(str(error).split())[:200], FIX)
+
+
+def _jobs(root: Path) -> Iterator[tuple[Path, int, str]]:
+    for path in sorted((root / "examples").glob("*.yaml")):
+        yield path, 1, path.read_text(encoding="utf-8")
     for path in documents(root):
         text = path.read_text(encoding="utf-8")
         for found in BLOCK.finditer(text):
-            if "model:" not in found[1]:
-                continue
-            try:
-                JobSpec.model_validate(yaml.safe_load(found[1]))
-            except (ValidationError, TunesmithError, yaml.YAMLError) as error:
-                line = text[: found.start()].count("\n") + 1
-                yield Fault(path.relative_to(root), line, " ".join(str(error).split())[:200], FIX)
+            if "model:" in found[1]:
+                yield path, text[: found.start()].count("\n") + 1, found[1]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scripts.reference import commands, errors, events, formats, recipe, settings
+from scripts.reference import commands, defaults, errors, events, formats, recipe, settings
 from scripts.reference.page import Page
 
 FOLDER = "docs/reference"
-WRITERS = (recipe, settings, commands, formats, events, errors)
+WRITERS = (recipe, defaults, settings, commands, formats, events, errors)
 
 
 def pages() -> Iterator[Page]:

@@ -26,8 +26,7 @@ def page() -> Page:
         inner = kind.__args__[0] if listed else kind  # type: ignore[union-attr]
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             sections.append(_section(f"`{name}`", inner, f"{name}[]." if listed else f"{name}."))
-    modalities = MODALITIES.values() if isinstance(MODALITIES, dict) else MODALITIES
-    for modality in modalities:
+    for modality in MODALITIES.values():
         sections.append(_section(f"`options` of {modality.name}", modality.options, "options."))
     return Page("recipe", "Job files and the recipe", INTRO, sections)
 

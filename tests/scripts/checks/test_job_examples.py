@@ -15,3 +15,9 @@ def test_names_a_job_with_a_key_that_nothing_reads(plant, tmp_path):
 def test_is_silent_about_a_job(plant, tmp_path):
     plant("README.md", JOB + "```yaml\nother: 1\n```\n")
     assert not list(faults(tmp_path))
+
+
+def test_names_an_example_that_is_no_job(plant, tmp_path):
+    plant("examples/chat.yaml", "model: {source: x}\ndatasets: []\n")
+    [fault] = faults(tmp_path)
+    assert "examples/chat.yaml:1" in str(fault)
