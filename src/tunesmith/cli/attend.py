@@ -114,11 +114,15 @@ def _say_done(
     plot = output / "training_history.png"
     for label, path in (("Result", output), ("Plot", plot), ("Run folder", run.path)):
         if path.exists():
-            click.echo(f"  {label:<11} {_short(path)}")
-    if next_commands:
-        click.echo("\nTry next:")
-        for line in next_commands:
-            click.echo(f"  {line}")
+            click.echo(f"  {label:<11} {short(path)}")
+    click.echo("\nTry next:")
+    for line in next_commands or _next_commands(run, output):
+        click.echo(f"  {line}")
+
+
+def _next_commands(run: RunFolder, output: Path) -> list[str]:
+    flag = "--adapter" if (output / "adapter_config.json").exists() else "--model"
+    return [f"tunesmith chat {flag} {short(output)}", f"tunesmith runs show {run.id}"]
 
 
 def _losses(figures: Figures) -> str:
@@ -128,7 +132,7 @@ def _losses(figures: Figures) -> str:
     return f", validation loss {first.validation_loss:.4f} -> {newest.best_validation_loss:.4f}"
 
 
-def _short(path: Path) -> str:
+def short(path: Path) -> str:
     """Write a path as the user would: from the working folder or from the home folder where it lies inside one."""
     for base, sign in ((Path.cwd(), "."), (Path.home(), "~")):
         if path.is_absolute() and path.is_relative_to(base):

@@ -29,7 +29,7 @@ def command(*, output: Path | None, as_json: bool) -> int:
     Fetches SmolLM2-135M-Instruct and the ChatterBot corpus where they are missing, shows the plan, trains a LoRA
     adapter, and answers the same three held-out questions before and after.
     """
-    from tunesmith.cli.attend import attend
+    from tunesmith.cli.attend import attend, short
     from tunesmith.cli.terminal import current_settings
     from tunesmith.cli.train import starting
 
@@ -38,7 +38,7 @@ def command(*, output: Path | None, as_json: bool) -> int:
     for name in (MODEL, DATA):
         _fetch(name, settings, quiet=as_json)
     begin = starting(demo_job(adapter), settings, quiet=as_json)
-    return attend(begin, as_json=as_json, next_commands=next_commands(adapter))
+    return attend(begin, as_json=as_json, next_commands=next_commands(short(adapter)))
 
 
 def demo_job(output: Path) -> JobSpec:
@@ -55,11 +55,11 @@ def demo_job(output: Path) -> JobSpec:
     )
 
 
-def next_commands(adapter: Path) -> list[str]:
+def next_commands(adapter: str) -> list[str]:
     """Return three commands to go on with."""
     return [
-        f'tunesmith generate --model {MODEL} --adapter {adapter} "What is a robot?"',
-        f"tunesmith chat --model {MODEL} --adapter {adapter}",
+        f'tunesmith generate --adapter {adapter} --prompt "What is a robot?"',
+        f"tunesmith chat --adapter {adapter}",
         f"tunesmith train --model {MODEL} --data YOUR_FILE.jsonl",
     ]
 
