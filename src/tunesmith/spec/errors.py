@@ -19,7 +19,7 @@
     │   ├── ModelNotFound, NotALanguageModel, NoChatTemplate, UnreadableFile
     │   ├── AdapterMismatch, MissingTarget
     │   ├── OutputUnusable, OutputBusy, DiskFull
-    │   ├── WillNotFit
+    │   ├── WillNotFit, NoSuchDevice
     │   ├── NothingToResume, ResumeDiffers, RunNotFound, WrongRunState
     │   ├── PackageMissing, PullFailed, Offline
     ├── RunError                exit 70, HTTP 500   the run failed
@@ -398,6 +398,15 @@ class WillNotFit(ConfigError):
         super().__init__(
             f"The run needs about {needed / 2**30:.1f} GiB of memory and {available / 2**30:.1f} GiB are there. {hint} --force tries anyway."
         )
+
+
+class NoSuchDevice(ConfigError):
+    """The device that was asked for cannot be used on this machine."""
+
+    code = "no_such_device"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"--device cuda cannot be used: {why}. Leave it out, or give --device cpu.")
 
 
 class NothingToResume(ConfigError):

@@ -65,6 +65,10 @@ class ModelFacts(Part):
     tied_embeddings: bool
     linear_layers: list[str]
     """Leaf names of the linear layers that an adapter may sit on (no output head)."""
+    linear_widths: dict[str, int] = {}
+    """Inputs plus outputs of those layers, summed over the model: an adapter of rank r has r times as many weights."""
+    window: int | None = None
+    """Positions that attention looks back, where that is fewer than all (sliding window)."""
     fingerprint: str
     """sha256 over configuration and weights' headers, names and sizes."""
 
@@ -98,6 +102,10 @@ class DataFacts(Part):
     mean_length: float
     trained_share: float
     """Share of the tokens that carry a label."""
+    sequences_per_row: float = 1.0
+    """Token sequences that a row becomes, on average."""
+    faults: int = 0
+    """Rows of the sample that cannot be used."""
 
 
 class Execution(Part):

@@ -1,0 +1,15 @@
+"""What can be trained: one folder per modality, all of the same files.
+
+May import training, data, runs, settings and spec. ``base.py``, the packages' ``__init__``, ``options.py``,
+``families.py``, ``chat_template.py`` and ``encode.py`` are light (no torch); builder, metrics and predictor are heavy.
+A model family is one row in ``<modality>/families.py``; another modality is a folder and its name below.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tunesmith.modalities import text
+from tunesmith.modalities.base import Modality
+
+MODALITIES: Final[dict[str, Modality]] = {modality.name: modality for modality in (text.MODALITY,)}

@@ -1,0 +1,112 @@
+"""What every modality says of itself: light facts, and where its heavy parts are."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+
+from tunesmith.spec.examples import Conversation, Example, PlainText, PromptCompletion
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from pydantic import BaseModel
+
+    from tunesmith.data.token_rows import EncodedRow
+    from tunesmith.spec.plan import Plan
+
+KINDS: Final[dict[type, str]] = {Conversation: "conversation", PromptCompletion: "completion", PlainText: "text"}
+"""Each type of example, by the name that ``DataFacts.kinds`` counts it under."""
+
+
+class Encoder(Protocol):
+    """Turns examples into what a model reads."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever the same example could be encoded to anything else."""
+        ...
+
+    def __call__(self, example: Example) -> list[EncodedRow]:
+        """Encode one example, untruncated; one example may become several rows."""
+        ...
+
+
+class Builder(Protocol):
+    """Makes, from a plan, the parts that the training loop runs on."""
+
+    def __call__(self, plan: Plan, /, *args: Any, **parts: Any) -> Any:
+        """Build the pieces of ``training/pieces.py``; what else a builder is given is said there."""
+        ...
+
+
+class Predictor(Protocol):
+    """A loaded model that answers."""
+
+    def stream(self, ids: Sequence[int], *, max_tokens: int) -> Iterator[str]:
+        """Yield the answer to a prompt, piece by piece."""
+        ...
+
+
+@dataclass(frozen=True)
+class Family:
+    """Models that are built alike, and what is known to be good for them."""
+
+    name: str
+    model_types: tuple[str, ...]
+    """``model_type`` values of ``config.json`` that belong here."""
+    targets: tuple[str, ...] | None
+    """Linear layers that the family's documents put an adapter on; None: all linear layers."""
+    max_length: int
+    """Length in tokens where neither the data nor the model's configuration settles it."""
+    attention: Literal["documents", "stock"]
+    """documents: the joined-row attention path is equality-tested for the family; stock: it runs the model's own."""
+    fused: bool
+    """Whether the family's fused layers are equality-tested."""
+    note: str = ""
+    """What a plan should say whenever it meets the family."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """Something a modality can be trained to do."""
+
+    name: str
+    consumes: tuple[type, ...]
+    """Types of example that it trains on."""
+    summary: str
+    builder: str
+    """``module:function`` of its ``Builder``; heavy, imported by the worker alone."""
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """Names of the example types that it trains on."""
+        return frozenset(KINDS[kind] for kind in self.consumes)
+
+
+@dataclass(frozen=True)
+class Modality:
+    """A kind of data, and everything that can be done with it."""
+
+    name: str
+    tasks: tuple[Task, ...]
+    families: tuple[Family, ...]
+    """The last one stands for every model that no other names."""
+    options: type[BaseModel]
+    """Settings that only this modality has."""
+    encoder: Callable[[Path, Any], Encoder]
+    """Makes the encoder of a model folder under these options; light."""
+
+
+def family_of(model_type: str, families: Sequence[Family]) -> Family:
+    """Return the family that names the ``model_type``, else the last one."""
+    return next((family for family in families if model_type in family.model_types), families[-1])
+
+
+def load(reference: str) -> Any:
+    """Import what a ``module:name`` reference means."""
+    module, _, name = reference.partition(":")
+    return getattr(importlib.import_module(module), name)
