@@ -1,0 +1,51 @@
+"""From a job to its plan: look at the model, the data and the machine, then choose."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+from tunesmith.modalities import MODALITIES
+from tunesmith.modalities.base import Modality, family_of
+from tunesmith.planning.facts import data_facts, device_facts, model_facts
+from tunesmith.planning.resolve import resolve
+from tunesmith.spec.errors import BadEntry, UnknownKey
+from tunesmith.spec.job import JobSpec
+from tunesmith.spec.plan import Plan
+
+
+def draft(spec: JobSpec, model_dir: Path) -> Plan:
+    """Plan a job whose model lies in ``model_dir`` and whose data sets are named by path.
+
+    Raises:
+        ConfigError: the model, the machine or the job's values do not go together.
+        DataError: the data cannot be found or used.
+    """
+    modality = MODALITIES["text"]
+    options = checked_options(spec, modality)
+    model = model_facts(model_dir, spec.model.source)
+    device = device_facts(spec.resources)
+    encoder = modality.encoder(model_dir, options)
+    data = data_facts(spec.datasets, encoder)
+    plan = resolve(spec, model, device, data, family_of(model.model_type, modality.families), modality)
+    if getattr(encoder, "has_template", True) or "conversation" not in data.kinds:
+        return plan
+    warning = "The model brings no chat template: speakers are written as 'User:' and 'Assistant:'."
+    return plan.model_copy(update={"warnings": [*plan.warnings, warning]})
+
+
+def checked_options(spec: JobSpec, modality: Modality) -> BaseModel:
+    """Return the job's options as the modality's own class.
+
+    Raises:
+        UnknownKey, BadEntry: an option that the modality does not have, or a value that it cannot have.
+    """
+    try:
+        return modality.options.model_validate(spec.options)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        key = ".".join(str(part) for part in fault["loc"])
+        if fault["type"] == "extra_forbidden":
+            raise UnknownKey(key, "options", modality.options.model_fields) from None
+        raise BadEntry(key, "options", fault["input"], fault["msg"].removeprefix("Input should be ")) from None
