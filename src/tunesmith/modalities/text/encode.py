@@ -131,13 +131,18 @@ class TextEncoder:
             raise NoChatTemplate(self._source, str(refusal)) from None
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
+    def text(self, prompt: str) -> list[int]:
+        """Return the tokens of a bare text that the model shall continue, with those that it begins every text with."""
+        ids = list(self._tokenizer.encode(prompt, add_special_tokens=True).ids)
+        return ids[:-1] if ids[-1:] == [self._eos] else ids
+
     def decode(self, ids: Sequence[int]) -> str:
         """Return what tokens say, special ones left out."""
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
 
-    def token(self, token_id: int) -> str:
-        """Return one token's own text, special or not; half a character reads as U+FFFD."""
-        return str(self._tokenizer.decode([token_id], skip_special_tokens=False))
+    def spell(self, ids: Sequence[int]) -> str:
+        """Return what tokens say, special ones included; half a character reads as U+FFFD."""
+        return str(self._tokenizer.decode(list(ids), skip_special_tokens=False))
 
     # --- pieces of text ---
 
@@ -157,9 +162,7 @@ class TextEncoder:
         if self._train_on == "all":
             yield _Piece(self._render(messages, where), (), rendered=True, where=where)
             return
-        answers = [
-            place for place, turn in enumerate(conversation.messages) if turn.role == "assistant" and turn.train
-        ]
+        answers = [place for place, turn in enumerate(conversation.messages) if turn.role == "assistant" and turn.train]
         if not answers:
             return
         whole = self._render(messages[: answers[-1] + 1], where)
