@@ -1,0 +1,30 @@
+"""Low-rank adapters: put on with PEFT, and written as a folder that PEFT opens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def add_adapter(model: Any, *, rank: int, alpha: float, dropout: float, targets: Sequence[str], seed: int) -> Any:
+    """Freeze ``model`` and put a LoRA adapter in 32 bits on the named linear layers; returns PEFT's wrapper."""
+    from peft import LoraConfig, get_peft_model
+
+    config = LoraConfig(
+        r=rank,
+        lora_alpha=alpha,  # type: ignore[arg-type]  # PEFT divides by the rank; a fraction is as good as a whole number
+        lora_dropout=dropout,
+        target_modules=list(targets),
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
+    torch.manual_seed(seed)
+    return get_peft_model(model, config)
+
+
+def trained_copy(model: torch.nn.Module) -> dict[str, Tensor]:
+    """Copy the values of the trained parameters, by name."""
+    return {name: p.detach().float().clone() for name, p in model.named_parameters() if p.requires_grad}

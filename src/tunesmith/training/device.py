@@ -1,0 +1,94 @@
+"""Devices, threads and the processes that share a step."""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among those that share each step."""
+
+    rank: int
+    world: int
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that reports and saves."""
+        return self.rank == 0
+
+    def add_up(self, tensors: list[Tensor]) -> None:
+        """Replace each tensor by its sum over all processes."""
+        if self.world > 1:
+            for tensor in tensors:
+                torch.distributed.all_reduce(tensor)
+
+    def total(self, *numbers: float, device: torch.device) -> list[float]:
+        """Sum plain numbers over all processes."""
+        if self.world == 1:
+            return list(numbers)
+        tensor = torch.tensor(numbers, dtype=torch.float64, device=device)
+        torch.distributed.all_reduce(tensor)
+        return [float(number) for number in tensor.tolist()]
+
+    def from_first(self, number: int, device: torch.device) -> int:
+        """Return what the first process holds."""
+        if self.world == 1:
+            return number
+        tensor = torch.tensor([number], device=device)
+        torch.distributed.broadcast(tensor, 0)
+        return int(tensor.item())
+
+    def wait(self) -> None:
+        """Wait until every process is here."""
+        if self.world > 1:
+            torch.distributed.barrier()
+
+
+def join_ranks(device: str) -> Ranks:
+    """Join the process group that ``torch.distributed.run`` prepared, if it did."""
+    from accelerate import PartialState
+
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
+        return Ranks(0, 1)
+    state = PartialState(cpu=device == "cpu")
+    return Ranks(state.process_index, state.num_processes)
+
+
+def set_up(device: str, threads: int, ranks: Ranks) -> torch.device:
+    """Fix the thread count (part of what makes a run repeatable) and return this process' device."""
+    torch.set_num_threads(threads)
+    if device == "cuda":
+        place = torch.device("cuda", ranks.rank % torch.cuda.device_count())
+        torch.cuda.set_device(place)
+        return place
+    return torch.device("cpu")
+
+
+def peak_memory(device: torch.device) -> int:
+    """Most memory used so far, in bytes: of the GPU, or of the process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def release_memory(device: torch.device) -> None:
+    """Give back what is no longer referenced."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that memory ran out, on a GPU or on the host."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    text = str(error)
+    return isinstance(error, RuntimeError) and ("can't allocate memory" in text or "not enough memory" in text)

@@ -1,0 +1,130 @@
+"""From a batch to the hidden states at its labels: the fast paths, each for the families that were shown equal, and the stock path.
+
+``documents`` registers joined-row attention with transformers once; ``fused`` runs the whole decoder over joined rows.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from tunesmith.training.decoder import JoinedDecoder, supports
+from tunesmith.training.documents import attend
+from tunesmith.training.joining import JoinedBatch, PaddedBatch
+from tunesmith.training.projection import group_of, project
+
+ATTENTION = "tunesmith_documents"
+"""Name under which transformers knows the joined-row attention."""
+
+
+class Forward(Protocol):
+    """Hidden states, after the last norm, at the places from which labels are predicted: (labels, hidden)."""
+
+    joined: bool
+    """Whether it takes joined rows (else padded ones)."""
+
+    def __call__(self, batch: Any) -> Tensor:
+        """Compute them."""
+        ...
+
+
+class Fused:
+    """Our own pass over the modules of a Llama-shaped decoder."""
+
+    joined = True
+
+    def __init__(self, decoder: Any, checkpointing: bool) -> None:
+        self._decoder = JoinedDecoder(decoder)
+        self._decoder.checkpointing = checkpointing
+
+    def __call__(self, batch: JoinedBatch) -> Tensor:
+        """Compute over joined rows."""
+        return self._decoder(batch.ids, batch.positions, batch.layout).index_select(0, batch.places)
+
+
+class Documents:
+    """transformers' own pass, with joined-row attention inside and adapters computed in the model's number format."""
+
+    joined = True
+
+    def __init__(self, decoder: Any) -> None:
+        register_attention()
+        decoder.config._attn_implementation = ATTENTION
+        for module in list(decoder.modules()):
+            if "default" in getattr(module, "lora_A", {}) and isinstance(getattr(module, "base_layer", None), nn.Linear):
+                _speed_up(module)
+        self._decoder = decoder
+
+    def __call__(self, batch: JoinedBatch) -> Tensor:
+        """Compute over joined rows."""
+        out = self._decoder(
+            input_ids=batch.ids.unsqueeze(0),
+            position_ids=batch.positions.unsqueeze(0),
+            attention_mask=None,
+            use_cache=False,
+            layout=batch.layout,
+        )
+        hidden: Tensor = out.last_hidden_state[0].index_select(0, batch.places)
+        return hidden
+
+
+class Stock:
+    """The model's own pass over padded rows: right for every family, fast for none."""
+
+    joined = False
+
+    def __init__(self, decoder: Any) -> None:
+        self._decoder = decoder
+
+    def __call__(self, batch: PaddedBatch) -> Tensor:
+        """Compute over padded rows."""
+        out = self._decoder(input_ids=batch.ids, attention_mask=batch.attention, use_cache=False)
+        hidden: Tensor = out.last_hidden_state.flatten(0, 1).index_select(0, batch.places)
+        return hidden
+
+
+def build_forward(model: Any, *, attention: str, fused: bool, joined: bool, checkpointing: bool) -> Forward:
+    """Choose the pass for a causal language model (or PEFT's wrapper of one)."""
+    decoder = inner(model).get_decoder()
+    if attention == "documents" and joined and fused and supports(decoder):
+        return Fused(decoder, checkpointing)
+    if checkpointing:
+        inner(model).gradient_checkpointing_enable({"use_reentrant": False})
+        inner(model).enable_input_require_grads()
+    return Documents(decoder) if attention == "documents" and joined else Stock(decoder)
+
+
+def inner(model: Any) -> Any:
+    """Return the transformers model inside PEFT's wrapper, if there is one."""
+    return model.get_base_model() if hasattr(model, "peft_config") else model
+
+
+def register_attention() -> None:
+    """Make joined-row attention known to transformers."""
+    from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
+    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+    ALL_ATTENTION_FUNCTIONS.register(ATTENTION, _attention)
+    ALL_MASK_ATTENTION_FUNCTIONS.register(ATTENTION, lambda *args, **kwargs: None)
+
+
+def _attention(
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: None, scaling: float, **kwargs: Any
+) -> tuple[Tensor, None]:
+    """Joined-row attention as transformers calls it: (1, heads, tokens, size) in, (1, tokens, heads, size) out."""
+    parts = [states[0].transpose(0, 1).contiguous() for states in (query, key, value)]
+    return attend(parts[0], parts[1], parts[2], kwargs["layout"], scaling).unsqueeze(0), None
+
+
+def _speed_up(module: Any) -> None:
+    """Compute a PEFT layer as one projection: its adapter in the number format of the base, with little kept."""
+    stock, group = module.forward, group_of([module])
+
+    def forward(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if module.disable_adapters or args or kwargs:
+            plain: Tensor = stock(x, *args, **kwargs)
+            return plain
+        return project(x.flatten(0, -2), group, training=module.training).view(*x.shape[:-1], -1)
+
+    module.forward = forward

@@ -1,0 +1,147 @@
+"""Batches: rows joined end to end for the document path, or padded to a rectangle for a model's own path."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tunesmith.data.token_rows import Ids, Indices, Mask, TokenRows
+from tunesmith.training.documents import Layout, layout_of
+
+
+@dataclass(frozen=True)
+class JoinedBatch:
+    """Rows end to end, with what they all begin with computed once."""
+
+    ids: Tensor
+    """(tokens,) int64"""
+    positions: Tensor
+    """(tokens,) int64: place of each token within its own row."""
+    layout: Layout
+    places: Tensor
+    """(labels,) int64: where a labelled token is predicted from."""
+    targets: Tensor
+    """(labels,) int64"""
+    tokens: int
+    shared: int
+    """Tokens of the shared prefix."""
+
+    @property
+    def labels(self) -> int:
+        """Tokens that carry a label."""
+        return len(self.targets)
+
+
+@dataclass(frozen=True)
+class PaddedBatch:
+    """Rows side by side, padded on the right."""
+
+    ids: Tensor
+    """(rows, longest) int64"""
+    attention: Tensor
+    """(rows, longest) int64: 1 on tokens, 0 on padding."""
+    places: Tensor
+    """(labels,) int64 into the flattened rectangle."""
+    targets: Tensor
+    """(labels,) int64"""
+    tokens: int
+
+    @property
+    def labels(self) -> int:
+        """Tokens that carry a label."""
+        return len(self.targets)
+
+
+def join(rows: Sequence[tuple[Ids, Mask]], device: torch.device) -> JoinedBatch:
+    """Join rows end to end."""
+    shared = shared_prefix(rows)
+    rests = [ids[shared:] for ids, _ in rows]
+    lengths = [len(rest) for rest in rests]
+    starts = shared + np.cumsum([0, *lengths[:-1]])
+    places, targets = [], []
+    for start, (ids, mask) in zip(starts, rows, strict=True):
+        labelled = np.flatnonzero(mask)
+        places.append(labelled - 1 - shared + start)
+        targets.append(ids[labelled])
+    positions = [np.arange(shared), *(np.arange(shared, shared + length) for length in lengths)]
+    return JoinedBatch(
+        _tensor([rows[0][0][:shared], *rests], device),
+        _tensor(positions, device),
+        layout_of(lengths, prefix=shared).to(device),
+        _tensor(places, device),
+        _tensor(targets, device),
+        sum(len(ids) for ids, _ in rows),
+        shared,
+    )
+
+
+def shared_prefix(rows: Sequence[tuple[Ids, Mask]]) -> int:
+    """Count the tokens that all rows begin with, up to the one from which the first label is predicted."""
+    if len(rows) < 2:
+        return 0
+    first = rows[0][0]
+    shared = len(first)
+    for ids, mask in rows:
+        limit = min(shared, len(ids), int(np.argmax(mask)) - 1 if mask.any() else len(ids) - 1)
+        different = np.flatnonzero(ids[:limit] != first[:limit])
+        shared = int(different[0]) if len(different) else max(0, limit)
+    return shared
+
+
+def pad(rows: Sequence[tuple[Ids, Mask]], device: torch.device, fill: int) -> PaddedBatch:
+    """Put rows side by side."""
+    longest = max(len(ids) for ids, _ in rows)
+    rectangle = np.full((len(rows), longest), fill, dtype=np.int64)
+    attention = np.zeros((len(rows), longest), dtype=np.int64)
+    places, targets = [], []
+    for i, (ids, mask) in enumerate(rows):
+        rectangle[i, : len(ids)] = ids
+        attention[i, : len(ids)] = 1
+        labelled = np.flatnonzero(mask)
+        places.append(labelled - 1 + i * longest)
+        targets.append(ids[labelled])
+    return PaddedBatch(
+        torch.from_numpy(rectangle).to(device),
+        torch.from_numpy(attention).to(device),
+        _tensor(places, device),
+        _tensor(targets, device),
+        sum(len(ids) for ids, _ in rows),
+    )
+
+
+class TokenBatches:
+    """Rows of token ids as the loop sees them."""
+
+    def __init__(self, rows: TokenRows, device: torch.device, *, joined: bool, fill: int) -> None:
+        self._rows = rows
+        self._device = device
+        self._joined = joined
+        self._fill = fill
+        self._labels = rows.trained()
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def lengths(self) -> Indices:
+        """(rows,) tokens of each row."""
+        return self._rows.lengths
+
+    def labels(self, rows: Sequence[int]) -> int:
+        """Count the labelled tokens of these rows."""
+        return int(self._labels[list(rows)].sum())
+
+    def batch(self, rows: Sequence[int]) -> JoinedBatch | PaddedBatch:
+        """Make a batch of these rows."""
+        chosen = [self._rows.row(row) for row in rows]
+        if self._joined:
+            return join(chosen, self._device)
+        return pad(chosen, self._device, self._fill)
+
+
+def _tensor(parts: Sequence[np.ndarray], device: torch.device) -> Tensor:
+    return torch.from_numpy(np.concatenate(parts).astype(np.int64)).to(device)

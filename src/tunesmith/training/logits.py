@@ -1,0 +1,62 @@
+"""The loss at labelled positions, in chunks: no (tokens x vocabulary) tensor ever exists.
+
+The gradient with respect to the hidden states is computed on the way forward, chunk by chunk, because it needs the same
+logits; memory stays at one chunk whatever the vocabulary (the idea of Apple's cut cross-entropy,
+https://arxiv.org/abs/2411.09009, in plain tensor operations).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+CHUNK_NUMBERS = 2**23
+"""Logits held at once: 32 MiB in 32 bits."""
+
+
+def summed_loss(hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
+    """Sum of the cross entropy in nats of ``hidden`` (labels, size) under ``head`` (vocabulary, size); a scalar in 32 bits.
+
+    ``targets`` is (labels,) int64. Divide by the number of labels of the whole step, not of this call.
+    """
+    result: Tensor = _SummedLoss.apply(hidden, head, targets)  # type: ignore[no-untyped-call]
+    return result
+
+
+class _SummedLoss(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
+        total = torch.zeros((), dtype=torch.float32, device=hidden.device)
+        wants_hidden, wants_head = ctx.needs_input_grad[0], ctx.needs_input_grad[1]
+        grad_hidden = torch.empty_like(hidden) if wants_hidden else None
+        grad_head = torch.zeros_like(head, dtype=torch.float32) if wants_head else None
+        rows = max(16, CHUNK_NUMBERS // head.shape[0])
+        for begin in range(0, hidden.shape[0], rows):
+            part, wanted = hidden[begin : begin + rows], targets[begin : begin + rows]
+            logits = (part @ head.t()).float()
+            chosen = logits.gather(1, wanted.unsqueeze(1)).squeeze(1)
+            total += (torch.logsumexp(logits, -1) - chosen).sum()
+            if grad_hidden is None and grad_head is None:
+                continue
+            slope = torch.softmax(logits, -1, out=logits)
+            slope[torch.arange(wanted.shape[0], device=wanted.device), wanted] -= 1
+            narrow = slope.to(hidden.dtype)
+            if grad_hidden is not None:
+                torch.mm(narrow, head, out=grad_hidden[begin : begin + rows])
+            if grad_head is not None:
+                grad_head += narrow.t() @ part
+        ctx.save_for_backward(grad_hidden, grad_head)
+        ctx.dtype = head.dtype
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        grad_hidden, grad_head = ctx.saved_tensors
+        scale = grads[0]
+        return (
+            None if grad_hidden is None else grad_hidden.mul_(scale),
+            None if grad_head is None else grad_head.mul_(scale).to(ctx.dtype),
+            None,
+        )

@@ -1,0 +1,73 @@
+"""What a modality builds for the loop. The loop knows rows by index, batches by their counts, and nothing of their content."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from tunesmith.data.token_rows import Indices
+
+
+class Batch(Protocol):
+    """Some rows, ready to compute on."""
+
+    @property
+    def tokens(self) -> int:
+        """Real tokens of the rows (no padding; a shared prefix counts once for each row)."""
+        ...
+
+    @property
+    def labels(self) -> int:
+        """Tokens that carry a label."""
+        ...
+
+
+class Rows(Protocol):
+    """Rows of one side of the split."""
+
+    @property
+    def lengths(self) -> Indices:
+        """(rows,) tokens of each row."""
+        ...
+
+    def labels(self, rows: Sequence[int]) -> int:
+        """Count the labelled tokens of these rows."""
+        ...
+
+    def batch(self, rows: Sequence[int]) -> Batch:
+        """Make a batch of these rows, on the device."""
+        ...
+
+
+class TrainingPieces(Protocol):
+    """The model, its rows, and how a batch becomes a loss."""
+
+    @property
+    def model(self) -> nn.Module:
+        """The model; the parameters that require a gradient are trained."""
+        ...
+
+    @property
+    def train(self) -> Rows:
+        """Rows to train on."""
+        ...
+
+    @property
+    def validation(self) -> Rows | None:
+        """Rows held out, if there are any."""
+        ...
+
+    def loss(self, batch: Any) -> Tensor:
+        """Sum of the loss over the labels of a batch, in nats; a scalar with gradient."""
+        ...
+
+    def initial_weights(self) -> dict[str, Tensor]:
+        """Values of the trained parameters before the first step, by name."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write the model as its users load it: an adapter folder for PEFT, or a whole model folder."""
+        ...
