@@ -52,6 +52,11 @@ class _Known:
     def mode(self) -> Mode:
         return MODES[self.spec.recipe.mode]
 
+    @property
+    def kin(self) -> str:
+        """The model's family, or its own type where no family names it."""
+        return f"{self.family.name if self.family.model_types else self.model.model_type} models"
+
 
 def resolve(
     spec: JobSpec, model: ModelFacts, device: DeviceFacts, data: DataFacts, family: Family, modality: Modality
@@ -252,10 +257,10 @@ def _choose_targets(known: _Known) -> tuple[list[str], str]:
     there, family = known.model.linear_layers, known.family
     listed = list(family.targets or ())
     if listed and set(listed) <= set(there):
-        return listed, f"documented for {family.name} models"
+        return listed, f"documented for {known.kin}"
     if listed:
-        return list(there), f"all linear layers: this model lacks some of those documented for {family.name} models"
-    return list(there), f"all linear layers: no list is documented for {family.name} models"
+        return list(there), f"all linear layers: this model lacks some of those documented for {known.kin}"
+    return list(there), f"all linear layers: no list is documented for {known.kin}"
 
 
 def _batch(known: _Known, work: Workload) -> tuple[BatchRecipe, Fit]:
@@ -354,12 +359,12 @@ def _execution(known: _Known, recipe: Recipe, resources: Resources) -> Execution
 
 def _why_attention(known: _Known, recipe: Recipe, *, seen_whole: bool) -> str:
     if known.family.attention == "stock":
-        return f"the fast path for joined rows is not tested for {known.family.name} models"
+        return f"the fast path for joined rows is not tested for {known.kin}"
     if not recipe.batch.joined:
         return "rows are not joined"
     if not seen_whole:
         return f"the model looks back only {known.model.window} tokens"
-    return f"the fast path for joined rows, tested to be equal for {known.family.name} models"
+    return f"the fast path for joined rows, tested to be equal for {known.kin}"
 
 
 def _duration(known: _Known, recipe: Recipe, split: float, execution: Execution) -> tuple[int, float]:
@@ -375,6 +380,7 @@ def _duration(known: _Known, recipe: Recipe, split: float, execution: Execution)
         held_out * row_tokens,
         speed=execution.tokens_per_second,
         method=recipe.method,
+        steps=steps,
         evaluations=max(steps // recipe.evaluate_every, math.ceil(steps / epoch)),
     )
     return steps, seconds

@@ -33,6 +33,8 @@ FORWARD: Final = 2
 """Operations per weight and token; as many again for the gradient of the inputs, and of the weights if they train."""
 STARTUP: Final = 20.0
 """Seconds to import torch, load a small model and read the data."""
+STEP: Final = 0.02
+"""Seconds that a step takes however small the model is."""
 
 
 def tokens_per_second(
@@ -43,10 +45,12 @@ def tokens_per_second(
     return _flops(device, precision, processes) * EFFICIENCY / (FORWARD * passes * _body(model))
 
 
-def seconds(train_tokens: float, validation_tokens: float, *, speed: float, method: Method, evaluations: int) -> float:
+def seconds(
+    train_tokens: float, validation_tokens: float, *, speed: float, method: Method, steps: int, evaluations: int
+) -> float:
     """Estimate a run's duration; evaluating needs only the forward pass."""
     passes = 3 if method is Method.FULL else 2
-    return STARTUP + (train_tokens + evaluations * validation_tokens / passes) / speed
+    return STARTUP + STEP * steps + (train_tokens + evaluations * validation_tokens / passes) / speed
 
 
 def _body(model: ModelFacts) -> int:
