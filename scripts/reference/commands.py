@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Iterator
 
 import click
@@ -47,14 +46,22 @@ def flags() -> dict[str, str]:
 
 def _section(name: str, command: click.Command) -> Section:
     usage = " ".join([name, *command.collect_usage_pieces(click.Context(command, info_name=name))])
-    help_text = inspect.cleandoc((command.help or "").replace("\b", "").replace("\f", "")).strip()
     rows = [_option(option) for option in command.params if isinstance(option, click.Option) and not option.hidden]
-    text = f"```\n{usage}\n```\n\n{help_text}" if help_text else ""
-    return Section(name, text, ("default",), rows)
+    text = f"{_fenced(usage)}\n\n{markdown(command.help)}" if command.help else ""
+    return Section(name, text, (), rows)
+
+
+def markdown(help_text: str) -> str:
+    """Turn a command's help into Markdown: a paragraph that click leaves as it is becomes a block of code."""
+    paragraphs = inspect.cleandoc(help_text).partition("\f")[0].strip().split("\n\n")
+    return "\n\n".join(_fenced(part[2:]) if part.startswith("\b\n") else part for part in paragraphs)
+
+
+def _fenced(text: str) -> str:
+    return f"```\n{text}\n```"
 
 
 def _option(option: click.Option) -> Row:
     spelled = ", ".join((*option.opts, *option.secondary_opts))
     value = "" if option.is_flag or option.count else f" {option.make_metavar(click.Context(click.Command('x')))}"
-    shown = option.default if isinstance(option.default, str | int | float) and not option.is_flag else ""
-    return Row(re.sub(r"\s+", " ", spelled + value), (f"`{shown}`" if shown != "" else "",), option.help or "")
+    return Row(f"{spelled}{value}", (), option.help or "")

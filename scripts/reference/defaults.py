@@ -10,11 +10,26 @@ What a plan starts from where a job says nothing. `tunesmith plan` prints the va
 
 
 def page() -> Page:
-    """The modes, then the families of each modality."""
+    """The model sizes and the modes, then the families of each modality."""
     from tunesmith.modalities import MODALITIES
 
     families = [_families(name) for name in MODALITIES]
-    return Page("defaults", "What the plan starts from", INTRO, [_modes(), *families])
+    return Page("defaults", "What the plan starts from", INTRO, [_sizes(), _modes(), *families])
+
+
+def _sizes() -> Section:
+    from tunesmith.planning.by_size import FULL_RATE, SIZE_CLASSES
+
+    rows = [
+        Row(size.name, (str(size.rank), _rate(size.learning_rate), _rate(size.learning_rate * FULL_RATE)), "", False)
+        for size in SIZE_CLASSES
+    ]
+    text = "Before the mode's factor on the learning rate."
+    return Section("By the model's size", text, ("rank", "learning rate, LoRA", "learning rate, full"), rows)
+
+
+def _rate(value: float) -> str:
+    return f"{value:.0e}".replace("e-0", "e-")
 
 
 def _modes() -> Section:

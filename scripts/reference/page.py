@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -51,15 +52,20 @@ class Page:
 
 
 def _section(section: Section) -> str:
-    lines = [f"## {section.heading}", "", section.text.strip().replace("``", "`"), ""]
+    lines = [f"## {section.heading}", "", _plain(section.text.strip()), ""]
     if section.rows:
         titles = ("name", *section.columns, "")
         lines.append("| " + " | ".join(titles) + " |")
         lines.append("| " + " | ".join("---" for _ in titles) + " |")
-        lines += [f"| `{row.name}` | " + " | ".join(map(_cell, (*row.cells, row.text))) + " |" for row in section.rows]
+        lines += ["| " + " | ".join(map(_cell, (f"`{row.name}`", *row.cells, row.text))) + " |" for row in section.rows]
         lines.append("")
     return "\n".join(lines)
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|").replace("``", "`")
+    return _plain(" ".join(text.split())).replace("|", "\\|")
+
+
+def _plain(text: str) -> str:
+    """Turn the double backticks of docstrings into Markdown's single ones; fences stay."""
+    return re.sub(r"(?<!`)``(?!`)", "`", text)

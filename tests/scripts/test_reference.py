@@ -8,7 +8,7 @@ import click
 import pytest
 from pydantic import Field
 
-from scripts.reference.commands import walk
+from scripts.reference.commands import markdown, walk
 from scripts.reference.fields import kind_of, leaves, row
 from scripts.reference.page import Page, Row, Section
 from tunesmith.spec.recipe import Part
@@ -80,3 +80,16 @@ def test_a_page_renders_cells_on_one_line_without_breaking_the_table():
     page = Page("x", "Title", "Intro.", [Section("Part", "Text.", ("value",), [Row("a", ("b|c",), "two\nlines")])])
     assert "| `a` | b\\|c | two lines |" in page.render()
     assert page.render().count("\n# ") == 1
+
+
+def test_a_page_keeps_code_and_escapes_what_would_end_a_cell():
+    section = Section("Part", "```\ntool --x\n```\n\nSee ``spec``.", (), [Row("--x a|b", (), "Says ``x``.")])
+    rendered = Page("x", "Title", "Intro.", [section]).render()
+    assert "```\ntool --x\n```\n\nSee `spec`." in rendered
+    assert "| `--x a\\|b` | Says `x`. |" in rendered
+
+
+def test_a_paragraph_that_click_leaves_alone_becomes_code():
+    assert markdown("Train.\n\n    \b\n    tool a\n    tool b\n\n    More.") == (
+        "Train.\n\n```\ntool a\ntool b\n```\n\nMore."
+    )
