@@ -11,22 +11,33 @@ import click
 
 from scripts.checks import Fault
 
-COMMAND = re.compile(r"(?:^|`|\$ )(tunesmith(?: [^`#\n]*)?)(?=`|#|$)")
-TARGET = re.compile(r"(?:^|`|\$ )make ([a-z][a-z-]*)")
+SPAN = re.compile(r"`([^`\n]+)`")
+TARGET = re.compile(r"make ([a-z][a-z-]*)")
 
 
 def faults(root: Path) -> Iterator[Fault]:
     """Yield every command line in a document that the program does not understand."""
     targets = set(re.findall(r"^([a-z][a-z-]*):", (root / "Makefile").read_text(encoding="utf-8"), re.M))
     for path in documents(root):
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        for number, typed in code(path):
             where = path.relative_to(root)
-            for target in TARGET.findall(line):
-                if target not in targets:
-                    yield Fault(where, number, f"there is no `make {target}`", "Name a target of `make help`.")
-            for typed in COMMAND.findall(line):
-                if problem := wrong_with(typed):
-                    yield Fault(where, number, f"`{typed.strip()}`: {problem}", "Write what the program accepts.")
+            target = TARGET.match(typed)
+            if target and target[1] not in targets:
+                yield Fault(where, number, f"there is no `make {target[1]}`", "Name a target of `make help`.")
+            if typed.startswith("tunesmith ") and (problem := wrong_with(typed)):
+                yield Fault(where, number, f"`{typed}`: {problem}", "Write what the program accepts.")
+
+
+def code(path: Path) -> Iterator[tuple[int, str]]:
+    """Every line of a block of code and every span of code in a line, without a shell's prompt, by line number."""
+    fenced = False
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if line.lstrip().startswith("```"):
+            fenced = not fenced
+        elif fenced:
+            yield number, line.strip().removeprefix("$ ")
+        else:
+            yield from ((number, span.removeprefix("$ ")) for span in SPAN.findall(line))
 
 
 def documents(root: Path) -> Iterator[Path]:

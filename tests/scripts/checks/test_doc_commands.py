@@ -19,9 +19,9 @@ def page(plant):
     ("line", "what"),
     [
         ("Run `make dema` first.", "there is no `make dema`"),
-        ("    tunesmith trian --model x", "no command trian"),
+        ("Try `tunesmith trian --model x`.", "no command trian"),
         ("Use `tunesmith completion --fast bash`.", "no flag --fast"),
-        ("$ tunesmith --offlin doctor", "no flag --offlin"),
+        ("Or `$ tunesmith --offlin doctor`.", "no flag --offlin"),
     ],
 )
 def test_names_what_a_document_gets_wrong(page, tmp_path, line, what):
@@ -29,6 +29,17 @@ def test_names_what_a_document_gets_wrong(page, tmp_path, line, what):
     [fault] = faults(tmp_path)
     assert "README.md:1" in str(fault)
     assert what in str(fault)
+
+
+def test_reads_blocks_of_code_line_by_line(page, tmp_path):
+    page("```sh\nmake demo  # first\ntunesmith complete\n```\n")
+    [fault] = faults(tmp_path)
+    assert "README.md:3: `tunesmith complete`: no command complete" in str(fault)
+
+
+def test_leaves_sentences_alone(page, tmp_path):
+    page("tunesmith grows many doors, which make everything\nmake sense.\n")
+    assert not list(faults(tmp_path))
 
 
 def test_is_silent_when_everything_exists(page, tmp_path):
