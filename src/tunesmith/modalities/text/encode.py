@@ -218,9 +218,11 @@ class TextEncoder:
         """Return the text that ends an assistant turn: the first added token after an answer, else all of the rest."""
         messages = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": _PROBE}]
         try:
-            rest = self.template.render(messages).rpartition(_PROBE)[2]
+            _, said, rest = self.template.render(messages).rpartition(_PROBE)
         except TemplateRefusal as refusal:
             raise NoChatTemplate(self._source, f"it renders no answer: {refusal}") from None
+        if not said:
+            raise NoChatTemplate(self._source, "it leaves out what the assistant says")
         added = self._tokenizer.get_added_tokens_decoder()
         found = (added[token].content for token in self._encode(rest).ids if token in added)
         ending = next((text for text in found if not text.isspace()), rest.strip())
