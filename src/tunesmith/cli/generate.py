@@ -44,7 +44,7 @@ def command(
     tunesmith generate --model smollm2-135m-instruct --prompt "What is the capital of France?"
     tunesmith generate --adapter ./lora < question.txt
     """
-    messages = opening(system) + [{"role": "user", "content": prompt if prompt is not None else _from_stdin()}]
+    messages = [*opening(system), {"role": "user", "content": prompt if prompt is not None else _from_stdin()}]
     with session(model, adapter) as served:
         reply = served.chat(messages, **typed(sampling))
         if as_json:

@@ -91,11 +91,11 @@ def _prompt(body: Mapping[str, Any]) -> str:
 
 def _sampling(body: Mapping[str, Any]) -> Sampling:
     stop = body.get("stop") or ()
-    stops = (stop,) if isinstance(stop, str) else tuple(stop)
+    stops = stop if isinstance(stop, list | tuple) else [stop]
     if not all(isinstance(text, str) for text in stops):
         raise BadValue("stop", stop, "text or a list of texts")
     longest = body.get("max_completion_tokens") or body.get("max_tokens")
-    return Sampling.of({name: body.get(name) for name in SAMPLED} | {"max_tokens": longest, "stop": stops})
+    return Sampling.of({name: body.get(name) for name in SAMPLED} | {"max_tokens": longest, "stop": tuple(stops)})
 
 
 class Renderer:

@@ -91,19 +91,23 @@ def reachable() -> bool:
 @functools.cache
 def _answers(address: str) -> bool:
     """Wait in a thread: looking up a name has no time limit of its own."""
-    answered = threading.Event()
+    asked = threading.Event()
+    answered: list[bool] = []
 
     def ask() -> None:
         try:
             urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=PROBE_SECONDS).close()
-        except urllib.error.HTTPError:
-            pass  # an answer, if not a friendly one
+            answered.append(True)
+        except urllib.error.HTTPError:  # an answer, if not a friendly one
+            answered.append(True)
         except (OSError, ValueError):
-            return
-        answered.set()
+            pass
+        finally:
+            asked.set()
 
     threading.Thread(target=ask, daemon=True, name="hub probe").start()
-    return answered.wait(PROBE_SECONDS)
+    asked.wait(PROBE_SECONDS)
+    return bool(answered)
 
 
 def _download(repository: str, revision: str | None) -> Path:

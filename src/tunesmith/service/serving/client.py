@@ -18,16 +18,28 @@ class Connection(http.client.HTTPConnection):
     def __init__(self, path: Path) -> None:
         super().__init__("localhost")
         self._path = path
+        self._answer: http.client.HTTPResponse | None = None
 
     def connect(self) -> None:
         """Connect to the socket."""
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.connect(str(self._path))
 
+    def getresponse(self) -> http.client.HTTPResponse:
+        """Read the head of the answer."""
+        self._answer = super().getresponse()
+        return self._answer
+
+    def close(self) -> None:
+        """Hang up. An answer that ends with the connection has taken over its socket, so it is closed too."""
+        super().close()
+        if self._answer is not None:
+            self._answer.close()
+
     def lease(self) -> Connection:
         """Keep the server alive for as long as this connection is open."""
         self.request("GET", "/lease")
-        self._response = self.getresponse()
+        self.getresponse()
         return self
 
     def stream(self, body: Mapping[str, Any]) -> Reply:
