@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pytest
+
+from tunesmith.data.detect import as_row, format_of, named
+from tunesmith.spec.errors import UnknownFormat, UnknownName, Where, WrongType
+
+WHERE = Where("rows.jsonl", 5)
+
+
+@pytest.mark.parametrize(
+    ("columns", "name"),
+    [
+        ("instruction output", "alpaca"),
+        ("instruction input output text", "alpaca"),
+        ("conversations", "sharegpt"),
+        ("id conversations text", "sharegpt"),
+        ("messages", "openai"),
+        ("prompt prompt_id messages", "openai"),
+        ("messages conversations", "openai"),
+        ("question answer", "qa"),
+        ("question answer context text", "qa"),
+        ("id title context question answers", "qa"),
+        ("prompt completion", "completion"),
+        ("prompt completion text", "completion"),
+        ("text", "text"),
+        ("text meta", "text"),
+    ],
+)
+def test_finds_the_most_special_format(columns: str, name: str) -> None:
+    assert format_of(dict.fromkeys(columns.split()), WHERE).name == name
+
+
+def test_never_looks_at_values() -> None:
+    assert format_of({"text": "an instruction, its input and output; a question and its answer"}, WHERE).name == "text"
+
+
+@pytest.mark.parametrize("row", [{}, {"a": 1}, {"instruction": "x", "response": "y"}, {1: 2}])
+def test_names_the_columns_of_a_row_that_no_format_has(row: dict[str, object]) -> None:
+    with pytest.raises(UnknownFormat, match=r"rows\.jsonl:5: no format has these columns"):
+        format_of(row, WHERE)
+
+
+def test_suggests_the_format_that_was_meant() -> None:
+    with pytest.raises(UnknownName, match="Did you mean 'alpaca'"):
+        named("alpacca")
+
+
+def test_renames_columns_and_keeps_the_others() -> None:
+    row = {"instruction": "a", "response": "b", "output": "old"}
+    assert as_row(row, {"output": "response"}, WHERE) == {"instruction": "a", "output": "b"}
+
+
+def test_renames_nothing_in_a_row_without_the_column() -> None:
+    assert as_row({"text": "a"}, {"output": "response"}, WHERE) == {"text": "a"}
+
+
+def test_takes_a_string_for_a_text_and_a_list_for_turns() -> None:
+    assert as_row("hello", {}, WHERE) == {"text": "hello"}
+    assert as_row([{"role": "user"}], {}, WHERE) == {"conversations": [{"role": "user"}]}
+
+
+@pytest.mark.parametrize("value", [3, None, True])
+def test_says_that_a_row_has_no_columns(value: object) -> None:
+    with pytest.raises(WrongType, match="an object with columns"):
+        as_row(value, {}, WHERE)
