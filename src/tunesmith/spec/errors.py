@@ -20,7 +20,7 @@
     │   ├── AdapterMismatch, MissingTarget
     │   ├── OutputUnusable, OutputBusy, DiskFull
     │   ├── WillNotFit, NoSuchDevice
-    │   ├── NothingToResume, ResumeDiffers, RunNotFound, WrongRunState
+    │   ├── NothingToResume, ResumeDiffers, RunNotFound, RunAmbiguous, WrongRunState
     │   ├── PackageMissing, PullFailed, Offline
     ├── RunError                exit 70, HTTP 500   the run failed
     │   ├── RunCrashed, ModelGone, NotANumber, OutOfMemory
@@ -439,6 +439,17 @@ class RunNotFound(ConfigError):
         super().__init__(f"There is no run '{run}'.{did_you_mean(run, known)} `tunesmith runs list` shows them.")
 
 
+class RunAmbiguous(ConfigError):
+    """The beginning of a run's name fits several runs."""
+
+    code = "run_ambiguous"
+
+    def __init__(self, run: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        super().__init__(f"'{run}' fits {', '.join(names[:3])}{more}. Give more of the name.")
+
+
 class WrongRunState(ConfigError):
     """A run is not in a state in which this can be done."""
 
@@ -534,6 +545,17 @@ class OutOfMemory(RunError):
     def __init__(self, step: int, tokens: int) -> None:
         super().__init__(
             f"Step {step}: one row of {tokens} tokens does not fit in memory. Lower --max-seq-length or use --gradient-checkpointing."
+        )
+
+
+class MemoryUsedUp(RunError):
+    """The machine's memory ran out outside a training step."""
+
+    code = "memory_used_up"
+
+    def __init__(self, run: str) -> None:
+        super().__init__(
+            f"Run {run} ran out of memory. Free some, or lower --micro-batch-tokens or --max-seq-length, then resume it."
         )
 
 

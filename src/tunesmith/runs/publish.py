@@ -1,0 +1,194 @@
+"""A finished result goes where the user wanted it: claimed before the run, published after, never half of it.
+
+What is published is staged inside the output's private folder, on the same file system. A journal says what will be
+done; from then on every step can be repeated, so that the next run (or the next publishing) ends what a kill
+interrupted. ``run.json`` goes first and comes last: without it, what lies there is not a whole result.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from tunesmith.runs.durable import disk_full, is_no_room, read_json, sync, sync_folder, write_json
+from tunesmith.runs.folder import RunFolder
+from tunesmith.runs.handle import is_running
+from tunesmith.runs.output_lock import PRIVATE, locked
+from tunesmith.runs.status import status
+from tunesmith.spec.errors import OutputBusy, OutputUnusable
+
+RUN: Final = "run.json"
+"""Names the run whose result lies in the output, and every file of it."""
+_CLAIM: Final = "claim.json"
+_JOURNAL: Final = "publishing.json"
+_STAGE: Final = "stage"
+
+
+def claim(output: Path, run: RunFolder) -> None:
+    """Take an output for a run; the claim of a run that is over counts for nothing.
+
+    Raises:
+        OutputBusy: another run that lives has it.
+        OutputUnusable: the folder cannot be made or written.
+        DiskFull: not even a small file fits.
+    """
+    output = output.absolute()
+    with _usable(output, needed=4096), locked(output) as private:
+        holder = read_json(private / _CLAIM)
+        if isinstance(holder, dict) and holder.get("run") != run.id and _lives(Path(holder["folder"])):
+            raise OutputBusy(output, holder["run"])
+        _finish(output, private)
+        write_json(private / _CLAIM, {"run": run.id, "folder": str(run.path)})
+
+
+def release(output: Path, run: RunFolder) -> None:
+    """Give an output back, if this run has it. A claim that cannot be removed ends with the run."""
+    output = output.absolute()
+    if not (output / PRIVATE).is_dir():
+        return
+    with contextlib.suppress(OSError), locked(output) as private:
+        holder = read_json(private / _CLAIM)
+        if isinstance(holder, dict) and holder.get("run") == run.id:
+            (private / _CLAIM).unlink()
+
+
+def publish(artifacts: Path, output: Path, run: RunFolder) -> list[str]:
+    """Replace what earlier runs published in ``output`` by the files in ``artifacts``.
+
+    Files that no run published stay; one that is in the way is kept as ``<name>.before-<run id>``. Return those names.
+
+    Raises:
+        OutputUnusable: the folder cannot be written; what lies there is as it was.
+        DiskFull: there is no room; what lies there is as it was.
+    """
+    output = output.absolute()
+    header = run.header()
+    with _usable(output, needed=_size(artifacts)), locked(output) as private:
+        _finish(output, private)
+        stage = private / _STAGE
+        try:
+            names = _copy(artifacts, stage)
+            story = {"run": run.id, "name": header.name, "created_at": header.created_at, "folder": str(run.path)}
+            write_json(stage / RUN, {**story, "files": names})
+            foreign = _foreign(output, names)
+            # From here on the result will be the new one, whatever happens.
+            old = _published(output)
+            write_json(private / _JOURNAL, {"run": run.id, "files": names, "foreign": foreign, "old": old})
+        except BaseException:
+            shutil.rmtree(stage, ignore_errors=True)
+            raise
+        _finish(output, private)
+        return [_kept(name, run.id) for name in foreign]
+
+
+def published_run(output: Path) -> str | None:
+    """Return the id of the run whose whole result lies in a folder."""
+    content = read_json(output / RUN)
+    return str(content["run"]) if isinstance(content, dict) and "run" in content else None
+
+
+def _finish(output: Path, private: Path) -> None:
+    """Do what the journal says, or what is left of it, and clear away; every step can be repeated."""
+    journal, stage = read_json(private / _JOURNAL), private / _STAGE
+    if journal is not None:
+        for name in journal["foreign"]:
+            _keep(output / name, journal["run"])
+        if os.path.lexists(stage / RUN):
+            (output / RUN).unlink(missing_ok=True)
+            sync_folder(output)
+        for name in set(journal["old"]) - {*journal["files"], RUN}:
+            _remove(output, name)
+        for name in [*journal["files"], RUN]:
+            _bring(stage / name, output / name)
+        (private / _JOURNAL).unlink()
+    shutil.rmtree(stage, ignore_errors=True)
+    for draft in private.glob(".*"):
+        draft.unlink()
+
+
+def _bring(source: Path, target: Path) -> None:
+    if not os.path.lexists(source):
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(source, target)
+    sync_folder(target.parent)
+
+
+def _keep(path: Path, run: str) -> None:
+    kept = path.with_name(_kept(path.name, run))
+    if os.path.lexists(path) and not os.path.lexists(kept):
+        os.rename(path, kept)
+
+
+def _kept(name: str, run: str) -> str:
+    return f"{name}.before-{run}"
+
+
+def _remove(output: Path, name: str) -> None:
+    """Remove a file of an earlier result, and the folders that are empty without it."""
+    path = output / name
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        path.unlink()
+    for folder in [parent for parent in path.parents if output in parent.parents]:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
+def _copy(artifacts: Path, stage: Path) -> list[str]:
+    """Copy all files, put them on the disk and return their names; a link is published as a link to the same place."""
+    shutil.rmtree(stage, ignore_errors=True)
+    stage.mkdir()
+    names = []
+    for folder, folders, files in os.walk(artifacts):
+        links = [name for name in folders if (Path(folder) / name).is_symlink()]
+        for name in sorted([*files, *links]):
+            source = Path(folder) / name
+            target = stage / source.relative_to(artifacts)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_symlink():
+                os.symlink(source.resolve(), target)
+            else:
+                shutil.copy2(source, target)
+                sync(target)
+            names.append(str(source.relative_to(artifacts)))
+    return sorted(names)
+
+
+def _foreign(output: Path, names: list[str]) -> list[str]:
+    """Return what is in the way and no run published: files of the same names, and files where folders must be."""
+    mine = set(_published(output))
+    places = {place for name in [*names, RUN] for place in (Path(name), *Path(name).parents[:-1])}
+    wanted = {str(place) for place in places if str(place) in {*names, RUN} or not (output / place).is_dir()}
+    return sorted(place for place in wanted - mine if os.path.lexists(output / place))
+
+
+def _published(output: Path) -> list[str]:
+    """Return the names that the last publishing made, ``run.json`` itself among them."""
+    content: Any = read_json(output / RUN)
+    files = content.get("files") if isinstance(content, dict) and "run" in content else None
+    return [*files, RUN] if isinstance(files, list) else []
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def _lives(folder: Path) -> bool:
+    run = RunFolder(folder)
+    return run.exists() and is_running(run) and not status(run).state.is_over
+
+
+@contextmanager
+def _usable(output: Path, *, needed: int) -> Iterator[None]:
+    """Turn what the system says of an output into our own errors."""
+    try:
+        yield
+    except OSError as error:
+        if is_no_room(error):
+            raise disk_full(output, needed) from error
+        raise OutputUnusable(output, (error.strerror or str(error)).lower()) from error

@@ -1,0 +1,117 @@
+"""``python -m tunesmith.worker <run folder>``: does the run; every end gets a last word and a code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from tunesmith.runs.checkpoints import listed
+from tunesmith.runs.durable import disk_full, is_no_room
+from tunesmith.runs.folder import Kind, RunFolder
+from tunesmith.runs.publish import release
+from tunesmith.spec.errors import (
+    Cancelled,
+    DiskFull,
+    Interruption,
+    MemoryUsedUp,
+    PackageMissing,
+    RunCrashed,
+    TunesmithError,
+)
+from tunesmith.worker.reporting import Reporter
+
+KINDS: Final = {
+    Kind.TRAIN: "tunesmith.worker.train:run",
+    Kind.CONVERT: "tunesmith.worker.convert:run",
+    Kind.SERVE: "tunesmith.worker.serve:run",
+}
+"""What does each kind of run; imported only when it is its turn, as most of them import torch."""
+TRAIN_PACKAGES: Final = frozenset({"torch", "transformers", "peft", "accelerate", "tensorboard", "matplotlib", "gguf"})
+"""What the worker side needs beyond the service side: the extra ``train``."""
+USAGE: Final = 2
+
+
+def main(folder: Path, kinds: Mapping[Kind, str] = KINDS) -> int:
+    """Do a run from its folder; return the exit status."""
+    run = RunFolder(folder)
+    rank = int(os.environ.get("RANK", "0"))
+    try:
+        reporter = Reporter(run, rank)
+        reporter.listen()
+        work = kinds[run.header().kind]
+    except TunesmithError as error:
+        print(error.message, file=sys.stderr)
+        return error.exit_code
+    try:
+        code = _do(work, run, reporter)
+    finally:
+        if rank == 0 and (output := run.header().output):
+            release(Path(output), run)
+    return code
+
+
+def _do(work: str, run: RunFolder, reporter: Reporter) -> int:
+    """Work, and say the last word whatever happens."""
+    try:
+        _find(work)(run, reporter)
+    except (Interruption, KeyboardInterrupt) as error:
+        asked = error if isinstance(error, Interruption) else Cancelled(run.id)
+        _say(lambda: reporter.stop(asked))
+        return _exit_code(asked)
+    except BaseException as error:  # noqa: BLE001 -- this is where a run's every fault gets its last word.
+        fault = _fault(error, run)
+        if not isinstance(error, TunesmithError):
+            traceback.print_exc()
+        if not reporter.has_ended:
+            _say(lambda: reporter.fail(fault, code="crash" if isinstance(fault, RunCrashed) else None))
+        return fault.exit_code
+    if not reporter.has_ended:
+        _say(lambda: reporter.finish({}, None))
+    return 0
+
+
+def _fault(error: BaseException, run: RunFolder) -> TunesmithError:
+    """Say in the project's own words what went wrong."""
+    if isinstance(error, TunesmithError):
+        return error
+    if is_no_room(error):
+        own = listed(run)
+        return disk_full(run.path, own[-1].bytes if own else 1_000_000)
+    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
+        return MemoryUsedUp(run.id)
+    if isinstance(error, ModuleNotFoundError) and error.name in TRAIN_PACKAGES:
+        return PackageMissing(error.name, "train")
+    first = str(error).strip().splitlines()[0] if str(error).strip() else ""
+    what = f"{type(error).__name__}: {first}" if first else type(error).__name__
+    return RunCrashed(run.id, what.rstrip("."), f"The whole story: tunesmith runs logs {run.id}")
+
+
+def _exit_code(interruption: Interruption) -> int:
+    """Return 0 where torch's launcher watches: to it any other code is a fault, for which it kills the other ranks."""
+    return 0 if "TORCHELASTIC_RUN_ID" in os.environ else interruption.exit_code
+
+
+def _say(word: Callable[[], None]) -> None:
+    """Say the last word; on a full disk the exit code alone must do."""
+    try:
+        word()
+    except (DiskFull, OSError) as error:
+        print(f"The last word could not be written: {error}", file=sys.stderr)
+
+
+def _find(reference: str) -> Callable[[RunFolder, Reporter], None]:
+    module, _, name = reference.partition(":")
+    found: Callable[[RunFolder, Reporter], None] = getattr(importlib.import_module(module), name)
+    return found
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        print("usage: python -m tunesmith.worker RUN_FOLDER", file=sys.stderr)
+        sys.exit(USAGE)
+    sys.exit(main(Path(sys.argv[1])))
