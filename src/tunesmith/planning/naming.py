@@ -14,9 +14,10 @@ LONGEST: Final = 64
 
 def run_name(spec: JobSpec) -> str:
     """Join the last parts of the model's and the first data set's names, such as ``smollm2-135m-instruct-faq``."""
-    data = PurePath(spec.datasets[0].uri.split(",")[0].rstrip("/*"))
+    parts = PurePath(spec.datasets[0].uri.split(",")[0]).parts
+    data = next((part for part in reversed(parts) if "*" not in part), "")
     model = _plain(PurePath(spec.model.source).name)[: LONGEST // 2]
-    return f"{model}-{_plain(data.stem)}"[:LONGEST].strip("-._") or "run"
+    return f"{model}-{_plain(PurePath(data).stem)}"[:LONGEST].strip("-._") or "run"
 
 
 def _plain(name: str) -> str:

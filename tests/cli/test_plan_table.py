@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from tunesmith.cli.plan_table import duration, print_plan
+from tunesmith.planning.draft import draft
+from tunesmith.spec.job import DatasetRef, JobSpec, ModelRef
+from tunesmith.spec.plan import Plan
+
+
+@pytest.fixture
+def plan(tiny_model: Path, chat_file: Path) -> Plan:
+    spec = JobSpec(model=ModelRef(source=str(tiny_model)), datasets=[DatasetRef(uri=str(chat_file))])
+    return draft(spec, tiny_model)
+
+
+def printed(plan: Plan, *, width: int = 80, terminal: bool = False) -> str:
+    file = io.StringIO()
+    print_plan(plan, Console(file=file, width=width, force_terminal=terminal, color_system=None, markup=False))
+    return file.getvalue()
+
+
+def test_a_pipe_gets_one_line_for_each_choice(plan):
+    lines = printed(plan, width=20).splitlines()
+    assert lines[0].startswith("Plan    chat with ")
+    assert "(40 rows)" in lines[0]
+    [rate] = [line for line in lines if line.strip().startswith("learning_rate")]
+    assert rate.split(maxsplit=2) == ["learning_rate", "0.0005", "0.0005 for below 1B parameters, x 1 for mode medium"]
+    assert sum(line.startswith("  ") for line in lines) == len(plan.decisions) - 1
+
+
+def test_says_what_it_takes(plan):
+    text = printed(plan)
+    assert "Memory  about 0.6 GiB of " in text
+    assert f"Time    about {duration(plan.seconds)}: {plan.steps} steps" in text
+
+
+def test_a_wide_terminal_gets_a_table(plan):
+    lines = printed(plan, width=140, terminal=True).splitlines()
+    starts = {line.index(word) for line in lines for word in ("twice the rank", "at every evaluation") if word in line}
+    assert len(starts) == 1
+
+
+@pytest.mark.parametrize("width", [40, 60])
+def test_a_narrow_terminal_gets_each_reason_below_its_value(plan, width):
+    lines = printed(plan, width=width, terminal=True).splitlines()
+    assert all(len(line.rstrip()) <= width for line in lines[2:])
+    where = next(number for number, line in enumerate(lines) if line.startswith("adapter.alpha 16"))
+    assert lines[where + 1].strip() == "twice the rank"
+
+
+def test_warnings_stand_last(plan):
+    warned = plan.model_copy(update={"warnings": ["Mind the gap."]})
+    assert printed(warned).splitlines()[-1] == "Warning: Mind the gap."
+
+
+def test_a_name_from_outside_cannot_steer_the_terminal(plan):
+    model = plan.model.model_copy(update={"source": "evil\x1b[2J"})
+    assert "\x1b" not in printed(plan.model_copy(update={"model": model}))
+
+
+def test_memory_that_does_not_fit_is_said(plan):
+    memory = plan.memory.model_copy(update={"available": 2**20})
+    assert "it does not fit" in printed(plan.model_copy(update={"memory": memory}))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(3, "10 seconds"), (47, "50 seconds"), (130, "2 minutes"), (7200, "2.0 hours"), (300_000, "3.5 days")],
+)
+def test_rounds_a_duration(seconds, text):
+    assert duration(seconds) == text
