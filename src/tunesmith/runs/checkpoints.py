@@ -76,12 +76,13 @@ class Staging:
 
 
 @contextmanager
-def stage(folder: Path, step: int) -> Iterator[Staging]:
-    """Stage a checkpoint of a step below ``folder`` (a run's ``checkpoints_dir``); without a commit nothing stays.
+def stage(run: RunFolder, step: int) -> Iterator[Staging]:
+    """Stage a run's checkpoint of a step; without a commit nothing of it stays.
 
     Raises:
         DiskFull: there is no room for it. Checkpoints that were there before are untouched.
     """
+    folder = run.checkpoints_dir
     staging = Staging(folder, step)
     try:
         staging.path.mkdir(parents=True)
@@ -100,6 +101,11 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
         case {"step": int(step), "meta": dict(meta), "files": dict(files)}:
             return Checkpoint(path, step, meta, sum(int(entry["bytes"]) for entry in files.values()))
     return None
+
+
+def at(path: Path) -> Checkpoint | None:
+    """Return the checkpoint in a folder, if it is one and verifies."""
+    return read_checkpoint(path) if verify(path) else None
 
 
 def verify(path: Path) -> bool:
@@ -127,7 +133,7 @@ def start_of(run: RunFolder) -> Checkpoint | None:
         return own
     told = run.header().start
     if told is not None:
-        return read_checkpoint(Path(told)) if verify(Path(told)) else None
+        return at(Path(told))
     parent = run.parent()
     return start_of(parent) if parent is not None else None
 

@@ -11,12 +11,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -188,12 +189,15 @@ class RunFolder:
             raise UnreadableFile(path, f"{error.error_count()} faults, first: {error.errors()[0]['msg']}") from error
 
 
-def run_folders(runs: Path) -> Iterator[RunFolder]:
-    """Yield the runs below a folder, newest first."""
-    names = sorted((entry.name for entry in os.scandir(runs)), reverse=True) if runs.is_dir() else []
-    for name in names:
-        if not name.startswith(".") and (found := RunFolder(runs / name)).exists():
-            yield found
+def run_folders(runs: Path) -> list[RunFolder]:
+    """Return the runs below a folder, newest first; folders that are not runs are left out."""
+    found = []
+    for entry in os.scandir(runs) if runs.is_dir() else ():
+        run = RunFolder(Path(entry.path))
+        if not entry.name.startswith(".") and run.exists():
+            with contextlib.suppress(UnreadableFile):
+                found.append((run.header().created_at, run.id, run))
+    return [run for _, _, run in sorted(found, key=lambda row: row[:2], reverse=True)]
 
 
 def _new_id(name: str, now: float) -> str:

@@ -1,0 +1,262 @@
+"""``tunesmith runs``: what ran, what runs, and what to do with it."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Final
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rich.table import Table
+
+    from tunesmith.runs.folder import RunFolder
+    from tunesmith.runs.status import RunStatus
+
+COLOURS: Final = {
+    "queued": "cyan",
+    "preparing": "cyan",
+    "running": "blue",
+    "paused": "yellow",
+    "succeeded": "green",
+    "failed": "red",
+    "cancelled": "magenta",
+}
+SHOWN: Final = 20
+"""Runs listed where no number is given."""
+
+_run = click.argument("name", metavar="RUN")
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group()
+def command() -> None:
+    """List, follow, pause, resume and cancel runs.
+
+    RUN is a run's id, the beginning of it, or its name.
+    """
+
+
+@command.command("list")
+@click.option("-n", "--number", type=click.IntRange(min=1), default=SHOWN, show_default=True, help="Runs to show.")
+@click.option("--all", "everything", is_flag=True, help="Show all runs, also conversions and served models.")
+@_json
+def list_runs(*, number: int, everything: bool, as_json: bool) -> None:
+    """List the runs, newest first."""
+    from tunesmith.cli.terminal import console, current_settings
+    from tunesmith.runs.folder import Kind
+    from tunesmith.service.jobs.index import runs
+
+    found = [run for run in runs(current_settings()) if everything or run.kind is Kind.TRAIN]
+    shown = found if everything else found[:number]
+    if as_json:
+        click.echo(json.dumps({"runs": [run.model_dump(mode="json") for run in shown]}))
+    elif not shown:
+        click.echo("No runs yet. Start one with: tunesmith train --model NAME --data FILE")
+    else:
+        console().print(_table(shown, everything=everything))
+        if len(shown) < len(found):
+            click.echo(f"{len(found) - len(shown)} older ones: tunesmith runs list --all")
+
+
+@command.command()
+@_run
+@_json
+def show(*, name: str, as_json: bool) -> None:
+    """Show how one run stands, and what it keeps."""
+    from tunesmith.cli.terminal import printable
+    from tunesmith.runs.checkpoints import listed
+    from tunesmith.runs.status import status
+
+    run = _find(name)
+    now, kept = status(run), listed(run)
+    if as_json:
+        content = {**now.model_dump(mode="json"), "folder": str(run.path), "checkpoints": [one.name for one in kept]}
+        click.echo(json.dumps(content))
+        return
+    for label, value in _facts(run, now, [one.name for one in kept]):
+        click.echo(printable(f"{label:<16} {value}"))
+
+
+@command.command()
+@_run
+@_json
+def follow(*, name: str, as_json: bool) -> int:
+    """Watch a run until it is over. Ctrl-C ends the watching, not the run.
+
+    The exit status is the run's own. With --json each event is printed as one line.
+    """
+    from tunesmith.cli.progress import show_run
+
+    now = show_run(_find(name), json_lines=as_json)
+    if not as_json:
+        click.echo(_sentence(now))
+    return now.exit or 0
+
+
+@command.command()
+@_run
+@click.option("-n", "--lines", type=click.IntRange(min=1), help="Only the last lines.")
+@_json
+def logs(*, name: str, lines: int | None, as_json: bool) -> None:
+    """Print everything that the run's worker printed, tracebacks too."""
+    from tunesmith.cli.terminal import printable
+
+    run = _find(name)
+    text = run.log.read_text(encoding="utf-8", errors="replace") if run.log.exists() else ""
+    said = text.splitlines()[-lines:] if lines else text.splitlines()
+    if as_json:
+        click.echo(json.dumps({"run": run.id, "lines": said}))
+        return
+    for line in said:
+        click.echo(printable(line))
+
+
+@command.command()
+@_run
+@_json
+def pause(*, name: str, as_json: bool) -> None:
+    """Save the run's state and stop it; the memory is free again."""
+    from tunesmith.service.jobs import control
+
+    run = _find(name)
+    control.pause(run)
+    _say(run, "pause", f"Asked run {run.id} to save and stop. Go on with: tunesmith runs resume {run.id}", as_json)
+
+
+@command.command()
+@_run
+@click.option("--detach", is_flag=True, help="Start it and return; `tunesmith runs follow` shows it.")
+@_json
+def resume(*, name: str, detach: bool, as_json: bool) -> int:
+    """Go on with a run from its last checkpoint, as a run of its own; Ctrl-C saves and stops."""
+    from tunesmith.cli.attend import attend
+    from tunesmith.cli.terminal import current_settings
+    from tunesmith.service.jobs import resume as jobs
+
+    settings = current_settings()
+    found = jobs.find_resumable(settings, reference=name)
+    if not detach:
+        return attend(lambda: jobs.resume(found, settings), as_json=as_json)
+    run = jobs.resume(found, settings)
+    _say(
+        run,
+        "resume",
+        f"Run {run.id} goes on with {found.run.id}. Watch it with: tunesmith runs follow {run.id}",
+        as_json,
+    )
+    return 0
+
+
+@command.command()
+@_run
+@click.option("--now", is_flag=True, help="End its processes at once instead of after the step.")
+@_json
+def cancel(*, name: str, now: bool, as_json: bool) -> None:
+    """End a run without finishing it; its checkpoints stay."""
+    from tunesmith.service.jobs import control
+
+    run = _find(name)
+    control.cancel(run)
+    if now:
+        control.stop_now(run)
+    _say(run, "cancel", f"Run {run.id} was cancelled." if now else f"Asked run {run.id} to end.", as_json)
+
+
+def _find(name: str) -> RunFolder:
+    from tunesmith.cli.terminal import current_settings
+    from tunesmith.service.jobs.index import find
+
+    return find(current_settings(), name)
+
+
+def _say(run: RunFolder, asked: str, sentence: str, as_json: bool) -> None:
+    from tunesmith.runs.status import status
+
+    click.echo(json.dumps({"run": run.id, "asked": asked, "state": status(run).state}) if as_json else sentence)
+
+
+def _table(runs: Iterable[RunStatus], *, everything: bool) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE, pad_edge=False, show_edge=False)
+    table.add_column("run", overflow="fold")
+    for name in ("kind",) if everything else ():
+        table.add_column(name)
+    table.add_column("state")
+    table.add_column("step", justify="right")
+    table.add_column("best loss", justify="right")
+    table.add_column("begun", justify="right", no_wrap=True)
+    table.add_column("note", overflow="ellipsis", no_wrap=True)
+    for run in runs:
+        state = Text(run.state, COLOURS[run.state])
+        kind = (run.kind,) if everything else ()
+        table.add_row(
+            run.id, *kind, state, _steps(run), _loss(run.best_validation_loss), ago(run.created_at), _note(run)
+        )
+    return table
+
+
+def _facts(run: RunFolder, now: RunStatus, checkpoints: list[str]) -> list[tuple[str, object]]:
+    facts: list[tuple[str, object]] = [
+        ("run", now.id),
+        ("kind", now.kind),
+        ("state", now.state),
+        ("why", _note(now)),
+        ("do", now.todo if _is_bad(now) else None),
+        ("step", _steps(now)),
+        ("train loss", _loss(now.train_loss)),
+        ("validation loss", _loss(now.validation_loss)),
+        ("best of it", _loss(now.best_validation_loss)),
+        ("begun", f"{_clock(now.created_at)} ({ago(now.created_at)})"),
+        ("ended", f"{_clock(now.ended_at)} ({ago(now.ended_at)})" if now.ended_at else None),
+        ("peak memory", f"{now.peak_memory_bytes / 1e9:.2f} GB" if now.peak_memory_bytes else None),
+        ("goes on with", now.parent),
+        ("output", now.output),
+        ("checkpoints", ", ".join(checkpoints)),
+        ("folder", run.path),
+    ]
+    return [(label, value) for label, value in facts if value not in (None, "")]
+
+
+def _sentence(run: RunStatus) -> str:
+    because = f": {run.reason.rstrip('.')}" if run.reason and run.reason != run.state else ""
+    todo = f" {run.todo}" if run.todo and _is_bad(run) else ""
+    return f"Run {run.id} {run.state}{because}.{todo}"
+
+
+def _is_bad(run: RunStatus) -> bool:
+    return run.state in ("failed", "paused")
+
+
+def _note(run: RunStatus) -> str:
+    return "" if run.reason in (None, str(run.state), "done") else str(run.reason)
+
+
+def _steps(run: RunStatus) -> str:
+    if run.step is None:
+        return ""
+    return f"{run.step}/{run.total_steps}" if run.total_steps else str(run.step)
+
+
+def _loss(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _clock(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def ago(then: float, now: float | None = None) -> str:
+    """Say how long ago a moment was, in the largest unit that fits."""
+    passed = max(0.0, (time.time() if now is None else now) - then)
+    for unit, seconds in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if passed >= seconds:
+            count = int(passed // seconds)
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return "just now" if passed < 5 else f"{int(passed)} seconds ago"

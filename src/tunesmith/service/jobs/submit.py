@@ -1,0 +1,103 @@
+"""From a job to its plan, and from a plan to a run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from tunesmith.executors.base import Executor
+from tunesmith.executors.local import LocalExecutor
+from tunesmith.runs import publish
+from tunesmith.runs.folder import Kind, RunFolder
+from tunesmith.settings import Settings
+from tunesmith.spec.errors import OutputUnusable
+from tunesmith.spec.job import JobSpec
+from tunesmith.spec.plan import Plan
+
+THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+def plan_job(spec: JobSpec, settings: Settings) -> Plan:
+    """Fill in what a job leaves open, by its model, its data and the machine.
+
+    Raises:
+        ConfigError: the model is not there or of the wrong kind, or the job will not fit.
+        DataError: the data is not there, or none of it can be used.
+    """
+    from tunesmith.modalities import MODALITIES
+    from tunesmith.modalities.base import family_of
+    from tunesmith.planning.facts import data_facts, device_facts, model_facts
+    from tunesmith.planning.resolve import resolve
+    from tunesmith.service.models.resolve import resolve_model
+
+    modality = MODALITIES["text"]
+    spec = with_data_found(spec, settings)
+    folder = resolve_model(spec.model, settings)
+    model = model_facts(folder, spec.model.source)
+    encoder = modality.encoder(folder, modality.options.model_validate(spec.options))
+    data = data_facts(spec.datasets, encoder)
+    family = family_of(model.model_type, modality.families)
+    return resolve(spec, model, device_facts(spec.resources), data, family, modality)
+
+
+def with_data_found(spec: JobSpec, settings: Settings) -> JobSpec:
+    """Return the job with the files of pulled data sets in place of their names."""
+    from tunesmith.service.models.resolve import resolve_data
+
+    found = [data.model_copy(update={"uri": resolve_data(data.uri, settings)}) for data in spec.datasets]
+    return spec.model_copy(update={"datasets": found})
+
+
+def start(
+    plan: Plan,
+    settings: Settings,
+    *,
+    parent: RunFolder | None = None,
+    checkpoint: Path | None = None,
+    executor: Executor | None = None,
+) -> RunFolder:
+    """Start a run of a plan; it goes on when this process ends.
+
+    ``parent`` is the run that this one resumes, from ``checkpoint`` or else from the newest that verifies.
+
+    Raises:
+        OutputBusy: a run that lives writes into the same output.
+        OutputUnusable, DiskFull: the output cannot be written.
+    """
+    spec = plan.spec
+    folder = Path(parent.header().folder) if parent else Path.cwd()
+    output = folder / Path(spec.output.dir).expanduser()
+    _refuse_the_model_itself(output, plan)
+    run = RunFolder.create(
+        settings.home,
+        kind=Kind.TRAIN,
+        name=spec.name or "run",
+        plan=plan,
+        parent=parent,
+        start=checkpoint,
+        folder=folder,
+        output=output,
+    )
+    output = Path(run.header().output or output)
+    try:
+        publish.claim(output, run)
+        (executor or LocalExecutor()).launch(run, env=_environment(plan, settings), processes=spec.resources.processes)
+    except BaseException:
+        publish.release(output, run)
+        shutil.rmtree(run.path, ignore_errors=True)
+        raise
+    return run
+
+
+def _refuse_the_model_itself(output: Path, plan: Plan) -> None:
+    if os.path.realpath(output) == os.path.realpath(plan.model.path):
+        raise OutputUnusable(output, "it is the model that is to be trained")
+
+
+def _environment(plan: Plan, settings: Settings) -> Mapping[str, str]:
+    """Freeze the thread count, on which the last bits of the numbers depend."""
+    threads = {name: str(plan.execution.threads) for name in THREAD_VARIABLES}
+    return {**threads, "TUNESMITH_HOME": str(settings.home)}
