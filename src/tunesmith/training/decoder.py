@@ -117,10 +117,8 @@ def supports(base: nn.Module) -> bool:
     parts = {name for name, _ in layers[0].named_children()}
     attention = {name for name, _ in layers[0].self_attn.named_children()}
     config: Any = base.config
-    windowed = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
     return (
         parts == {"self_attn", "mlp", "input_layernorm", "post_attention_layernorm"}
         and attention == {"q_proj", "k_proj", "v_proj", "o_proj"}
         and config.hidden_act == "silu"
-        and not windowed
     )

@@ -23,6 +23,8 @@ class Forward(Protocol):
 
     joined: bool
     """Whether it takes joined rows (else padded ones)."""
+    warnings: list[str]
+    """What the user should know about the choice."""
 
     def __call__(self, batch: Any) -> Tensor:
         """Compute them."""
@@ -35,6 +37,7 @@ class Fused:
     joined = True
 
     def __init__(self, decoder: Any, checkpointing: bool) -> None:
+        self.warnings: list[str] = []
         self._decoder = JoinedDecoder(decoder)
         self._decoder.checkpointing = checkpointing
 
@@ -49,6 +52,7 @@ class Documents:
     joined = True
 
     def __init__(self, decoder: Any) -> None:
+        self.warnings: list[str] = []
         register_attention()
         decoder.config._attn_implementation = ATTENTION
         for module in list(decoder.modules()):
@@ -74,7 +78,8 @@ class Stock:
 
     joined = False
 
-    def __init__(self, decoder: Any) -> None:
+    def __init__(self, decoder: Any, warnings: list[str]) -> None:
+        self.warnings = warnings
         self._decoder = decoder
 
     def __call__(self, batch: PaddedBatch) -> Tensor:
@@ -84,15 +89,27 @@ class Stock:
         return hidden
 
 
-def build_forward(model: Any, *, attention: str, fused: bool, joined: bool, checkpointing: bool) -> Forward:
-    """Choose the pass for a causal language model (or PEFT's wrapper of one)."""
+def build_forward(
+    model: Any, *, attention: str, fused: bool, joined: bool, checkpointing: bool, length: int
+) -> Forward:
+    """Choose the pass for a causal language model (or PEFT's wrapper of one) and rows of up to ``length`` tokens."""
     decoder = inner(model).get_decoder()
+    warnings = []
+    if attention == "documents" and joined and _sees_less(decoder.config, length):
+        warnings.append(f"Rows may be longer than the model's attention window: its own attention is used ({length} tokens).")
+        joined = False
     if attention == "documents" and joined and fused and supports(decoder):
         return Fused(decoder, checkpointing)
     if checkpointing:
         inner(model).gradient_checkpointing_enable({"use_reentrant": False})
         inner(model).enable_input_require_grads()
-    return Documents(decoder) if attention == "documents" and joined else Stock(decoder)
+    return Documents(decoder) if attention == "documents" and joined else Stock(decoder, warnings)
+
+
+def _sees_less(config: Any, length: int) -> bool:
+    """Whether a sliding window is shorter than the rows."""
+    window = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
+    return bool(window) and length > window
 
 
 def inner(model: Any) -> Any:

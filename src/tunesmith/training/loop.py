@@ -124,8 +124,10 @@ class Loop:
             stopped = self._evaluate_and_save()
             if stopped:
                 self._take_best()
+                self._clock()
                 return stopped
         self._take_best()
+        self._clock()
         return "all steps done"
 
     @property
@@ -135,7 +137,7 @@ class Loop:
 
     def write(self, folder: Path) -> None:
         """Write the state of the run into a folder."""
-        self.progress.seconds = time.monotonic() - self._began
+        self._clock()
         save_state(folder, self.trainables, self.optimizer, self.progress)
 
     # --- one step -------------------------------------------------------------------------------------------------
@@ -154,6 +156,7 @@ class Loop:
         set_rate(self.optimizer, rate)
         self.trainables.apply(self.optimizer)
         self.progress.step += 1
+        self.progress.tokens += tokens
         self.progress.trained_tokens += labels
         self.progress.remember(loss)
         self._tell(loss, norm, rate, tokens, labels, time.monotonic() - began)
@@ -346,6 +349,9 @@ class Loop:
                 memory_bytes=peak_memory(self.device),
             )
         )
+
+    def _clock(self) -> None:
+        self.progress.seconds = time.monotonic() - self._began
 
     def _request(self) -> Request:
         """Read what was asked; every process acts on what the first one read."""

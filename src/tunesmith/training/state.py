@@ -19,6 +19,8 @@ class Progress:
 
     step: int = 0
     """Optimizer steps done."""
+    tokens: int = 0
+    """Real tokens computed."""
     trained_tokens: int = 0
     seconds: float = 0.0
     """Time spent, over all runs of a resumed job."""

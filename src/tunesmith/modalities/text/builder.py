@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from tunesmith.spec.errors import MissingTarget, NotALanguageModel
 from tunesmith.spec.plan import Plan
 from tunesmith.spec.recipe import Method
 from tunesmith.training.adapters import add_adapter, trained_copy
-from tunesmith.training.forward import Forward, build_forward, inner
+from tunesmith.training.forward import ATTENTION, Forward, build_forward, inner
 from tunesmith.training.joining import TokenBatches
 from tunesmith.training.logits import summed_loss
 from tunesmith.training.precision import DTYPES
@@ -26,14 +28,30 @@ CARRIED = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
 class TextPieces:
     """A causal language model and rows of tokens."""
 
-    def __init__(self, plan: Plan, model: Any, forward: Forward, train: TokenBatches, validation: TokenBatches | None) -> None:
+    def __init__(
+        self, plan: Plan, model: Any, forward: Forward, train: TokenBatches, validation: TokenBatches | None
+    ) -> None:
         self.plan = plan
         self.model = model
         self.train = train
         self.validation = validation
+        self.warnings = list(forward.warnings)
         self._forward = forward
         self._head = inner(model).get_output_embeddings()
         self._initial = trained_copy(model) if plan.spec.recipe.method is Method.LORA else None
+
+    @contextmanager
+    def answering(self) -> Iterator[Any]:
+        """Lend the model for answers: with its own attention, without gradients."""
+        config = inner(self.model).config
+        attention, was_training = config._attn_implementation, self.model.training
+        config._attn_implementation = "sdpa" if attention == ATTENTION else attention
+        try:
+            with torch.no_grad():
+                yield self.model.eval()
+        finally:
+            config._attn_implementation = attention
+            self.model.train(was_training)
 
     def loss(self, batch: Any) -> Tensor:
         """Sum of the cross entropy over the labels of a batch, in nats."""
@@ -77,6 +95,7 @@ def build(plan: Plan, train: TokenRows, validation: TokenRows, device: torch.dev
         attention=execution.attention,
         fused=execution.fused,
         joined=recipe.batch.joined,
+        length=recipe.length or 0,
         checkpointing=bool(recipe.gradient_checkpointing),
     )
     fill = getattr(inner(model).config, "pad_token_id", None) or 0

@@ -1,0 +1,66 @@
+"""Charts of a training run: TensorBoard event files while it runs, and one picture at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tunesmith.spec.events import Evaluated, Step
+
+
+class Charts:
+    """TensorBoard event files, under the tag names that transformers uses."""
+
+    def __init__(self, folder: Path, step: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._writer = SummaryWriter(str(folder), purge_step=step + 1 if step else None)  # type: ignore[no-untyped-call]
+
+    def add(self, body: Step | Evaluated) -> None:
+        """Add the points of one event."""
+        if isinstance(body, Step):
+            points = {
+                "train/loss": body.loss,
+                "train/learning_rate": body.learning_rate,
+                "train/grad_norm": body.grad_norm,
+                "train/tokens_per_second": body.tokens_per_second,
+                "train/epoch": body.epoch,
+            }
+        else:
+            points = {"eval/loss": body.validation_loss}
+            if body.perplexity is not None:
+                points["eval/perplexity"] = body.perplexity
+        for tag, value in points.items():
+            self._writer.add_scalar(tag, value, body.step)  # type: ignore[no-untyped-call]
+
+    def close(self) -> None:
+        """Write what is left."""
+        self._writer.close()  # type: ignore[no-untyped-call]
+
+
+def draw_history(
+    path: Path, steps: Sequence[tuple[int, float]], evaluations: Sequence[Sequence[float | None]], title: str
+) -> None:
+    """Draw training losses by step, and validation losses at [step, training loss, validation loss], into a PNG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 5), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    if steps:
+        axes.plot([s for s, _ in steps], [loss for _, loss in steps], color="#9db4c0", lw=1, label="training, each step")
+    trained = [(s, loss) for s, loss, _ in evaluations if s is not None and loss is not None]
+    if trained:
+        axes.plot([s for s, _ in trained], [loss for _, loss in trained], color="#1f6f8b", lw=2, label="training, mean")
+    held_out = [(s, loss) for s, _, loss in evaluations if s is not None and loss is not None]
+    if held_out:
+        axes.plot(
+            [s for s, _ in held_out], [loss for _, loss in held_out], color="#d1495b", lw=2, marker="o", ms=4,
+            label="validation",
+        )  # fmt: skip
+    axes.set(title=title, xlabel="step", ylabel="loss (nats per token)")
+    axes.grid(alpha=0.25)
+    if axes.lines:
+        axes.legend(frameon=False)
+    figure.savefig(path)

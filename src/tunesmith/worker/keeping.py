@@ -1,0 +1,114 @@
+"""The checkpoints of a training run: which are saved, which are kept, and from which one a run starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tunesmith.runs import checkpoints
+from tunesmith.spec.errors import NothingToResume, ResumeDiffers
+from tunesmith.spec.events import Body, CheckpointSaved, Evaluated, Step
+from tunesmith.spec.states import Request
+
+if TYPE_CHECKING:
+    from tunesmith.runs.folder import RunFolder
+    from tunesmith.training.device import Ranks
+    from tunesmith.training.loop import Loop
+    from tunesmith.worker.charts import Charts
+    from tunesmith.worker.reporting import Reporter
+
+
+class Keeper:
+    """What the loop tells goes to the event log and the charts; what it wants saved goes to checkpoints."""
+
+    def __init__(
+        self, run: RunFolder, reporter: Reporter, ranks: Ranks, *, keep: int, fingerprint: str, charts: Charts | None
+    ) -> None:
+        self._run = run
+        self._reporter = reporter
+        self._ranks = ranks
+        self._keep = keep
+        self._fingerprint = fingerprint
+        self._charts = charts
+
+    def say(self, body: Body) -> None:
+        """Write an event, and a point on the charts where it has numbers."""
+        self._reporter.say(body)
+        if self._charts is not None and isinstance(body, Step | Evaluated):
+            self._charts.add(body)
+
+    def request(self) -> Request:
+        """Tell what was asked of the run."""
+        return self._reporter.request()
+
+    def save(self, loop: Loop, *, best: bool, reason: str) -> None:
+        """Commit a checkpoint; the first process writes, the others wait."""
+        if self._ranks.first:
+            self._commit(loop, best=best, reason=reason)
+        self._ranks.wait()
+
+    def good_checkpoint(self, *, best: bool) -> Path | None:
+        """Return the newest checkpoint that verifies, or the best one."""
+        if not best:
+            found = checkpoints.newest_verified(self._run) or first_of_parents(self._run)
+            return found.path if found else None
+        for run in lineage(self._run):
+            path = run.checkpoints_dir / "best"
+            if path.exists() and checkpoints.verify(path.resolve()):
+                return path.resolve()
+        return None
+
+    def _commit(self, loop: Loop, *, best: bool, reason: str) -> None:
+        step = loop.progress.step
+        with checkpoints.stage(self._run, step) as staging:
+            loop.write(staging.path)
+            saved = staging.commit({"fingerprint": self._fingerprint, "reason": reason})
+        checkpoints.point(self._run, "last", saved.path.name)
+        if best:
+            checkpoints.point(self._run, "best", saved.path.name)
+        size = sum(file.stat().st_size for file in saved.path.iterdir())
+        self._reporter.say(CheckpointSaved(step=step, name=saved.path.name, bytes=size, best=best, reason=reason))
+        pointer = self._run.checkpoints_dir / "best"
+        checkpoints.prune(self._run, self._keep, {pointer.resolve().name} if pointer.exists() else set())
+
+
+def lineage(run: RunFolder) -> list[RunFolder]:
+    """Return the run, the run that it resumes, and so on."""
+    runs: list[RunFolder] = []
+    current: RunFolder | None = run
+    while current is not None:
+        runs.append(current)
+        current = current.parent()
+    return runs
+
+
+def first_of_parents(run: RunFolder) -> checkpoints.Checkpoint | None:
+    """Return the newest checkpoint that verifies among those of the runs that this one goes on from."""
+    for parent in lineage(run)[1:]:
+        found = checkpoints.newest_verified(parent)
+        if found is not None:
+            return found
+    return None
+
+
+def starting_point(run: RunFolder, fingerprint: str) -> Path | None:
+    """Return the checkpoint from which a run starts, if it resumes another.
+
+    Raises:
+        NothingToResume: the run resumes another one, and no checkpoint of that one verifies.
+        ResumeDiffers: data, template or base weights are not those that the checkpoint was made with.
+    """
+    header = run.header()
+    if header.parent is None and header.start is None:
+        return None
+    if header.start is not None:
+        found = checkpoints.at(Path(header.start))
+    else:
+        found = first_of_parents(run)
+    if found is None:
+        raise NothingToResume(header.start or header.parent or run.id)
+    was = str(found.meta.get("fingerprint", ""))
+    if was != fingerprint:
+        what = "the fingerprint of data, chat template and base model"
+        raise ResumeDiffers(header.parent or run.id, what, was[:12] or "unknown", fingerprint[:12])
+    return found.path

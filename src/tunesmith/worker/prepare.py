@@ -1,0 +1,90 @@
+"""The data of a run: read, checked, encoded and divided, before any memory is spent on the model."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.data.prepare import PreparedData, prepare
+from tunesmith.modalities import MODALITIES
+from tunesmith.modalities.base import Modality, Task
+from tunesmith.spec.events import Phase, Prepared, Warned
+from tunesmith.spec.plan import Plan
+
+if TYPE_CHECKING:
+    from tunesmith.runs.folder import RunFolder
+    from tunesmith.worker.reporting import Reporter
+
+
+@dataclass(frozen=True)
+class Data:
+    """Prepared rows, what encoded them, and what a resume compares."""
+
+    prepared: PreparedData
+    encoder: Any
+    task: Task
+    fingerprint: str
+    """Of data, template, length, split and base weights."""
+
+
+def prepare_data(run: RunFolder, plan: Plan, reporter: Reporter) -> Data:
+    """Prepare the data of a plan; a second call finds the tokens in the cache."""
+    modality, task = find_task(plan)
+    spec, options = plan.spec, modality.options.model_validate(plan.spec.options)
+    encoder = modality.encoder(Path(plan.model.path), options)
+    reporter.say(Phase(name="reading the data"))
+    prepared = prepare(
+        spec.datasets,
+        encoder,
+        cache_dir=run.path.parent.parent / "cache" / "tokens",
+        length=spec.recipe.length,
+        split=spec.evaluation.validation_split or 0.0,
+        split_typed=not plan.split_chosen,
+        seed=spec.seed,
+        strict=spec.strict,
+        drop_duplicates=bool(getattr(options, "drop_duplicates", False)),
+        length_chosen=plan.length_chosen,
+        progress=lambda name, done: reporter.say(Phase(name=name, done=done)),
+    )
+    fingerprint = _fingerprint(plan, prepared)
+    reporter.say(
+        Prepared(
+            rows=prepared.rows,
+            faults=len(prepared.faults),
+            ledger=prepared.ledger.as_dict(),
+            cached=prepared.cached,
+            fingerprint=fingerprint,
+        )
+    )
+    for sentence in prepared.warnings:
+        reporter.say(Warned(message=sentence))
+    if prepared.faults:
+        count = len(prepared.faults)
+        reporter.say(Warned(message=f"{count} rows were left out. First: {prepared.faults[0].message}"))
+    return Data(prepared, encoder, task, fingerprint)
+
+
+def find_task(plan: Plan) -> tuple[Modality, Task]:
+    """Return the modality and the task that a plan names."""
+    for modality in MODALITIES.values():
+        for task in modality.tasks:
+            if task.name == plan.spec.task:
+                return modality, task
+    raise LookupError(f"the plan names a task that no modality has: {plan.spec.task}")
+
+
+def _fingerprint(plan: Plan, prepared: PreparedData) -> str:
+    spec = plan.spec
+    parts = (
+        prepared.fingerprint,
+        plan.model.fingerprint,
+        spec.recipe.length,
+        spec.evaluation.validation_split,
+        spec.seed,
+        spec.options,
+        len(prepared.train),
+        prepared.train.tokens,
+    )
+    return hashlib.sha256(repr(parts).encode()).hexdigest()

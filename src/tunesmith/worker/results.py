@@ -1,0 +1,112 @@
+"""What a finished training run leaves: the model as its users load it, what is known about it, and its charts."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.runs.durable import write_json
+from tunesmith.runs.event_log import read
+from tunesmith.spec.events import RunSummary, Started, Step
+from tunesmith.spec.recipe import Method
+from tunesmith.worker.charts import draw_history
+
+if TYPE_CHECKING:
+    from tunesmith.runs.folder import RunFolder
+    from tunesmith.spec.plan import Plan
+    from tunesmith.training.loop import Loop
+
+
+def write_results(run: RunFolder, plan: Plan, loop: Loop, summary: RunSummary) -> Path:
+    """Write everything that is published into the run's ``artifacts/`` and return that folder."""
+    folder = run.artifacts_dir
+    loop.pieces.save(folder)
+    if plan.spec.output.save_bin:
+        _save_bin(folder)
+    info = "adapter_info.json" if plan.spec.recipe.method is Method.LORA else "model_info.json"
+    write_json(folder / info, _info(run, plan, loop, summary))
+    (folder / "README.md").write_text(_card(plan, summary))
+    title = f"{run.header().name}: {plan.spec.recipe.method} of {Path(plan.model.source).name}"
+    draw_history(folder / "training_history.png", _step_losses(run), loop.progress.history, title)
+    _link(folder / "checkpoints", run.checkpoints_dir)
+    if plan.spec.output.tensorboard:
+        (folder / "logs").mkdir(exist_ok=True)
+        _link(folder / "logs" / "training", run.logs_dir)
+    return folder
+
+
+def _save_bin(folder: Path) -> None:
+    """Write ``adapter_model.bin`` (or ``pytorch_model.bin``) beside the safetensors file, for tools that look for it."""
+    import torch
+    from safetensors.torch import load_file
+
+    for source in sorted(folder.glob("*.safetensors")):
+        name = source.stem if source.stem == "adapter_model" else source.stem.replace("model", "pytorch_model", 1)
+        torch.save(load_file(source), folder / f"{name}.bin")
+
+
+def _info(run: RunFolder, plan: Plan, loop: Loop, summary: RunSummary) -> dict[str, Any]:
+    progress = loop.progress
+    kept = "best validation loss" if progress.best_step is not None else "last step"
+    return {
+        "base_model": plan.model.source,
+        "base_model_path": plan.model.path,
+        "base_model_fingerprint": plan.model.fingerprint,
+        "created_at": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "run": run.id,
+        "weights": kept,
+        "weights_of_step": progress.best_step if progress.best_step is not None else progress.step,
+        "training_config": plan.spec.model_dump(mode="json"),
+        "final_metrics": {
+            "start_validation_loss": progress.start_loss,
+            "best_val_loss": progress.best_loss,
+            "total_evaluations": progress.evaluations,
+            "training_time": summary.seconds,
+            "final_train_loss": progress.train_loss,
+            "final_val_loss": progress.validation_loss,
+        },
+    }
+
+
+def _card(plan: Plan, summary: RunSummary) -> str:
+    recipe = plan.spec.recipe
+    lora = recipe.method is Method.LORA
+    rows = [
+        ("Base model", plan.model.source),
+        ("Data", ", ".join(dataset.uri for dataset in plan.spec.datasets)),
+        ("Method", f"LoRA, rank {recipe.adapter.rank}, on {', '.join(recipe.adapter.targets or [])}" if lora else "full"),
+        ("Steps", f"{summary.steps} ({summary.epochs:.2f} epochs), {summary.stopped_because}"),
+        ("Learning rate", f"{recipe.learning_rate:g}, {recipe.schedule}"),
+        ("Validation loss", "none" if summary.best_validation_loss is None else f"{summary.best_validation_loss:.4f}"),
+        ("Run", summary.run),
+    ]
+    head = ["---", f"base_model: {json.dumps(plan.model.source)}", *(["library_name: peft"] if lora else []), "---"]
+    table = ["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows)]
+    kind = "A LoRA adapter" if lora else "A language model"
+    use = "tunesmith chat --adapter ." if lora else "tunesmith chat --model ."
+    text = [f"# {plan.spec.name}", "", f"{kind} trained with tunesmith. Talk to it from this folder: `{use}`", ""]
+    return "\n".join([*head, "", *text, *table, ""])
+
+
+def _step_losses(run: RunFolder) -> list[tuple[int, float]]:
+    """Training loss of each step, of this run and those it resumes; a step that was repeated counts once."""
+    from tunesmith.worker.keeping import lineage
+
+    losses: dict[int, float] = {}
+    for part in reversed(lineage(run)):
+        if not part.events.exists():
+            continue
+        for event in read(part.events, 0)[0]:
+            if isinstance(event.body, Started):
+                losses = {step: loss for step, loss in losses.items() if step <= event.body.step}
+            elif isinstance(event.body, Step):
+                losses[event.body.step] = event.body.loss
+    return sorted(losses.items())
+
+
+def _link(place: Path, target: Path) -> None:
+    place.unlink(missing_ok=True)
+    os.symlink(target.resolve(), place)

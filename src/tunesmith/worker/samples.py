@@ -1,0 +1,60 @@
+"""Held-out prompts answered before and after training, side by side."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from tunesmith.spec.events import Phase, Sample
+from tunesmith.spec.examples import Conversation, Example, Message
+from tunesmith.worker.keeping import lineage
+
+if TYPE_CHECKING:
+    from tunesmith.runs.folder import RunFolder
+    from tunesmith.worker.reporting import Reporter
+
+MAX_TOKENS: Final = 64
+"""Longest answer, in tokens."""
+FILE: Final = "before.json"
+"""Where the answers of the base model are kept for the runs that resume this one."""
+
+
+class Samples:
+    """A few held-out conversations up to their last answer."""
+
+    def __init__(self, held_out: Sequence[Example], count: int) -> None:
+        chosen = [example for example in held_out if isinstance(example, Conversation)][:count]
+        self._asked: list[tuple[tuple[Message, ...], str]] = []
+        for conversation in chosen:
+            last = max(i for i, message in enumerate(conversation.messages) if message.role == "assistant")
+            self._asked.append((conversation.messages[:last], conversation.messages[last].content))
+
+    def before(self, run: RunFolder, reporter: Reporter, model: Any, encoder: Any) -> list[str]:
+        """Answer with the model as it is now, or recall what the resumed run answered then."""
+        for parent in lineage(run)[1:]:
+            kept = parent.path / FILE
+            if kept.is_file():
+                recalled: list[str] = json.loads(kept.read_text())
+                (run.path / FILE).write_text(json.dumps(recalled))
+                return recalled
+        answers = self._answers(reporter, model, encoder, "answering held-out questions with the base model")
+        (run.path / FILE).write_text(json.dumps(answers))
+        return answers
+
+    def after(self, reporter: Reporter, model: Any, encoder: Any, before: list[str]) -> None:
+        """Answer again and tell both."""
+        after = self._answers(reporter, model, encoder, "answering the same questions after training")
+        for (prompt, expected), was, now in zip(self._asked, before, after, strict=False):
+            question = next((m.content for m in reversed(prompt) if m.role == "user"), "")
+            reporter.say(Sample(prompt=question, expected=expected, before=was, after=now))
+
+    def _answers(self, reporter: Reporter, model: Any, encoder: Any, phase: str) -> list[str]:
+        if not self._asked:
+            return []
+        from tunesmith.modalities.text.predictor import TextPredictor
+        from tunesmith.modalities.text.sampling import Sampling
+
+        reporter.say(Phase(name=phase))
+        greedy = Sampling(max_tokens=MAX_TOKENS, temperature=0.0)
+        return TextPredictor(model, encoder).answers([prompt for prompt, _ in self._asked], sampling=greedy)

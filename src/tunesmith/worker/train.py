@@ -1,0 +1,140 @@
+"""A training run: prepare, build, train, write and publish the results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tunesmith.modalities.base import load
+from tunesmith.runs import checkpoints, publish
+from tunesmith.spec.errors import Cancelled, Paused
+from tunesmith.spec.events import Phase, RunSummary, Started, Warned
+from tunesmith.spec.states import Request
+from tunesmith.training.device import join_ranks, peak_memory, set_up
+from tunesmith.training.loop import Loop, LoopSettings
+from tunesmith.worker.charts import Charts
+from tunesmith.worker.keeping import Keeper, starting_point
+from tunesmith.worker.prepare import Data, prepare_data
+from tunesmith.worker.results import write_results
+from tunesmith.worker.samples import Samples
+
+if TYPE_CHECKING:
+    from tunesmith.runs.folder import RunFolder
+    from tunesmith.spec.plan import Plan
+    from tunesmith.worker.reporting import Reporter
+
+
+def run(run: RunFolder, reporter: Reporter) -> None:
+    """Train as the run's plan says, from the start or from the checkpoint of the run that it resumes.
+
+    Raises:
+        Paused, Cancelled: it was asked to end; a paused run has saved its state.
+    """
+    plan = run.plan()
+    ranks = join_ranks(plan.execution.device)
+    device = set_up(plan.execution.device, plan.execution.threads, ranks)
+    if not ranks.first:
+        ranks.wait()
+    checkpoints.sweep(run)
+    data = prepare_data(run, plan, reporter)
+    if ranks.first:
+        ranks.wait()
+    start = starting_point(run, data.fingerprint)
+
+    reporter.say(Phase(name="loading the model"))
+    pieces = load(data.task.builder)(plan, data.prepared.train, data.prepared.validation, device)
+    for sentence in pieces.warnings:
+        reporter.say(Warned(message=sentence))
+    samples = Samples(data.prepared.held_out, plan.spec.evaluation.test_prompts if ranks.first else 0)
+    with pieces.answering() as model:
+        before = samples.before(run, reporter, model, data.encoder)
+
+    charts = Charts(run.logs_dir, 0) if plan.spec.output.tensorboard and ranks.first else None
+    keeper = Keeper(
+        run, reporter, ranks, keep=plan.spec.recipe.checkpoints.keep, fingerprint=data.fingerprint, charts=charts
+    )
+    loop = Loop(pieces, _settings(plan), keeper, device, ranks)
+    if start is not None:
+        loop.resume(start)
+    reporter.say(_started(plan, loop, data))
+    reason = loop.run()
+    if charts is not None:
+        charts.close()
+    if reason in (Request.PAUSE, Request.CANCEL):
+        _end(run, reporter, keeper, loop, Request(reason))
+    if not ranks.first:
+        return
+    with pieces.answering() as model:
+        samples.after(reporter, model, data.encoder, before)
+    reporter.say(Phase(name="writing the result"))
+    summary = _summary(run, plan, loop, reason, peak_memory(device))
+    artifacts = write_results(run, plan, loop, summary)
+    publish.publish(artifacts, Path(summary.output), run)
+    reporter.finish(summary.model_dump(mode="json"), str(artifacts))
+
+
+def _settings(plan: Plan) -> LoopSettings:
+    """The loop's plain parameters; a plan has none of them open."""
+    recipe = plan.spec.recipe
+    numbers = (recipe.batch.size, recipe.batch.accumulation, recipe.batch.micro_tokens, recipe.learning_rate)
+    size, accumulation, micro_tokens, learning_rate = (number or 0 for number in numbers)
+    return LoopSettings(
+        seed=plan.spec.seed,
+        effective_batch=int(size * accumulation),
+        micro_tokens=int(micro_tokens),
+        epochs=recipe.epochs or 0,
+        max_steps=recipe.max_steps,
+        optimizer=recipe.optimizer,
+        learning_rate=learning_rate,
+        schedule=recipe.schedule,
+        warmup_ratio=recipe.warmup_ratio,
+        weight_decay=recipe.weight_decay,
+        max_grad_norm=recipe.max_grad_norm,
+        evaluate_every=recipe.evaluate_every or 1,
+        save_every=recipe.checkpoints.every_steps or recipe.evaluate_every or 1,
+        patience=recipe.stopping.patience,
+        min_delta=recipe.stopping.min_delta,
+        perplexity=plan.spec.task == "pretraining",
+    )
+
+
+def _started(plan: Plan, loop: Loop, data: Data) -> Started:
+    return Started(
+        step=loop.progress.step,
+        total_steps=loop.total,
+        epochs=loop.total / loop.per_epoch,
+        rows=len(data.prepared.train),
+        validation_rows=len(data.prepared.validation),
+        trainable_parameters=loop.trainables.count,
+        parameters=plan.model.parameters,
+        tokens_per_epoch=data.prepared.train.tokens,
+    )
+
+
+def _end(run: RunFolder, reporter: Reporter, keeper: Keeper, loop: Loop, request: Request) -> None:
+    """End a run that was asked to end; a paused one saves first."""
+    reporter.acknowledge(request, loop.progress.step)
+    if request is Request.CANCEL:
+        raise Cancelled(run.id)
+    keeper.save(loop, best=False, reason="paused")
+    raise Paused(run.id, loop.progress.step)
+
+
+def _summary(run: RunFolder, plan: Plan, loop: Loop, reason: str, peak: int) -> RunSummary:
+    progress = loop.progress
+    seconds = max(progress.seconds, 1e-9)
+    return RunSummary(
+        run=run.id,
+        state="succeeded",
+        steps=progress.step,
+        epochs=loop.epoch,
+        train_loss=progress.train_loss,
+        validation_loss=progress.validation_loss,
+        best_validation_loss=progress.best_loss,
+        trained_tokens=progress.trained_tokens,
+        tokens_per_second=progress.tokens / seconds,
+        peak_memory_bytes=peak,
+        seconds=progress.seconds,
+        output=run.header().output or plan.spec.output.dir,
+        stopped_because=reason,
+    )

@@ -1,0 +1,132 @@
+"""Small real parts for the engine's tests: token rows, pieces over a tiny model, an observer that keeps folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tunesmith.data.token_rows import EncodedRow, TokenRows
+from tunesmith.spec.events import Body
+from tunesmith.spec.states import Request
+from tunesmith.training.adapters import add_adapter, trained_copy
+from tunesmith.training.device import Ranks
+from tunesmith.training.forward import build_forward, inner
+from tunesmith.training.joining import TokenBatches
+from tunesmith.training.logits import summed_loss
+from tunesmith.training.loop import Loop, LoopSettings
+
+CPU = torch.device("cpu")
+
+
+def token_rows(count: int = 20, *, shared: int = 4, seed: int = 0, longest: int = 60) -> TokenRows:
+    """Rows of 6 to ``longest`` random tokens that begin alike; the second half of each is trained."""
+    random = np.random.default_rng(seed)
+    rows = []
+    for _ in range(count):
+        length = int(random.integers(6, longest))
+        ids = [*range(1, shared + 1), *(int(token) for token in random.integers(0, 256, length))]
+        trained = length - length // 2
+        rows.append(EncodedRow(ids, [False] * (len(ids) - trained) + [True] * trained))
+    return TokenRows.of(rows)
+
+
+def load_tiny(folder: Path, *, method: str = "full", dropout: float = 0.0, dtype: torch.dtype = torch.float32) -> Any:
+    """Load a tiny model; with an adapter whose second factor is not zero, so that every gradient is alive."""
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+    for parameter in model.parameters():
+        parameter.data = parameter.data.clone()
+    if method == "full":
+        return model
+    gpt = model.config.model_type == "gpt2"
+    targets = ["c_attn", "c_proj"] if gpt else ["q_proj", "v_proj", "o_proj", "up_proj", "down_proj"]
+    model = add_adapter(model, rank=4, alpha=8, dropout=dropout, targets=targets, seed=0)
+    generator = torch.Generator().manual_seed(0)
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            parameter.data.normal_(std=0.1, generator=generator)
+    return model
+
+
+class Pieces:
+    """A tiny model and its rows, as the loop wants them."""
+
+    def __init__(
+        self, model: Any, train: TokenRows, validation: TokenRows | None = None, *, attention: str = "documents"
+    ) -> None:
+        self.model = model
+        forward = build_forward(
+            model, attention=attention, fused=True, joined=True, checkpointing=False, length=64
+        )
+        self.forward = forward
+        self.train = TokenBatches(train, CPU, joined=forward.joined, fill=0)
+        self.validation = None if validation is None else TokenBatches(validation, CPU, joined=forward.joined, fill=0)
+        self._initial = trained_copy(model)
+
+    def loss(self, batch: Any) -> torch.Tensor:
+        head = inner(self.model).get_output_embeddings()
+        return summed_loss(self.forward(batch), head.weight, batch.targets)
+
+    def initial_weights(self) -> dict[str, torch.Tensor]:
+        return self._initial
+
+    def save(self, folder: Path) -> None:
+        raise AssertionError("the loop does not save results")
+
+
+class Recorder:
+    """Keeps what the loop tells, and its checkpoints as plain folders."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.told: list[Body] = []
+        self.saved: list[tuple[int, bool, str]] = []
+        self.asked: dict[int, Request] = {}
+        self.step = 0
+        self.best: Path | None = None
+        self.newest: Path | None = None
+
+    def say(self, body: Body) -> None:
+        self.told.append(body)
+        if body.kind == "step":
+            self.step = body.step
+
+    def request(self) -> Request:
+        return self.asked.pop(self.step, Request.NONE)
+
+    def save(self, loop: Loop, *, best: bool, reason: str) -> None:
+        path = self.folder / f"checkpoint-{len(self.saved)}"
+        path.mkdir(parents=True)
+        loop.write(path)
+        self.newest = path
+        self.best = path if best else self.best
+        self.saved.append((loop.progress.step, best, reason))
+
+    def good_checkpoint(self, *, best: bool) -> Path | None:
+        return self.best if best else self.newest
+
+    def of(self, kind: str) -> list[Any]:
+        return [body for body in self.told if body.kind == kind]
+
+
+def settings(**changes: Any) -> LoopSettings:
+    """Ten steps an epoch over 20 rows, two epochs, constant rate."""
+    values: dict[str, Any] = {
+        "seed": 1, "effective_batch": 4, "micro_tokens": 128, "epochs": 2, "max_steps": None,
+        "optimizer": "adamw_torch", "learning_rate": 1e-3, "schedule": "constant", "warmup_ratio": 0.0,
+        "weight_decay": 0.01, "max_grad_norm": 1.0, "evaluate_every": 2, "save_every": 2, "patience": 100,
+        "min_delta": 0.0,
+    }  # fmt: skip
+    return LoopSettings(**values | changes)
+
+
+def make_loop(pieces: Pieces, folder: Path, **changes: Any) -> tuple[Loop, Recorder]:
+    recorder = Recorder(folder)
+    return Loop(pieces, settings(**changes), recorder, CPU, Ranks(0, 1)), recorder
+
+
+def weights_of(loop: Loop) -> dict[str, torch.Tensor]:
+    return {name: master.detach().clone() for name, master in loop.trainables}

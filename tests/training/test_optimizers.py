@@ -1,0 +1,32 @@
+import torch
+from tunesmith.spec.recipe import Optimizer
+from tunesmith.training.optimizers import BUILDERS, Trainables, build_optimizer, clip
+
+
+def test_every_optimizer_of_a_recipe_is_built():
+    assert set(BUILDERS) == {optimizer.value for optimizer in Optimizer}
+
+
+def test_updates_too_small_for_16_bits_add_up_in_the_master():
+    layer = torch.nn.Linear(4, 4, bias=False, dtype=torch.bfloat16)
+    torch.nn.init.ones_(layer.weight)
+    trainables = Trainables(layer)
+    optimizer = build_optimizer(trainables, name="adamw_torch", learning_rate=1e-4, weight_decay=0.0)
+    for _ in range(50):
+        layer(torch.ones(1, 4, dtype=torch.bfloat16)).sum().backward()
+        trainables.collect()
+        trainables.apply(optimizer)
+    assert abs(float(trainables.masters[0].detach().mean()) - (1 - 50e-4)) < 1e-4
+    assert float(layer.weight.float().mean()) < 1
+
+
+def test_matrices_decay_and_vectors_do_not():
+    layer = torch.nn.Linear(3, 3)
+    groups = build_optimizer(Trainables(layer), name="adamw_torch", learning_rate=1.0, weight_decay=0.5).param_groups
+    assert [(group["weight_decay"], group["params"][0].ndim) for group in groups] == [(0.5, 2), (0.0, 1)]
+
+
+def test_gradients_are_scaled_down_to_the_limit():
+    gradients = [torch.full((4,), 3.0), torch.full((4,), 4.0)]
+    assert clip(gradients, 1.0) == 10.0
+    assert abs(float(torch.cat(gradients).norm()) - 1) < 1e-5
