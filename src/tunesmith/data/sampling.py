@@ -45,7 +45,8 @@ class _Counted:
 
     file: SourceFile
     rows: int
-    exact: bool
+    counted: int
+    """Rows in the part that was counted; fewer than ``rows`` where the rest is extrapolated."""
 
 
 def sample(datasets: Sequence[DatasetRef], n: int) -> Sample:
@@ -68,7 +69,7 @@ def sample(datasets: Sequence[DatasetRef], n: int) -> Sample:
         faults=[row for row in looked_at if isinstance(row, RowFault)],
         formats=dict(Counter(row.format for row in rows)),
         total_rows=sum(totals),
-        exact=all(file.exact for _, files in counted for file in files),
+        exact=all(file.rows == file.counted for _, files in counted for file in files),
     )
 
 
@@ -78,28 +79,25 @@ def _within_limit(located: Located, files: Sequence[_Counted]) -> int:
 
 
 def _spread(located: Located, files: Sequence[_Counted], step: int) -> Iterator[FormattedRow | RowFault]:
-    """Yield every ``step``-th row; a data set with a limit is looked at from its start."""
-    for counted in files:
-        if reader_of(counted.file.path).lines:
-            wanted = range(1, 2**62, step)
-            yield from rows_of(counted.file, located.dataset, wanted)
+    """Yield every ``step``-th row, or as many from the counted part; a limited data set is looked at from its start."""
+    for each in files:
+        stride = max(1, step * each.counted // max(each.rows, 1))
+        if reader_of(each.file.path).lines:
+            yield from rows_of(each.file, located.dataset, range(1, each.counted + 1, stride))
         else:
-            yield from itertools.islice(rows_of(counted.file, located.dataset), 0, None, step)
+            yield from itertools.islice(rows_of(each.file, located.dataset), 0, each.counted, stride)
 
 
 def _count(file: SourceFile, dataset: DatasetRef) -> _Counted:
     try:
         size = file.path.stat().st_size
         if reader_of(file.path).lines:
-            rows = _count_lines(file.path)
-            seen = min(size, COUNTED_BYTES)
+            rows, seen = _count_lines(file.path), min(size, COUNTED_BYTES)
         else:
             rows, seen = _count_rows(file, dataset, size)
     except OSError:
-        return _Counted(file, 0, exact=True)
-    if seen >= size:
-        return _Counted(file, rows, exact=True)
-    return _Counted(file, rows * size // seen, exact=False)
+        return _Counted(file, 1, 1)
+    return _Counted(file, rows * size // seen if seen else 0, rows)
 
 
 def _count_lines(path: Path) -> int:

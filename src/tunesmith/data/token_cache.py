@@ -48,6 +48,13 @@ EXAMPLE: Final = np.dtype(
 )
 """What is kept of an example beside its tokens; ``sequences`` rows of tokens in a row are its own."""
 
+_ARRAYS: Final = {
+    "ids": np.dtype(np.int32),
+    "mask": np.dtype(np.uint8),
+    "offsets": np.dtype(np.int64),
+    "examples": EXAMPLE,
+}
+_FILES: Final = (*(f"{name}.npy" for name in _ARRAYS), "faults.jsonl")
 _TOKENS_AT_ONCE: Final = 1 << 20
 """Tokens collected before they are written."""
 _STALE: Final = 24 * 3600
@@ -84,7 +91,7 @@ def opened(folder: Path, files: Sequence[str]) -> Entry | None:
     """Map an entry, its faults named after today's files; None if there is none or it is damaged."""
     try:
         listed = json.loads((folder / "entry.json").read_text())
-        if any(_sha256(folder / name) != sha256 for name, sha256 in listed["files"].items()):
+        if any(_sha256(folder / name) != listed["files"][name] for name in _FILES):
             return None
         examples = np.asarray(np.load(folder / "examples.npy", mmap_mode="r"))
         return Entry(TokenRows.load(folder), examples, list(_faults(folder, files)))
@@ -104,12 +111,7 @@ class Writer:
     def __init__(self, folder: Path, files: Sequence[str]) -> None:
         self._folder = folder
         self._file_numbers = {name: number for number, name in enumerate(files)}
-        self._arrays = {
-            "ids": ArrayFile(folder / "ids.npy", np.int32),
-            "mask": ArrayFile(folder / "mask.npy", np.uint8),
-            "offsets": ArrayFile(folder / "offsets.npy", np.int64),
-            "examples": ArrayFile(folder / "examples.npy", EXAMPLE),
-        }
+        self._arrays = {name: ArrayFile(folder / f"{name}.npy", dtype) for name, dtype in _ARRAYS.items()}
         self._arrays["offsets"].extend(np.zeros(1))
         self._ids, self._mask, self._ends = array("i"), bytearray(), array("q")
         self._examples: list[tuple[int, ...]] = []
@@ -143,8 +145,7 @@ class Writer:
         for growing in self._arrays.values():
             growing.close()
         self._faults.close()
-        names = [f"{name}.npy" for name in self._arrays] + ["faults.jsonl"]
-        listed = {"version": VERSION, "files": {name: _sha256(self._folder / name) for name in names}}
+        listed = {"version": VERSION, "files": {name: _sha256(self._folder / name) for name in _FILES}}
         (self._folder / "entry.json").write_text(json.dumps(listed))
 
     def _flush(self) -> None:

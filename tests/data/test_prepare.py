@@ -1,0 +1,256 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from data.byte_encoder import ByteEncoder, write_chats
+from tunesmith.data.ledger import CLASSES
+from tunesmith.data.prepare import PreparedData, prepare
+from tunesmith.data.token_rows import TokenRows
+from tunesmith.spec.errors import FaultyData, NothingTrained, NoUsableRow, SplitImpossible, TooMuchLost
+from tunesmith.spec.examples import Conversation
+from tunesmith.spec.job import DatasetRef
+
+Prepare = Callable[..., PreparedData]
+
+
+@pytest.fixture
+def prepared(tmp_path: Path) -> Prepare:
+    """``prepared(path or data sets, **settings)`` with a cache of its own."""
+
+    def call(data: Path | list[DatasetRef], encoder: ByteEncoder | None = None, **given: Any) -> PreparedData:
+        usual: dict[str, Any] = {
+            "cache_dir": tmp_path / "cache",
+            "length": None,
+            "split": 0.1,
+            "split_typed": False,
+            "seed": 42,
+            "strict": False,
+            "drop_duplicates": False,
+            "length_chosen": True,
+            "progress": lambda _message, _share: None,
+        }
+        datasets = [DatasetRef(uri=str(data))] if isinstance(data, Path) else data
+        return prepare(datasets, encoder or ByteEncoder(), **usual | given)
+
+    return call
+
+
+@pytest.fixture
+def chats(tmp_path: Path) -> Path:
+    return write_chats(tmp_path / "chats.jsonl", [(f"ask {i:02}? ", f"say {i:02}") for i in range(40)])
+
+
+def spoken(rows: TokenRows) -> list[str]:
+    return [bytes(rows.row(place)[0].tolist()).decode() for place in range(len(rows))]
+
+
+def test_divides_rows_by_the_seed(prepared: Prepare, chats: Path) -> None:
+    data = prepared(chats)
+    assert (len(data.train), len(data.validation), data.rows) == (36, 4, 40)
+    assert spoken(data.train) == sorted(spoken(data.train))
+    assert spoken(prepared(chats).validation) == spoken(data.validation)
+    assert spoken(prepared(chats, seed=1).validation) != spoken(data.validation)
+
+
+def test_keeps_the_first_held_out_examples(prepared: Prepare, chats: Path) -> None:
+    data = prepared(chats)
+    assert all(isinstance(example, Conversation) for example in data.held_out)
+    said = {"".join(turn.content for turn in example.messages) for example in data.held_out}  # type: ignore[union-attr]
+    assert said == set(spoken(data.validation))
+
+
+def test_a_second_time_it_encodes_nothing(prepared: Prepare, chats: Path) -> None:
+    encoder = ByteEncoder()
+    first, second = prepared(chats, encoder), prepared(chats, encoder)
+    assert (first.cached, second.cached, encoder.calls) == (False, True, 40)
+    assert spoken(first.train) == spoken(second.train)
+    assert first.held_out == second.held_out
+    assert first.fingerprint == second.fingerprint
+
+
+def test_what_comes_after_the_cache_may_change(prepared: Prepare, chats: Path) -> None:
+    prepared(chats)
+    changed = prepared(chats, length=10, length_chosen=False, split=0.5, seed=7)
+    assert changed.cached
+    assert len(changed.validation) == 20
+    assert changed.train.lengths.max() == 10
+
+
+def test_a_damaged_cache_is_made_anew(prepared: Prepare, chats: Path, tmp_path: Path) -> None:
+    whole = prepared(chats)
+    before = spoken(whole.train)
+    ids = tmp_path / "cache" / "tokens" / whole.fingerprint / "ids.npy"
+    ids.write_bytes(ids.read_bytes()[:-8])
+    again = prepared(chats)
+    assert not again.cached
+    assert spoken(again.train) == before
+
+
+def test_the_fingerprint_is_of_data_reading_and_encoder(prepared: Prepare, chats: Path) -> None:
+    before = prepared(chats).fingerprint
+    renamed = prepared([DatasetRef(uri=str(chats), columns={"system": "x"})]).fingerprint
+    encoder = prepared(chats, ByteEncoder("other")).fingerprint
+    chats.write_text(chats.read_text().replace("say 07", "say 70"))
+    assert len({before, renamed, encoder, prepared(chats).fingerprint}) == 4
+
+
+def test_one_bad_line_is_one_fault(prepared: Prepare, chats: Path) -> None:
+    chats.write_text(chats.read_text() + '{bad\n{"messages": [{"role": "user", "content": "refuse me"}]}\n')
+    data = prepared(chats)
+    assert data.rows == 40
+    assert [(fault.where.row, fault.code) for fault in data.faults] == [(41, "unreadable_row"), (42, "wrong_type")]
+
+
+def test_a_row_that_the_encoder_refuses_is_a_fault(prepared: Prepare, tmp_path: Path) -> None:
+    path = write_chats(tmp_path / "a.jsonl", [("a", "b"), ("refuse me", "c"), ("d", "e")])
+    for _ in range(2):
+        data = prepared(path)
+        assert [(fault.where.row, fault.code) for fault in data.faults] == [(2, "template_refused")]
+        assert data.rows == 2
+
+
+def test_strict_refuses_any_fault(prepared: Prepare, chats: Path) -> None:
+    chats.write_text(chats.read_text() + "{bad\n")
+    with pytest.raises(FaultyData, match=r"1 rows have faults. First: .*chats\.jsonl:41"):
+        prepared(chats, strict=True)
+
+
+@pytest.mark.parametrize("content", ["", "{bad\n", "\n\n", "\0"])
+def test_says_that_no_row_can_be_used(prepared: Prepare, tmp_path: Path, content: str) -> None:
+    (path := tmp_path / "a.jsonl").write_text(content)
+    with pytest.raises(NoUsableRow, match="none of"):
+        prepared(path)
+
+
+def test_says_that_every_token_is_masked(prepared: Prepare, chats: Path) -> None:
+    with pytest.raises(NothingTrained, match="every token is masked"):
+        prepared(chats, ByteEncoder(train=False))
+
+
+def test_says_that_the_length_leaves_no_answer(prepared: Prepare, chats: Path) -> None:
+    with pytest.raises(NothingTrained, match="a length of 4 tokens cuts every answer off"):
+        prepared(chats, length=4, length_chosen=False)
+
+
+# --- split ---
+
+
+def test_a_default_split_that_leaves_no_row_trains_without_validation(prepared: Prepare, tmp_path: Path) -> None:
+    path = write_chats(tmp_path / "a.jsonl", [("a", "b"), ("c", "d")])
+    heard: list[str] = []
+    data = prepared(path, progress=lambda message, _share: heard.append(message))
+    assert (len(data.train), len(data.validation), data.held_out) == (2, 0, [])
+    assert data.warnings == ["2 rows are too few to hold any out: training without validation."]
+    assert f"Warning: {data.warnings[0]}" in heard
+
+
+def test_a_typed_split_that_leaves_no_row_is_an_error(prepared: Prepare, tmp_path: Path) -> None:
+    path = write_chats(tmp_path / "a.jsonl", [("a", "b"), ("c", "d")])
+    with pytest.raises(SplitImpossible, match=r"0\.1 of 2 rows"):
+        prepared(path, split_typed=True)
+
+
+def test_a_typed_split_of_nothing_holds_nothing_out(prepared: Prepare, chats: Path) -> None:
+    data = prepared(chats, split=0.0, split_typed=True)
+    assert (len(data.train), len(data.validation), data.warnings) == (40, 0, [])
+
+
+def test_a_validation_data_set_is_used_instead_of_a_split(prepared: Prepare, chats: Path, tmp_path: Path) -> None:
+    other = write_chats(tmp_path / "other.jsonl", [("x", "y"), ("z", "w")])
+    data = prepared([DatasetRef(uri=str(chats)), DatasetRef(uri=str(other), validation=True)])
+    assert (len(data.train), spoken(data.validation)) == (40, ["xy", "zw"])
+    assert [entry.name for entry in data.ledger.sources] == [str(chats)]
+
+
+# --- twins ---
+
+
+def test_a_training_row_that_stands_in_validation_is_left_out(prepared: Prepare, tmp_path: Path) -> None:
+    train = write_chats(tmp_path / "train.jsonl", [("a", "b"), ("x", "y"), ("c", "d")])
+    held = write_chats(tmp_path / "held.jsonl", [("x", "y")])
+    data = prepared([DatasetRef(uri=str(train)), DatasetRef(uri=str(held), validation=True)])
+    assert (spoken(data.train), spoken(data.validation), data.leaked) == (["ab", "cd"], ["xy"], 1)
+    assert data.ledger.total.leaked == 2
+
+
+def test_duplicates_are_kept_and_counted(prepared: Prepare, tmp_path: Path) -> None:
+    path = write_chats(tmp_path / "a.jsonl", [("a", "b"), ("a", "b"), ("c", "d"), ("a", "b")])
+    data = prepared(path, split=0.0)
+    assert (spoken(data.train), data.duplicates) == (["ab", "ab", "cd", "ab"], 2)
+    assert data.ledger.total.duplicate == 0
+
+
+def test_duplicates_are_dropped_when_asked_to(prepared: Prepare, tmp_path: Path) -> None:
+    path = write_chats(tmp_path / "a.jsonl", [("a", "b"), ("a", "b"), ("c", "d"), ("a", "b")])
+    data = prepared(path, split=0.0, drop_duplicates=True)
+    assert (spoken(data.train), data.duplicates) == (["ab", "cd"], 2)
+    assert data.ledger.total.duplicate == 4
+
+
+def test_rows_that_are_all_alike_train_without_validation(prepared: Prepare, tmp_path: Path) -> None:
+    path = write_chats(tmp_path / "a.jsonl", [("a", "b")] * 20)
+    data = prepared(path)
+    assert (len(data.train), len(data.validation)) == (20, 0)
+    assert data.warnings == ["20 rows are too alike to hold any out: training without validation."]
+    with pytest.raises(NothingTrained, match="also stands in the validation rows"):
+        prepared(path, split_typed=True)
+
+
+# --- length ---
+
+
+def test_a_cut_is_counted(prepared: Prepare, tmp_path: Path) -> None:
+    path = write_chats(tmp_path / "a.jsonl", [("12", "3456"), ("1234", "5"), ("1", "2")])
+    data = prepared(path, length=4, length_chosen=False, split=0.0)
+    assert spoken(data.train) == ["1234", "12"]
+    total = data.ledger.total
+    assert (total.trained, total.context, total.truncated, total.dropped, total.tokens) == (3, 3, 2, 5, 13)
+
+
+def test_a_length_that_nobody_typed_may_not_cost_much(prepared: Prepare, chats: Path) -> None:
+    with pytest.raises(TooMuchLost, match="Give --max-seq-length 14 to keep them"):
+        prepared(chats, length=12)
+    assert len(prepared(chats, length=12, length_chosen=False).train) == 36
+    assert len(prepared(chats, length=14).train) == 36
+
+
+def test_the_context_that_is_read_again_is_a_class_of_its_own(prepared: Prepare, tmp_path: Path) -> None:
+    path = write_chats(tmp_path / "a.jsonl", [("a", "b", "cc", "dd")])
+    data = prepared(path, split=0.0)
+    total = data.ledger.total
+    assert spoken(data.train) == ["ab", "abccdd"]
+    assert (total.trained, total.context, total.repeated) == (3, 1, 4)
+
+
+chat_rows = st.lists(
+    st.lists(st.sampled_from(["a", "bb", "ccc?", "refuse me"]), min_size=2, max_size=6), min_size=1, max_size=30
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=chat_rows, length=st.integers(1, 12), drop=st.booleans(), seed=st.integers(0, 99))
+def test_the_ledger_accounts_for_every_token(
+    prepared: Prepare, tmp_path: Path, rows: list[list[str]], length: int, drop: bool, seed: int
+) -> None:
+    path = write_chats(tmp_path / "a.jsonl", [tuple(row) for row in rows])
+    try:
+        data = prepared(path, length=length, length_chosen=False, drop_duplicates=drop, seed=seed, split=0.3)
+    except (NoUsableRow, NothingTrained):
+        return
+    total = data.ledger.total
+    assert total.trained == int(data.train.trained().sum())
+    assert total.trained + total.context + total.repeated == data.train.tokens
+    assert sum(total.shares().values()) == pytest.approx(100)
+    assert data.train.trained().all()
+    assert data.train.lengths.max() <= length
+    assert json.loads(json.dumps(data.ledger.as_dict()))["total"]["tokens"] == sum(
+        getattr(total, name) for name in CLASSES
+    )
+    assert not set(spoken(data.train)) & set(spoken(data.validation)) or length < 12

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from data.byte_encoder import ByteEncoder, write_chats
+from tunesmith.data import token_cache
+from tunesmith.data.mixture import ReadRow, locate, stream
+from tunesmith.spec.errors import DiskFull, RowFault
+from tunesmith.spec.job import DatasetRef
+
+
+def key(*datasets: DatasetRef, encoder: str = "bytes") -> str:
+    return token_cache.key(locate(datasets), encoder)
+
+
+def build(folder: Path, data: Path) -> None:
+    encoder = ByteEncoder()
+    with token_cache.writing(folder, [str(data)]) as writer:
+        for row in stream(locate([DatasetRef(uri=str(data))])):
+            if isinstance(row, ReadRow):
+                writer.add(row, encoder(row.example))
+            else:
+                writer.add_fault(row)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    path = write_chats(tmp_path / "chats.jsonl", [("ask", "say"), ("a", "b", "c", "d")])
+    path.write_text(path.read_text() + "{bad\n")
+    return path
+
+
+def test_the_key_is_of_the_content(data: Path, tmp_path: Path) -> None:
+    (copy := tmp_path / "copy.jsonl").write_bytes(data.read_bytes())
+    assert key(DatasetRef(uri=str(data))) == key(DatasetRef(uri=str(copy)))
+
+
+def test_the_key_changes_with_everything_that_changes_the_tokens(data: Path, tmp_path: Path) -> None:
+    uri = str(data)
+    (changed := tmp_path / "changed.jsonl").write_bytes(data.read_bytes().replace(b"ask", b"asc"))
+    keys = [
+        key(DatasetRef(uri=uri)),
+        key(DatasetRef(uri=str(changed))),
+        key(DatasetRef(uri=uri), encoder="other"),
+        key(DatasetRef(uri=uri, format="openai")),
+        key(DatasetRef(uri=uri, columns={"messages": "turns"})),
+        key(DatasetRef(uri=uri, limit=1)),
+        key(DatasetRef(uri=uri, validation=True)),
+        key(DatasetRef(uri=uri), DatasetRef(uri=str(changed))),
+        key(DatasetRef(uri=str(changed)), DatasetRef(uri=uri)),
+    ]
+    assert len(set(keys)) == len(keys)
+
+
+def test_maps_what_was_written(data: Path, tmp_path: Path) -> None:
+    build(tmp_path / "cache" / "entry", data)
+    entry = token_cache.opened(tmp_path / "cache" / "entry", ["elsewhere.jsonl"])
+    assert entry is not None
+    assert [bytes(entry.rows.row(place)[0].tolist()) for place in range(3)] == [b"asksay", b"ab", b"abcd"]
+    assert entry.rows.trained().tolist() == [3, 1, 1]
+    assert entry.examples["sequences"].tolist() == [1, 2]
+    assert entry.examples["row"].tolist() == [1, 2]
+    [fault] = entry.faults
+    assert fault.message.startswith("elsewhere.jsonl:3: cannot be read: not JSON")
+    assert (fault.code, fault.where.row) == ("unreadable_row", 3)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, cut, flip])
+@pytest.mark.parametrize("name", ["ids.npy", "mask.npy", "offsets.npy", "examples.npy", "faults.jsonl"])
+def test_notices_damage(data: Path, tmp_path: Path, name: str, damage: Callable[[Path], None]) -> None:
+    folder = tmp_path / "cache" / "entry"
+    build(folder, data)
+    damage(folder / name)
+    assert token_cache.opened(folder, [str(data)]) is None
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"files": []}', '{"files": {}}', "\0"])
+def test_notices_a_damaged_list(data: Path, tmp_path: Path, content: str) -> None:
+    folder = tmp_path / "cache" / "entry"
+    build(folder, data)
+    (folder / "entry.json").write_text(content)
+    assert token_cache.opened(folder, [str(data)]) is None
+
+
+def test_replaces_a_damaged_entry(data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "cache" / "entry"
+    build(folder, data)
+    flip(folder / "ids.npy")
+    build(folder, data)
+    assert token_cache.opened(folder, [str(data)]) is not None
+    assert [path.name for path in folder.parent.iterdir()] == ["entry"]
+
+
+def test_leaves_nothing_behind_when_it_is_interrupted(data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "cache" / "entry"
+    with pytest.raises(KeyboardInterrupt), token_cache.writing(folder, [str(data)]):
+        raise KeyboardInterrupt
+    assert list(folder.parent.iterdir()) == []
+
+
+def test_says_that_the_disk_is_full(data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "cache" / "entry"
+    with pytest.raises(DiskFull, match="the disk is full"), token_cache.writing(folder, [str(data)]):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert list(folder.parent.iterdir()) == []
+
+
+def test_sweeps_what_an_ended_process_left(data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "cache" / "entry"
+    (stale := tmp_path / "cache" / ".staging-old").mkdir(parents=True)
+    (fresh := tmp_path / "cache" / ".staging-new").mkdir()
+    two_days_ago = time.time() - 2 * 24 * 3600
+    os.utime(stale, (two_days_ago, two_days_ago))
+    build(folder, data)
+    assert not stale.exists()
+    assert fresh.exists()
+
+
+def test_every_kind_of_fault_comes_back_as_it_was(tmp_path: Path) -> None:
+    (path := tmp_path / "a.jsonl").write_text('{"text": 1}\n{"text": ""}\n{"x": 1}\n{bad\n3\n')
+    build(tmp_path / "cache" / "entry", path)
+    entry = token_cache.opened(tmp_path / "cache" / "entry", [str(path)])
+    assert entry is not None
+    fresh = [row for row in stream(locate([DatasetRef(uri=str(path))])) if isinstance(row, RowFault)]
+    assert [(type(fault), fault.message, fault.column) for fault in entry.faults] == [
+        (type(fault), fault.message, fault.column) for fault in fresh
+    ]
