@@ -48,7 +48,7 @@ EXAMPLE: Final = np.dtype(
 )
 """What is kept of an example beside its tokens; ``sequences`` rows of tokens in a row are its own."""
 
-_ARRAYS: Final = {
+_ARRAYS: Final[dict[str, np.dtype[Any]]] = {
     "ids": np.dtype(np.int32),
     "mask": np.dtype(np.uint8),
     "offsets": np.dtype(np.int64),
