@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from rich.console import Console
 
 from tunesmith.cli.figures import Figures, clock, evaluation_line, line_of, sample_lines
-from tunesmith.cli.progress import LiveView, PlainView, View
+from tunesmith.cli.progress import LiveView, PlainView, View, print_sample
 from tunesmith.spec.events import (
     Body,
     CheckpointSaved,
@@ -135,8 +135,16 @@ def test_answers_stand_below_each_other_and_cannot_steer_the_terminal() -> None:
     lines = plain([sample])
     assert lines[0].split() == ["Question", "Who\\x1b[2J?"]
     assert lines[1].split() == ["Before", "[bold]no[/bold]"]
-    assert lines[2].startswith("After")
-    assert len(lines[2]) <= 80
+    assert lines[2].startswith("After    word word")
+
+
+def test_answers_are_wrapped_on_a_terminal_of_eighty_columns() -> None:
+    output = io.StringIO()
+    console = Console(file=output, width=80, force_terminal=True, color_system=None, markup=False)
+    print_sample(Sample(prompt="Who?", expected="I", before="line\nline", after="word " * 30), console)
+    lines = output.getvalue().splitlines()
+    assert [line.split()[0] for line in lines if line[:1].strip()] == ["Question", "Expected", "Before", "After"]
+    assert all(len(line) <= 80 for line in lines)
 
 
 def test_other_peoples_words_cannot_steer_the_terminal() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +13,7 @@ import click
 
 from tunesmith.cli.figures import Figures, clock
 from tunesmith.cli.progress import Silent, View, view_for_terminal, watch
-from tunesmith.spec.errors import Cancelled, Paused, RunCrashed
+from tunesmith.spec.errors import Cancelled, Paused, RunCrashed, WrongRunState
 from tunesmith.spec.events import Failed, Finished
 from tunesmith.spec.states import RunState
 
@@ -75,15 +75,12 @@ class Interrupts:
 
         if self._run is not None:
             ask = control.pause if self._count == 1 else control.stop_now
-            ask(self._run)
+            with suppress(WrongRunState):  # It ended by itself in the meantime.
+                ask(self._run)
 
 
 def conclude(run: RunFolder, figures: Figures, *, as_json: bool, next_commands: Sequence[str] = ()) -> int:
-    """Say how a run ended, for people or as JSON; return the exit status.
-
-    Raises:
-        RunCrashed: the run died without a last word.
-    """
+    """Say how a run ended, for people or as JSON; return the exit status."""
     from tunesmith.cli.main import report
     from tunesmith.runs.status import status
 
@@ -97,7 +94,10 @@ def conclude(run: RunFolder, figures: Figures, *, as_json: bool, next_commands: 
             _say_done(run, now, last, figures, next_commands)
         return 0
     if now.state not in (RunState.PAUSED, RunState.CANCELLED):
-        raise RunCrashed(run.id, now.reason or "its process ended without a word", f"See {run.path / 'output.log'}.")
+        crashed = RunCrashed(
+            run.id, now.reason or "no last word", now.todo or "`tunesmith runs logs` shows its output."
+        )
+        return report(crashed.code, crashed.message, now.exit or crashed.exit_code, as_json=as_json)
     asked = Paused(run.id, now.step or 0) if now.state is RunState.PAUSED else Cancelled(run.id)
     if as_json:
         click.echo(figures.summary(run=run.id, state=now.state, output=now.output or "").model_dump_json())
@@ -136,5 +136,5 @@ def short(path: Path) -> str:
     """Write a path as the user would: from the working folder or from the home folder where it lies inside one."""
     for base, sign in ((Path.cwd(), "."), (Path.home(), "~")):
         if path.is_absolute() and path.is_relative_to(base):
-            return str(Path(sign) / path.relative_to(base)) if path != base else sign
+            return f"{sign}/{path.relative_to(base)}"
     return str(path)

@@ -67,6 +67,14 @@ class Figures:
         pace = (self.now - self.started_at) / (self.step.step - self.started.step)
         return max(0.0, pace * (self.started.total_steps - self.step.step))
 
+    @property
+    def steps_done(self) -> int:
+        """Optimizer steps of the job so far, those of the runs that were resumed included."""
+        if isinstance(self.last_word, Ended):
+            return self.last_word.step
+        newest = self.step or self.started
+        return newest.step if newest else 0
+
     def step_line(self) -> str:
         """Say where training stands, in one line of plain words."""
         if self.started is None or self.step is None:
@@ -89,7 +97,7 @@ class Figures:
         return RunSummary(
             run=run,
             state=state,
-            steps=step.step if step else 0,
+            steps=self.steps_done,
             epochs=step.epoch if step else 0.0,
             train_loss=(evaluated.train_loss if evaluated else None) or (step.loss if step else None),
             validation_loss=evaluated.validation_loss if evaluated else None,
@@ -160,6 +168,11 @@ _ACKNOWLEDGED = {
     Request.PAUSE: "Saving and stopping at step {}",
     Request.CANCEL: "Cancelling at step {}",
 }
+
+
+def phase_line(body: Phase) -> str:
+    """Return what a run is doing, safe to print and as a sentence begins."""
+    return printable(body.name[:1].upper() + body.name[1:])
 
 
 def sample_lines(sample: Sample) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import click
 
-from tunesmith.cli.figures import Figures, clock, line_of, sample_lines
+from tunesmith.cli.figures import Figures, clock, line_of, phase_line, sample_lines
 from tunesmith.cli.terminal import console as make_console
 from tunesmith.cli.terminal import has_unicode
 from tunesmith.spec.events import Event, Phase, Sample, Step
@@ -27,6 +27,9 @@ STEPS_BETWEEN: Final = 10
 """A plain step line comes at least this many steps after the last one, ..."""
 SECONDS_BETWEEN: Final = 10.0
 """... or this many seconds."""
+
+ECHO: Final = "^C^C"
+"""What the terminal writes at the end of the bar's line; it must not begin another line."""
 
 
 class View(Protocol):
@@ -136,7 +139,7 @@ class PlainView(Silent):
     def _show_phase(self, body: Phase) -> None:
         if body.name != self._phase:
             self._phase = body.name
-            self._say(body.name)
+            self._say(phase_line(body))
 
     def _say(self, line: str) -> None:
         self._console.print(line, soft_wrap=True)
@@ -179,10 +182,11 @@ class LiveView:
     def __rich__(self) -> Group:
         """Draw the bar as the figures are now."""
         from rich.console import Group
+        from rich.padding import Padding
         from rich.text import Text
 
         figures = self._figures
-        rows: list[RenderableType] = [self._bar()]
+        rows: list[RenderableType] = [Padding(self._bar(), (0, len(ECHO), 0, 0))]
         if figures.started and figures.step:
             rows.append(Text(figures.step_line().rsplit(" | ", 1)[0] if figures.seconds_left else figures.step_line()))
         if self._notice:
@@ -207,7 +211,7 @@ class LiveView:
             phase = figures.phase or Phase(name="Starting")
             share = phase.done
             bar = ProgressBar(total=1, completed=share or 0, pulse=share is None)
-            grid.add_row(phase.name, bar, "" if share is None else f"{share:4.0%}")
+            grid.add_row(phase_line(phase), bar, "" if share is None else f"{share:4.0%}")
         return grid
 
 
@@ -216,13 +220,20 @@ def print_sample(sample: Sample, console: Console) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    grid = Table.grid(padding=(0, 1), expand=False)
+    rows = sample_lines(sample)
+    if not console.is_terminal:
+        console.print("\n".join(f"{label:<9}{_indented(text)}" for label, text in rows), end="\n\n", soft_wrap=True)
+        return
+    grid = Table.grid(padding=(0, 1))
     grid.add_column(no_wrap=True, style="dim")
     grid.add_column(overflow="fold")
-    for label, text in sample_lines(sample):
+    for label, text in rows:
         grid.add_row(label, Text(text, style="bold" if label == "After" else ""))
-    console.print(grid)
-    console.print()
+    console.print(grid, end="\n\n")
+
+
+def _indented(text: str) -> str:
+    return text.replace("\n", "\n" + " " * 9)
 
 
 def _write_error(text: str) -> None:

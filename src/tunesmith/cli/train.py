@@ -49,24 +49,24 @@ def starting(spec: JobSpec, settings: Settings, *, quiet: bool) -> Callable[[], 
     """Plan a job and show the plan; return what starts it."""
     from tunesmith.cli.plan_table import print_plan
     from tunesmith.cli.terminal import console
-    from tunesmith.service.jobs import submit
+    from tunesmith.service.jobs.submit import plan_job, start
 
-    plan = submit.plan_job(spec, settings)
+    plan = plan_job(spec, settings)
     if not quiet:
         print_plan(plan, console())
-    return lambda: submit.start(plan, settings)
+    return lambda: start(plan, settings)
 
 
 def _resuming(params: dict[str, Any], reference: str | None, settings: Settings) -> Callable[[], RunFolder]:
     """Find the run to go on with; return what does so, with its stored plan and the typed changes that it allows."""
     from tunesmith.cli.job_flags import changes_from_flags
-    from tunesmith.service.jobs import resume
+    from tunesmith.service.jobs.resume import find_resumable, resume
     from tunesmith.spec.job import Output
 
     typed = changes_from_flags(params)
     output = str(typed.get("output.dir", Output().dir))
-    run = resume.find_resumable(settings, output=output, reference=reference)
-    return lambda: resume.resume(run, settings, typed)
+    found = find_resumable(settings, output=output, reference=reference)
+    return lambda: resume(found, settings, typed)
 
 
 def _detached(run: RunFolder, *, as_json: bool) -> int:

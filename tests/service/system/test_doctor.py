@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from tunesmith.runs.checkpoints import stage
+from tunesmith.runs.folder import RunFolder
 from tunesmith.service.system import doctor
 from tunesmith.service.system.doctor import State
 from tunesmith.service.system.packages import fault, lacking
@@ -31,9 +34,12 @@ def test_the_disk_is_asked_where_the_home_will_be(tmp_path: Path) -> None:
 def test_half_written_checkpoints_are_found(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     assert doctor.check_leftovers(settings).state is State.OK
-    folder = settings.runs_dir / "r1" / "checkpoints" / f"{doctor.STAGING}-3"
-    folder.mkdir(parents=True)
-    (folder / "weights").write_bytes(b"x" * 2_000_000)
+    run = RunFolder.create(tmp_path, kind="train", name="r")
+    with stage(run, 3) as staging:
+        (staging.path / "weights").write_bytes(b"x" * 2_000_000)
+        shutil.copytree(staging.path, run.checkpoints_dir / f"{staging.path.name}0")  # as a kill would leave it
+    assert doctor.check_leftovers(settings).state is State.OK, "a run that goes on may be writing"
+    (run.path / "exit.json").write_text('{"code": null, "signal": 9, "peak_memory_bytes": 0, "ended_at": 0}')
     check = doctor.check_leftovers(settings)
     assert (check.state, check.found) == (State.WARNING, "1 half-written checkpoints, 2 MB")
 

@@ -15,6 +15,8 @@ from typing import Final
 
 import psutil
 
+from tunesmith.runs.folder import run_folders
+from tunesmith.runs.handle import is_running
 from tunesmith.service.models import hub
 from tunesmith.service.system.packages import lacking
 from tunesmith.service.system.probes import TorchFacts, torch_facts
@@ -109,7 +111,8 @@ def check_memory(settings: Settings) -> Check:
 
 def check_leftovers(settings: Settings) -> Check:
     """Did a process that died leave half-written folders behind?"""
-    left = list(settings.runs_dir.glob(f"*/checkpoints/{STAGING}*")) if settings.runs_dir.is_dir() else []
+    over = [run for run in run_folders(settings.runs_dir) if not is_running(run)]
+    left = [folder for run in over for folder in run.checkpoints_dir.glob(f"{STAGING}*")]
     if not left:
         return Check("leftovers", State.OK, "none")
     size = sum(file.stat().st_size for folder in left for file in folder.rglob("*") if file.is_file())
@@ -146,7 +149,7 @@ def check_device(facts: TorchFacts) -> Check:
     return Check("device", State.WARNING, "CPU without bf16 (avx512_bf16 or AMX)", advice)
 
 
-STAGING: Final = ".staging"
+STAGING: Final = ".staging-"
 """How the folder of an uncommitted checkpoint starts."""
 
 CHECKS: Final[tuple[Callable[[Settings], Check], ...]] = (
