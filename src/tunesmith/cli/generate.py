@@ -59,7 +59,9 @@ def command(
 @contextlib.contextmanager
 def session(model: str | None, adapter: Path | None) -> Iterator[ServeSession]:
     """Load the model in a process of its own, saying so on a terminal."""
-    from tunesmith.cli.terminal import current_settings
+    if model is None and adapter is None:
+        raise click.UsageError("Name who answers: --model MODEL, or --adapter DIR.")
+    from tunesmith.cli.terminal import current_settings, printable
     from tunesmith.service.serving.session import ServeSession
 
     told = sys.stderr.isatty()
@@ -70,6 +72,8 @@ def session(model: str | None, adapter: Path | None) -> Iterator[ServeSession]:
     with ServeSession(current_settings(), model, adapter, tell=tell if told else lambda message: None) as served:
         if told:
             click.echo("\r\x1b[K", err=True, nl=False)
+        if served.warning:
+            click.echo(f"Warning: {printable(served.warning)}", err=True)
         yield served
 
 

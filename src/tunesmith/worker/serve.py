@@ -15,13 +15,13 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tunesmith.spec.errors import Cancelled
-from tunesmith.spec.events import Phase, Serving, Warned
+from tunesmith.spec.events import Phase, Serving
 from tunesmith.spec.states import Request as Asked
 from tunesmith.worker.chat_server import ChatServer
 from tunesmith.worker.completions import Request
@@ -45,8 +45,6 @@ def run(run: RunFolder, reporter: Reporter) -> None:
     request: dict[str, Any] = run.header().request or {}
     reporter.say(Phase(name="loading the model"))
     engine = load_engine(request)
-    for sentence in engine.warnings:
-        reporter.say(Warned(message=sentence))
     with _socket_path() as path, ChatServer(path, engine) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": LOOK_EVERY}, daemon=True).start()
         reporter.say(Serving(socket=str(path)))
@@ -55,7 +53,7 @@ def run(run: RunFolder, reporter: Reporter) -> None:
         server.shutdown()
     if asked is not Asked.NONE:
         reporter.acknowledge(asked, 0)
-        raise Cancelled("The model is no longer served.")
+        raise Cancelled(run.id)
     reporter.finish({"requests": server.requests}, None)
 
 
@@ -89,9 +87,8 @@ def _short_folder() -> str | None:
 class Engine:
     """A predictor with the encoder of its prompts."""
 
-    def __init__(self, name: str, predictor: TextPredictor, encoder: TextEncoder, warnings: Sequence[str] = ()) -> None:
+    def __init__(self, name: str, predictor: TextPredictor, encoder: TextEncoder) -> None:
         self.name = name
-        self.warnings = warnings
         self._predictor = predictor
         self._encoder = encoder
 
@@ -104,7 +101,6 @@ class Engine:
 
 def load_engine(request: dict[str, Any]) -> Engine:
     """Load model, adapter and tokenizer; an adapter folder's own tokenizer and template win."""
-    from tunesmith.modalities.text.adapter_fit import base_name
     from tunesmith.modalities.text.encode import TextEncoder
     from tunesmith.modalities.text.predictor import load_predictor
 
@@ -115,8 +111,4 @@ def load_engine(request: dict[str, Any]) -> Engine:
     predictor = load_predictor(
         model, encoder=encoder, adapter=adapter, device=request["device"], precision=request["precision"]
     )
-    warnings = []
-    base = base_name(adapter) if adapter is not None else None
-    if base is not None and Path(base).name.lower() != model.name.lower():
-        warnings.append(f"The adapter was trained on '{base}' and is used with '{model.name}': their shapes agree.")
-    return Engine(request.get("name") or model.name, predictor, encoder, warnings)
+    return Engine(request.get("name") or model.name, predictor, encoder)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from tunesmith.modalities.text.adapter_fit import base_name, check_adapter, shapes
+from tunesmith.modalities.text.adapter_fit import base_names, check_adapter, shapes
 from tunesmith.spec.errors import AdapterMismatch, ModelNotFound
 
 LAYER = "model.layers.0.self_attn.q_proj"
@@ -58,9 +58,10 @@ def test_a_folder_without_an_adapter_says_what_one_holds(tmp_path: Path, model: 
         check_adapter(tmp_path, model)
 
 
-def test_the_base_is_what_the_adapter_says(tmp_path: Path) -> None:
+def test_an_adapter_names_its_base(tmp_path: Path) -> None:
     adapter = adapter_at(tmp_path / "lora", base_model_name_or_path="acme/tiny")
-    assert base_name(adapter) == "acme/tiny"
-    (adapter / "adapter_info.json").write_text(json.dumps({"base_model": "smollm2-135m-instruct"}))
-    assert base_name(adapter) == "smollm2-135m-instruct"
-    assert base_name(tmp_path) is None
+    assert base_names(adapter) == ["acme/tiny"]
+    info = {"base_model": "smollm2-135m-instruct", "base_model_path": "/models/smollm2"}
+    (adapter / "adapter_info.json").write_text(json.dumps(info))
+    assert base_names(adapter) == ["smollm2-135m-instruct", "/models/smollm2", "acme/tiny"]
+    assert base_names(tmp_path) == []

@@ -16,17 +16,14 @@ ADAPTER_PREFIX = "base_model.model."
 """What PEFT puts before a module's name."""
 
 
-def base_name(adapter: Path) -> str | None:
-    """Return the model that an adapter was trained on, as its files name it: a folder, a short name or a hub id."""
-    for name, keys in (
-        ("adapter_info.json", ("base_model", "base_model_name_or_path", "base_model_path")),
-        (ADAPTER_CONFIG, ("base_model_name_or_path",)),
-    ):
-        values = _json(adapter / name) if (adapter / name).is_file() else {}
-        found = next((values[key] for key in keys if isinstance(values.get(key), str) and values[key]), None)
-        if found:
-            return str(found)
-    return None
+def base_names(adapter: Path) -> list[str]:
+    """Return what an adapter's files call the model it was trained on: a short name, a hub id or a folder.
+
+    What the user wrote comes first, the folder that it meant on the machine of the training after it.
+    """
+    info, config = _json(adapter / "adapter_info.json"), _json(adapter / ADAPTER_CONFIG)
+    said = (info.get("base_model"), info.get("base_model_path"), config.get("base_model_name_or_path"))
+    return list(dict.fromkeys(name for name in said if isinstance(name, str) and name))
 
 
 def check_adapter(adapter: Path, model_dir: Path) -> None:
@@ -45,7 +42,7 @@ def check_adapter(adapter: Path, model_dir: Path) -> None:
         if shape is None and layer == "lm_head":  # tied to the embeddings, so not in the file
             continue
         if shape is None or sorted(shape) != sorted((inputs, outputs)):
-            raise AdapterMismatch(adapter, base_name(adapter) or "another model", model_dir.name)
+            raise AdapterMismatch(adapter, next(iter(base_names(adapter)), "another model"), model_dir.name)
 
 
 def shapes(file: Path) -> Iterator[tuple[str, tuple[int, ...]]]:

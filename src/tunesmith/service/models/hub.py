@@ -74,7 +74,7 @@ def fetch(repository: str, revision: str | None = None, *, offline: bool) -> Pat
     if offline:
         raise Offline(f"'{repository}' is not in the hub's cache {cache_dir()}; fetching it")
     if not reachable():
-        raise PullFailed(repository, f"{endpoint()} does not answer within {PROBE_SECONDS:g} seconds")
+        raise PullFailed(repository, f"{endpoint()} does not answer")
     return _download(repository, revision)
 
 

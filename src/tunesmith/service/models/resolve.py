@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tunesmith.modalities.text.adapter_fit import ADAPTER_CONFIG, base_name
+from tunesmith.modalities.text.adapter_fit import ADAPTER_CONFIG, base_names
 from tunesmith.service.models import hub
 from tunesmith.service.models.aliases import ALIASES, HubRepository, known_names
 from tunesmith.spec.errors import DataNotFound, ModelNotFound, did_you_mean
@@ -65,7 +65,7 @@ def _pulled(name: str, folder: Path) -> Path | None:
 
 def _not_a_model(source: str, folder: Path) -> ModelNotFound:
     if (folder / ADAPTER_CONFIG).is_file():
-        base = base_name(folder) or "its base"
+        base = next(iter(base_names(folder)), "another model")
         return ModelNotFound(source, f"The folder holds an adapter of '{base}': name that as the model.")
     return ModelNotFound(source, "The folder holds no config.json.")
 
