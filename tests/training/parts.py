@@ -86,8 +86,7 @@ class Recorder:
         self.saved: list[tuple[int, bool, str]] = []
         self.asked: dict[int, Request] = {}
         self.step = 0
-        self.best: Path | None = None
-        self.newest: Path | None = None
+        self.folders: dict[int, Path] = {}
 
     def say(self, body: Body) -> None:
         self.told.append(body)
@@ -101,12 +100,13 @@ class Recorder:
         path = self.folder / f"checkpoint-{len(self.saved)}"
         path.mkdir(parents=True)
         loop.write(path)
-        self.newest = path
-        self.best = path if best else self.best
+        self.folders[loop.progress.step] = path
         self.saved.append((loop.progress.step, best, reason))
 
-    def good_checkpoint(self, *, best: bool) -> Path | None:
-        return self.best if best else self.newest
+    def checkpoint_of(self, step: int | None) -> Path | None:
+        if step is None:
+            return list(self.folders.values())[-1] if self.folders else None
+        return self.folders.get(step)
 
     def of(self, kind: str) -> list[Any]:
         return [body for body in self.told if body.kind == kind]

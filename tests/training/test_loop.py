@@ -49,9 +49,9 @@ def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(method, dty
         assert first.run() == "pause"
         kept.save(first, best=False, reason="paused")
         second, again = make_loop(fresh(), tmp_path / f"second-{stop}", schedule="cosine", warmup_ratio=0.1)
-        again.best = kept.best
+        again.folders = dict(kept.folders)
         torch.manual_seed(stop)
-        second.resume(kept.newest)
+        second.resume(kept.checkpoint_of(None))
         second.run()
         assert same(weights_of(second), weights_of(straight))
 
@@ -60,7 +60,7 @@ def test_a_step_that_runs_out_of_memory_goes_on_with_half_the_rows(tiny_model, t
     calm, _ = make_loop(pieces(tiny_model), tmp_path / "calm", max_steps=3, micro_tokens=4096)
     calm.run()
     tight_pieces = pieces(tiny_model)
-    compute, most, now = tight_pieces.loss, 60, {"tokens": 0}
+    compute, most, now = tight_pieces.loss, 70, {"tokens": 0}
 
     def loss(batch):
         now["tokens"] = batch.tokens

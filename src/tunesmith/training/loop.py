@@ -67,8 +67,8 @@ class Observer(Protocol):
         """Commit a checkpoint of ``loop`` (by ``loop.write``)."""
         ...
 
-    def good_checkpoint(self, *, best: bool) -> Path | None:
-        """Return the folder of the newest (or the best) checkpoint that verifies."""
+    def checkpoint_of(self, step: int | None) -> Path | None:
+        """Return the folder of a checkpoint that verifies: of ``step``, or the newest."""
         ...
 
 
@@ -218,7 +218,7 @@ class Loop:
         if self.progress.recoveries:
             raise NotANumber(self.progress.step + 1, layer)
         failed_at = self.progress.step + 1
-        checkpoint = self.observer.good_checkpoint(best=False)
+        checkpoint = self.observer.checkpoint_of(None)
         self.trainables.reset()
         if checkpoint is None:
             self.trainables.load(self.pieces.initial_weights())
@@ -324,7 +324,7 @@ class Loop:
         if self.progress.best_step in (None, self.progress.step):
             return
         self.ranks.wait()
-        checkpoint = self.observer.good_checkpoint(best=True)
+        checkpoint = self.observer.checkpoint_of(self.progress.best_step)
         if checkpoint is None:
             self.observer.say(Warned(message="The best checkpoint is gone; the result has the last weights."))
             return

@@ -47,15 +47,15 @@ class Keeper:
             self._commit(loop, best=best, reason=reason)
         self._ranks.wait()
 
-    def good_checkpoint(self, *, best: bool) -> Path | None:
-        """Return the newest checkpoint that verifies, or the best one."""
-        if not best:
-            found = checkpoints.newest_verified(self._run) or first_of_parents(self._run)
-            return found.path if found else None
+    def checkpoint_of(self, step: int | None) -> Path | None:
+        """Return a checkpoint that verifies, of this run or those it goes on from: of ``step``, or the newest."""
+        if step is None:
+            newest = checkpoints.start_of(self._run)
+            return newest.path if newest else None
         for run in lineage(self._run):
-            path = run.checkpoints_dir / "best"
-            if path.exists() and checkpoints.verify(path.resolve()):
-                return path.resolve()
+            found = checkpoints.at(run.checkpoints_dir / f"checkpoint-{step}")
+            if found is not None:
+                return found.path
         return None
 
     def _commit(self, loop: Loop, *, best: bool, reason: str) -> None:
@@ -63,13 +63,13 @@ class Keeper:
         with checkpoints.stage(self._run, step) as staging:
             loop.write(staging.path)
             saved = staging.commit({"fingerprint": self._fingerprint, "reason": reason})
-        checkpoints.point(self._run, "last", saved.path.name)
+        checkpoints.point(self._run, "last", saved.name)
         if best:
-            checkpoints.point(self._run, "best", saved.path.name)
+            checkpoints.point(self._run, "best", saved.name)
         size = sum(file.stat().st_size for file in saved.path.iterdir())
-        self._reporter.say(CheckpointSaved(step=step, name=saved.path.name, bytes=size, best=best, reason=reason))
-        pointer = self._run.checkpoints_dir / "best"
-        checkpoints.prune(self._run, self._keep, {pointer.resolve().name} if pointer.exists() else set())
+        self._reporter.say(CheckpointSaved(step=step, name=saved.name, bytes=size, best=best, reason=reason))
+        pointed = checkpoints.pointed(self._run, "best")
+        checkpoints.prune(self._run, self._keep, {pointed.name} if pointed else ())
 
 
 def lineage(run: RunFolder) -> list[RunFolder]:
@@ -82,15 +82,6 @@ def lineage(run: RunFolder) -> list[RunFolder]:
     return runs
 
 
-def first_of_parents(run: RunFolder) -> checkpoints.Checkpoint | None:
-    """Return the newest checkpoint that verifies among those of the runs that this one goes on from."""
-    for parent in lineage(run)[1:]:
-        found = checkpoints.newest_verified(parent)
-        if found is not None:
-            return found
-    return None
-
-
 def starting_point(run: RunFolder, fingerprint: str) -> Path | None:
     """Return the checkpoint from which a run starts, if it resumes another.
 
@@ -101,10 +92,7 @@ def starting_point(run: RunFolder, fingerprint: str) -> Path | None:
     header = run.header()
     if header.parent is None and header.start is None:
         return None
-    if header.start is not None:
-        found = checkpoints.at(Path(header.start))
-    else:
-        found = first_of_parents(run)
+    found = checkpoints.start_of(run)
     if found is None:
         raise NothingToResume(header.start or header.parent or run.id)
     was = str(found.meta.get("fingerprint", ""))

@@ -73,6 +73,7 @@ def resume(found: Resumable, settings: Settings, typed: Mapping[str, object] | N
         raise _alive(run, state)
     if state is RunState.SUCCEEDED and plan is stored:
         raise WrongRunState(run.id, state, "resumed", OFFERED)
+    _refuse_another_model(run, stored)
     return start(plan, settings, parent=run, checkpoint=found.checkpoint)
 
 
@@ -89,6 +90,14 @@ def with_limits(plan: Plan, limits: Mapping[str, Any]) -> Plan:
     steps = steps if recipe.max_steps is None else min(steps, recipe.max_steps)
     seconds = plan.seconds * steps / max(1, plan.steps)
     return plan.model_copy(update={"spec": spec, "steps": steps, "seconds": seconds})
+
+
+def _refuse_another_model(run: RunFolder, plan: Plan) -> None:
+    from tunesmith.planning.facts import model_facts
+
+    now = model_facts(Path(plan.model.path), plan.model.source).fingerprint
+    if now != plan.model.fingerprint:
+        raise ResumeDiffers(run.id, f"the model in {plan.model.path}", plan.model.fingerprint[:12], now[:12])
 
 
 def _by_reference(settings: Settings, reference: str, output: Path | None) -> Resumable:
