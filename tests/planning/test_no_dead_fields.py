@@ -70,7 +70,6 @@ PLAN_ALONE: Final = ("recipe.mode", "resources.memory_limit_gb")
 ONLY_PLANNED: Final = {
     "recipe.mode": "spec.recipe.epochs",
     "resources.memory_limit_gb": "memory.available",
-    "resources.processes": "execution.processes",
     "resources.threads": "execution.threads",
 }
 """Fields that speak to the plan alone, and what they must change there; of ``execution`` the worker reads it."""

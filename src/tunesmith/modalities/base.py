@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    import torch
     from pydantic import BaseModel
 
-    from tunesmith.data.token_rows import EncodedRow
+    from tunesmith.data.token_rows import EncodedRow, TokenRows
     from tunesmith.spec.plan import Plan
+    from tunesmith.training.pieces import TrainingPieces
 
 KINDS: Final[dict[type, str]] = {Conversation: "conversation", PromptCompletion: "completion", PlainText: "text"}
 """Each type of example, by the name that ``DataFacts.kinds`` counts it under."""
@@ -37,8 +39,8 @@ class Encoder(Protocol):
 class Builder(Protocol):
     """Makes, from a plan, the parts that the training loop runs on."""
 
-    def __call__(self, plan: Plan, /, *args: Any, **parts: Any) -> Any:
-        """Build the pieces of ``training/pieces.py``; what else a builder is given is said there."""
+    def __call__(self, plan: Plan, train: TokenRows, validation: TokenRows, device: torch.device, /) -> TrainingPieces:
+        """Load the model and put it together with its rows; ``validation`` may have none."""
         ...
 
 

@@ -16,19 +16,38 @@ OVERHEAD: Final = {"cpu": int(0.6 * GIB), "cuda": 1 * GIB}
 """The process itself: Python with torch and transformers on a CPU; context, kernels and workspaces on a GPU."""
 BYTES: Final = {Precision.BF16: 2, Precision.FP32: 4}
 MASTER: Final = 4
-"""Bytes of a 32-bit value: master copies and gradients are kept in it."""
+"""Bytes of a 32-bit value: master copies are kept and gradients added up in it."""
 MOMENTS: Final = 8
 """Bytes that AdamW keeps for each trained weight: two 32-bit averages."""
-HIDDEN_KEPT: Final = 12
-"""Values per token and layer, in hidden widths, kept for the backward pass: norms, projections, residuals."""
-INTERMEDIATE_KEPT: Final = 4
-"""The same in intermediate widths: gate, up, the activated gate, their product."""
-ATTENTION_COLUMNS: Final = 256
-"""Columns of attention weights kept per token and head; longer rows go through a kernel that keeps none."""
-LOGIT_POSITIONS: Final = 1024
-"""Positions whose logits exist at once, at most."""
+LOGIT_NUMBERS: Final = 2**23
+"""Logits that exist at once, at most (``training/logits.py``)."""
 LOGIT_COPIES: Final = 3
 """32-bit copies of these: logits, their softmax, its gradient."""
+SHORT: Final = 192
+"""Columns up to which joined rows keep their attention weights (``training/documents.py``)."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Values that one token leaves behind in one layer for the backward pass."""
+
+    hidden: int
+    """In hidden widths: norms, projections, residuals."""
+    intermediate: int
+    """In intermediate widths: gate, up, the activation, their product."""
+    attention: int
+    """Per head and column of the attention weights."""
+    columns: int | None
+    """Most columns that are kept; None: all of the row's."""
+
+
+KEPT: Final = {
+    "fused": Kept(hidden=9, intermediate=4, attention=1, columns=SHORT),
+    "documents": Kept(hidden=24, intermediate=6, attention=1, columns=SHORT),
+    "stock": Kept(hidden=24, intermediate=14, attention=6, columns=None),
+}
+"""By the way rows are computed. Fitted from above to how a process grew over one pass of 1,024 tokens: a Llama (fused)
+and a Qwen3 (documents) of SmolLM2-135M's shape, and GPT-2 (stock: dropout, and an activation in many steps)."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +60,8 @@ class Workload:
     """Trained weights of an adapter; 0 for full training."""
     precision: Precision
     device: str
+    path: str
+    """How rows are computed, a key of ``KEPT``."""
     tokens: int
     """Tokens in the largest micro-batch."""
     longest: int
@@ -63,7 +84,7 @@ def estimate(work: Workload) -> MemoryEstimate:
     copied = trained if work.precision is Precision.BF16 else 0
     return MemoryEstimate(
         weights=(work.model.parameters + work.adapter_weights) * width,
-        gradients=trained * MASTER,
+        gradients=trained * (MASTER + width),
         optimizer=trained * MOMENTS + copied * MASTER,
         activations=_activations(work, width),
         logits=_logits(work),
@@ -74,13 +95,19 @@ def estimate(work: Workload) -> MemoryEstimate:
 
 def _activations(work: Workload, width: int) -> int:
     model = work.model
-    values = HIDDEN_KEPT * model.hidden + INTERMEDIATE_KEPT * model.intermediate
-    values += 2 * model.heads * min(work.longest, ATTENTION_COLUMNS)
+    kept = KEPT[work.path]
+    columns = work.longest if kept.columns is None else min(work.longest, kept.columns)
+    values = (
+        kept.hidden * model.hidden + kept.intermediate * model.intermediate + kept.attention * model.heads * columns
+    )
     kept_layers = 1 if work.checkpointing else model.layers
     inputs = model.layers * model.hidden if work.checkpointing else 0
     return work.tokens * width * (kept_layers * values + inputs)
 
 
 def _logits(work: Workload) -> int:
-    positions = min(LOGIT_POSITIONS, max(1, round(work.tokens * work.trained_share)))
-    return positions * work.model.vocabulary * MASTER * LOGIT_COPIES
+    """Count one chunk of logits and, where the output head is trained, its gradient in 32 bits."""
+    positions = max(1, round(work.tokens * work.trained_share))
+    chunk = min(max(LOGIT_NUMBERS, 16 * work.model.vocabulary), positions * work.model.vocabulary)
+    head = work.model.vocabulary * work.model.hidden if work.method is Method.FULL else 0
+    return (chunk * LOGIT_COPIES + head) * MASTER

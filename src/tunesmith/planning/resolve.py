@@ -193,6 +193,7 @@ def _recipe(known: _Known, split: float, resources: Resources) -> tuple[Recipe, 
         adapter_weights=weights,
         precision=precision,
         device=known.device.kind,
+        path=_path(known, length),
         tokens=length,
         longest=min(length, known.data.lengths["max"]),
         trained_share=known.data.trained_share,
@@ -332,20 +333,27 @@ def _choose_interval(known: _Known, batch: BatchRecipe, split: float) -> tuple[i
 # --- how it will go ---
 
 
-def _execution(known: _Known, recipe: Recipe, resources: Resources) -> Execution:
-    family, window, length = known.family, known.model.window, recipe.length or 0
+def _path(known: _Known, length: int) -> str:
+    """Return how rows are computed: fused, documents or stock."""
+    window = known.model.window
     seen_whole = window is None or window >= length
-    documents = family.attention == "documents" and recipe.batch.joined and seen_whole
-    attention = "documents" if documents else "stock"
-    known.choices.note("execution.attention", attention, _why_attention(known, recipe, seen_whole=seen_whole))
+    if known.family.attention == "stock" or not known.recipe.batch.joined or not seen_whole:
+        return "stock"
+    return "fused" if known.family.fused else "documents"
+
+
+def _execution(known: _Known, recipe: Recipe, resources: Resources) -> Execution:
+    path = _path(known, recipe.length or 0)
+    attention = "stock" if path == "stock" else "documents"
+    known.choices.note("execution.attention", attention, _why_attention(known, path))
     assert recipe.method is not None and recipe.precision is not None and resources.threads is not None
     return Execution(
         device=known.device.kind,
         processes=resources.processes,
         threads=resources.threads,
         attention=attention,
-        fused=family.fused and documents,
-        family=family.name,
+        fused=path == "fused",
+        family=known.family.name,
         tokens_per_second=speed.tokens_per_second(
             known.model,
             known.device,
@@ -357,12 +365,12 @@ def _execution(known: _Known, recipe: Recipe, resources: Resources) -> Execution
     )
 
 
-def _why_attention(known: _Known, recipe: Recipe, *, seen_whole: bool) -> str:
+def _why_attention(known: _Known, path: str) -> str:
     if known.family.attention == "stock":
         return f"the fast path for joined rows is not tested for {known.kin}"
-    if not recipe.batch.joined:
+    if not known.recipe.batch.joined:
         return "rows are not joined"
-    if not seen_whole:
+    if path == "stock":
         return f"the model looks back only {known.model.window} tokens"
     return f"the fast path for joined rows, tested to be equal for {known.kin}"
 
