@@ -75,6 +75,15 @@ def test_a_second_time_it_encodes_nothing(prepared: Prepare, chats: Path) -> Non
     assert first.fingerprint == second.fingerprint
 
 
+def test_tells_how_far_it_is(prepared: Prepare, chats: Path) -> None:
+    heard: list[tuple[str, float | None]] = []
+    prepared(chats, progress=lambda message, share: heard.append((message, share)))
+    assert heard[0] == ("Looking into the token cache", None)
+    shares = [share for message, share in heard if message == "Reading and tokenising" and share is not None]
+    assert shares == sorted(shares)
+    assert (shares[0] < 0.1, shares[-1]) == (True, 1.0)
+
+
 def test_what_comes_after_the_cache_may_change(prepared: Prepare, chats: Path) -> None:
     prepared(chats)
     changed = prepared(chats, length=10, length_chosen=False, split=0.5, seed=7)
@@ -86,7 +95,7 @@ def test_what_comes_after_the_cache_may_change(prepared: Prepare, chats: Path) -
 def test_a_damaged_cache_is_made_anew(prepared: Prepare, chats: Path, tmp_path: Path) -> None:
     whole = prepared(chats)
     before = spoken(whole.train)
-    ids = tmp_path / "cache" / "tokens" / whole.fingerprint / "ids.npy"
+    ids = tmp_path / "cache" / whole.fingerprint / "ids.npy"
     ids.write_bytes(ids.read_bytes()[:-8])
     again = prepared(chats)
     assert not again.cached
@@ -144,11 +153,9 @@ def test_says_that_the_length_leaves_no_answer(prepared: Prepare, chats: Path) -
 
 def test_a_default_split_that_leaves_no_row_trains_without_validation(prepared: Prepare, tmp_path: Path) -> None:
     path = write_chats(tmp_path / "a.jsonl", [("a", "b"), ("c", "d")])
-    heard: list[str] = []
-    data = prepared(path, progress=lambda message, _share: heard.append(message))
+    data = prepared(path)
     assert (len(data.train), len(data.validation), data.held_out) == (2, 0, [])
     assert data.warnings == ["2 rows are too few to hold any out: training without validation."]
-    assert f"Warning: {data.warnings[0]}" in heard
 
 
 def test_a_typed_split_that_leaves_no_row_is_an_error(prepared: Prepare, tmp_path: Path) -> None:

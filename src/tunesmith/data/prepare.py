@@ -55,6 +55,7 @@ class PreparedData:
     leaked: int
     """Training rows left out because their twin is a validation row."""
     warnings: list[str]
+    """What the user should know, one sentence each."""
 
 
 def prepare(
@@ -94,8 +95,6 @@ def prepare(
     if length is not None and length_chosen:
         _refuse_loss(trimmed, sides.train, length)
     warnings = [*sides.warnings, *_lost_validation(sides, validation, split, typed=split_typed)]
-    for warning in warnings:
-        progress(f"Warning: {warning}", None)
     return PreparedData(
         train=train,
         validation=validation,
@@ -117,7 +116,7 @@ def _entry(
     files = [str(file.path) for each in located for file in each.files]
     progress("Looking into the token cache", None)
     key = token_cache.key(located, encoder.fingerprint)
-    folder = cache_dir / "tokens" / key
+    folder = cache_dir / key
     entry = token_cache.opened(folder, files)
     if entry is not None:
         return entry, key, True

@@ -1,7 +1,7 @@
 """Tokenised data by content: what was encoded once, from the same bytes in the same way, is mapped from disk.
 
 An entry holds untruncated rows; length, split and duplicates are decided later, on views. A folder
-``<cache>/tokens/<key>`` holds ``ids``, ``mask`` and ``offsets`` as ``TokenRows`` saves them, ``examples.npy`` (one
+``<cache>/<key>`` holds ``ids``, ``mask`` and ``offsets`` as ``TokenRows`` saves them, ``examples.npy`` (one
 ``EXAMPLE`` each), ``faults.jsonl``, and ``entry.json``, which lists every file with its sha256 and is written last.
 """
 
