@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import itertools
 import json
 import tempfile
@@ -174,22 +173,3 @@ def test_one_answer_at_a_time_and_none_is_lost(server: ChatServer) -> None:
     for thread in threads:
         thread.join(WAIT)
     assert said == {number: f"number {number}" for number in range(8)}
-
-
-def test_the_end_of_the_last_lease_ends_the_server(server: ChatServer) -> None:
-    first, second = connect(server).lease(), connect(server).lease()
-    assert server.idle_seconds() == 0
-    first.close()
-    assert not server.abandoned.is_set()
-    second.close()
-    assert server.abandoned.wait(WAIT)
-
-
-def test_counts_how_long_nobody_asked(server: ChatServer) -> None:
-    before = server.idle_seconds()
-    post(server, "/v1/completions", {"prompt": "x"})
-    assert server.requests == 1
-    assert before >= 0
-    with pytest.raises(http.client.HTTPException), server.work():
-        assert server.idle_seconds() == 0
-        raise http.client.HTTPException

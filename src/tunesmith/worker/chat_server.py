@@ -6,8 +6,8 @@ import json
 import select
 import socket
 import socketserver
+import sys
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
@@ -65,50 +65,10 @@ class ChatServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     def __init__(self, path: Path, engine: Engine) -> None:
         self.engine = engine
         self.generating = threading.Lock()
-        self.abandoned = threading.Event()
-        """Set when the last lease has ended."""
-        self.requests = 0
-        self._leases = 0
-        self._working = 0
-        self._last_work = time.monotonic()
-        self._counting = threading.Lock()
         super().__init__(str(path), Handler)
-
-    def idle_seconds(self) -> float:
-        """Return how long nobody has held a lease or waited for an answer."""
-        with self._counting:
-            return 0.0 if self._leases or self._working else time.monotonic() - self._last_work
-
-    @contextmanager
-    def lease(self) -> Iterator[None]:
-        """Count a client that wants the server to live."""
-        with self._counting:
-            self._leases += 1
-        try:
-            yield
-        finally:
-            with self._counting:
-                self._leases -= 1
-                if self._leases == 0:
-                    self.abandoned.set()
-
-    @contextmanager
-    def work(self) -> Iterator[None]:
-        """Count a request."""
-        with self._counting:
-            self.requests += 1
-            self._working += 1
-        try:
-            yield
-        finally:
-            with self._counting:
-                self._working -= 1
-                self._last_work = time.monotonic()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Stay quiet about clients that went away; anything else belongs in the log."""
-        import sys
-
         if not isinstance(sys.exception(), ClientGone | ConnectionError):
             super().handle_error(request, client_address)
 
@@ -123,11 +83,9 @@ class Handler(BaseHTTPRequestHandler):
     """Paths of completions, and whether they are chats."""
 
     def do_GET(self) -> None:
-        """Answer whether the model is there, or hold a lease."""
+        """Answer whether the model is there."""
         if self.path == "/healthz":
             self._send(200, {"status": "ok", "model": self.server.engine.name})
-        elif self.path == "/lease":
-            self._hold_lease()
         else:
             self._not_found()
 
@@ -137,13 +95,12 @@ class Handler(BaseHTTPRequestHandler):
         if chat is None:
             self._not_found()
             return
-        with self.server.work():
-            try:
-                request = read_request(self._body(), chat=chat)
-                with self._turn():
-                    self._answer(request, self.server.engine.answer(request))
-            except TunesmithError as error:
-                self._send(error.status, error_body(error))
+        try:
+            request = read_request(self._body(), chat=chat)
+            with self._turn():
+                self._answer(request, self.server.engine.answer(request))
+        except TunesmithError as error:
+            self._send(error.status, error_body(error))
 
     def _answer(self, request: Request, answer: Answer) -> None:
         try:
@@ -201,15 +158,6 @@ class Handler(BaseHTTPRequestHandler):
         if readable and not self.connection.recv(1, socket.MSG_PEEK):
             raise ClientGone
 
-    def _hold_lease(self) -> None:
-        self.close_connection = True
-        with self.server.lease():
-            self.send_response(200)
-            self.send_header("Connection", "close")
-            self.end_headers()
-            self.wfile.flush()
-            self.connection.recv(1)
-
     def _body(self) -> dict[str, Any]:
         length = self.headers.get("Content-Length", "")
         if not length.isdigit() or int(length) > LARGEST_BODY:
@@ -225,7 +173,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _not_found(self) -> None:
         self.close_connection = True
-        known = ", ".join([*self.COMPLETIONS, "/healthz", "/lease"])
+        known = ", ".join([*self.COMPLETIONS, "/healthz"])
         self._send(404, error_of(f"There is nothing at {self.path}. Known: {known}.", "not_found"))
 
     def _send(self, status: int, content: Mapping[str, Any]) -> None:

@@ -3,10 +3,9 @@
 The run's request::
 
     {"model": "/folder", "adapter": "/folder" or null, "name": "what answers call the model", "device": "cpu",
-     "precision": "bf16", "leased": true, "idle_seconds": 600}
+     "precision": "bf16"}
 
-A client that holds ``GET /lease`` open keeps the run alive. When the last lease ends, however its holder ended, the
-run ends too; a run that nobody leases ends after ``idle_seconds`` without a request.
+The run ends when it is asked to, and when the process that made it is gone, however that went.
 """
 
 from __future__ import annotations
@@ -15,11 +14,13 @@ import os
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from tunesmith.runs.liveness import is_alive
 from tunesmith.spec.errors import Cancelled
 from tunesmith.spec.events import Phase, Serving
 from tunesmith.spec.states import Request as Asked
@@ -34,10 +35,6 @@ if TYPE_CHECKING:
 
 LOOK_EVERY: Final = 0.1
 """Seconds between two looks at whether the run should end."""
-LEASE_WITHIN: Final = 30.0
-"""Seconds in which a client that promised to hold a lease must have taken it."""
-IDLE: Final = 600.0
-"""Seconds without a request after which a run that nobody leases ends."""
 
 
 def run(run: RunFolder, reporter: Reporter) -> None:
@@ -48,23 +45,23 @@ def run(run: RunFolder, reporter: Reporter) -> None:
     with _socket_path() as path, ChatServer(path, engine) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": LOOK_EVERY}, daemon=True).start()
         reporter.say(Serving(socket=str(path)))
-        idle = LEASE_WITHIN if request.get("leased") else float(request.get("idle_seconds") or IDLE)
-        asked = _until_over(server, reporter, idle)
+        asked = _until_over(run, reporter)
         server.shutdown()
     if asked is not Asked.NONE:
         reporter.acknowledge(asked, 0)
         raise Cancelled(run.id)
-    reporter.finish({"requests": server.requests}, None)
+    reporter.finish({}, None)
 
 
-def _until_over(server: ChatServer, reporter: Reporter, idle: float) -> Asked:
-    """Wait for a request to end, the end of the last lease, or a long time without either."""
-    while True:
+def _until_over(run: RunFolder, reporter: Reporter) -> Asked:
+    """Wait until the run is asked to end, or its creator is gone."""
+    creator = run.header().creator
+    while is_alive(creator):
         asked = reporter.request()
         if asked in (Asked.PAUSE, Asked.CANCEL):
             return asked
-        if server.abandoned.wait(LOOK_EVERY) or server.idle_seconds() > idle:
-            return Asked.NONE
+        time.sleep(LOOK_EVERY)
+    return Asked.NONE
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from tunesmith.settings import Settings
 from tunesmith.spec.errors import Offline, OutputUnusable, PullFailed, UnknownName
 
 NAME = "tiny-corpus"
+METADATA = "Metadata-Version: 2.1\nName: tiny-corpus\nVersion: 1.0\n"
 
 
 def quiet(stage: str, done: float | None) -> None:
@@ -35,9 +36,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file = folder / "tiny_corpus-1.0-py3-none-any.whl"
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("tiny_corpus/english/food.yml", "conversations:\n- - Soup?\n  - Yes.\n")
-        archive.writestr(
-            "tiny_corpus-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny-corpus\nVersion: 1.0\n"
-        )
+        archive.writestr("tiny_corpus-1.0.dist-info/METADATA", METADATA)
         archive.writestr("tiny_corpus-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
         archive.writestr("tiny_corpus-1.0.dist-info/RECORD", "")
     register(monkeypatch, hashlib.sha256(file.read_bytes()).hexdigest())

@@ -36,12 +36,6 @@ class Connection(http.client.HTTPConnection):
         if self._answer is not None:
             self._answer.close()
 
-    def lease(self) -> Connection:
-        """Keep the server alive for as long as this connection is open."""
-        self.request("GET", "/lease")
-        self.getresponse()
-        return self
-
     def stream(self, body: Mapping[str, Any]) -> Reply:
         """Ask for a chat completion, piece by piece."""
         whole = {"stream": True, "stream_options": {"include_usage": True}, **body}

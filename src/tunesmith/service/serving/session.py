@@ -66,7 +66,6 @@ class ServeSession:
         self._handle = self._executor.launch(self._run, env={})
         try:
             self._socket = self._wait()
-            self._lease = Connection(self._socket).lease()
         except BaseException:
             self._executor.stop(self._handle, force=True)
             raise
@@ -75,7 +74,6 @@ class ServeSession:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         """End the run; of one that went well nothing is kept."""
         ask(self._run, Request.CANCEL)
-        self._lease.close()
         self._executor.stop(self._handle, force=True)
         shutil.rmtree(self._socket.parent, ignore_errors=True)
         if not isinstance(error, RunError):
@@ -93,7 +91,6 @@ class ServeSession:
             "name": self.model,
             "device": device.kind,
             "precision": "bf16" if device.bf16 else "fp32",
-            "leased": True,
         }
 
     def _wait(self) -> Path:
