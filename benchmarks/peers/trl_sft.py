@@ -12,11 +12,18 @@ import os
 import resource
 import sys
 import time
+from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 START = time.time()
+
+import torch  # noqa: E402  (the variables above must be set before)
+from datasets import Dataset  # noqa: E402
+from peft import LoraConfig  # noqa: E402
+from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback  # noqa: E402
+from trl import SFTConfig, SFTTrainer  # noqa: E402
 
 CONFIGS = {
     "default": {"weights": "float32", "arguments": {}},
@@ -27,20 +34,36 @@ CONFIGS = {
 }
 
 
-def main() -> None:
-    import torch
-    from datasets import Dataset
-    from peft import LoraConfig
-    from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
-    from trl import SFTConfig, SFTTrainer
+class InOrder(SFTTrainer):
+    """Takes the rows in the order of the file, which is the order of the other side's steps."""
 
+    def _get_train_sampler(self, *args: Any, **kwargs: Any) -> Any:
+        return torch.utils.data.SequentialSampler(self.train_dataset)
+
+
+class Clock(TrainerCallback):
+    def __init__(self) -> None:
+        self.begins: list[float] = []
+        self.ends: list[float] = []
+        self.logs: list[dict[str, float]] = []
+
+    def on_step_begin(self, *args: Any, **kwargs: Any) -> None:
+        self.begins.append(time.time())
+
+    def on_step_end(self, *args: Any, **kwargs: Any) -> None:
+        self.ends.append(time.time())
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        self.logs.append({name: value for name, value in (logs or {}).items() if isinstance(value, int | float)})
+
+
+def main() -> None:
     job = json.loads(sys.argv[1])
     config = CONFIGS[job["config"]]
     torch.set_num_threads(job["threads"])
     with open(job["rows"]) as file:
         rows = [json.loads(line)["messages"] for line in file]
-    rows = rows[: job["rows_used"]]
-    dataset = Dataset.from_list([{"prompt": row[:-1], "completion": row[-1:]} for row in rows])
+    dataset = Dataset.from_list([{"prompt": plain(row[:-1]), "completion": plain(row[-1:])} for row in rows])
     tokenizer = AutoTokenizer.from_pretrained(job["model"])
     model = AutoModelForCausalLM.from_pretrained(job["model"], dtype=getattr(torch, config["weights"]))
     arguments = dict(config["arguments"])
@@ -50,18 +73,10 @@ def main() -> None:
         arguments["max_length"] = job["length"]
     lora = None
     if job["method"] == "lora":
-        lora = LoraConfig(r=job["rank"], lora_alpha=2 * job["rank"], lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM")
-    times: list[float] = []
-    logs: list[dict] = []
-
-    class Clock(TrainerCallback):
-        def on_step_end(self, args, state, control, **kwargs):
-            times.append(time.time())
-
-        def on_log(self, args, state, control, logs_=None, **kwargs):
-            logs.append({k: v for k, v in (kwargs.get("logs") or logs_ or {}).items() if isinstance(v, (int, float))})
-
-    trainer = SFTTrainer(
+        rank = job["rank"]
+        lora = LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM")
+    clock = Clock()
+    trainer = InOrder(
         model=model,
         args=SFTConfig(
             output_dir=job["scratch"],
@@ -82,25 +97,24 @@ def main() -> None:
         train_dataset=dataset,
         processing_class=tokenizer,
         peft_config=lora,
-        callbacks=[Clock()],
+        callbacks=[clock],
     )
-    begin = time.time()
     trainer.train()
-    steps = [row for row in logs if "loss" in row]
-    print(
-        "RESULT "
-        + json.dumps(
-            {
-                "first_step_seconds": times[0] - START,
-                "train_begin_seconds": begin - START,
-                "step_seconds": [b - a for a, b in zip(times, times[1:], strict=False)],
-                "losses": [row["loss"] for row in steps],
-                "grad_norms": [row.get("grad_norm") for row in steps],
-                "num_tokens": [row.get("num_tokens") for row in steps],
-                "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-            }
-        )
-    )
+    steps = [row for row in clock.logs if "loss" in row]
+    tokens = [row["num_tokens"] for row in steps]
+    result = {
+        "first_step_seconds": clock.ends[0] - START,
+        "step_seconds": [end - begin for begin, end in zip(clock.begins, clock.ends, strict=True)],
+        "step_tokens": [b - a for a, b in zip([0, *tokens], tokens, strict=False)],
+        "losses": [row["loss"] for row in steps],
+        "grad_norms": [row.get("grad_norm", float("nan")) for row in steps],
+        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
+    print("RESULT " + json.dumps(result))
+
+
+def plain(messages: list[dict[str, Any]]) -> list[dict[str, str]]:
+    return [{"role": message["role"], "content": message["content"]} for message in messages]
 
 
 if __name__ == "__main__":

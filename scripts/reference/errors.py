@@ -16,8 +16,8 @@ is the same number.
 
 
 def page() -> Page:
-    """Every class of ``spec/errors.py``, by family."""
-    families = [kind for kind in TunesmithError.__subclasses__() if kind.__module__ == TunesmithError.__module__]
+    """Every class of ``spec/errors/``, by family."""
+    families = [kind for kind in TunesmithError.__subclasses__() if kind.__module__.startswith("tunesmith.spec.errors")]
     sections = [_section(family) for family in families]
     return Page("errors", "Error codes", INTRO, sections)
 

@@ -70,6 +70,9 @@ class Pieces:
         head = inner(self.model).get_output_embeddings()
         return summed_loss(self.forward(batch), head.weight, batch.targets)
 
+    def metrics(self, loss: float) -> dict[str, float]:
+        return {}
+
     def initial_weights(self) -> dict[str, torch.Tensor]:
         return self._initial
 

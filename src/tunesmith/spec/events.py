@@ -175,7 +175,7 @@ class Failed(Part):
 
     kind: Literal["failed"] = "failed"
     code: str
-    """Stable code of ``spec/errors.py``, or "crash"."""
+    """Stable code of ``spec/errors/``, or "crash"."""
     message: str
     exit_code: int
 

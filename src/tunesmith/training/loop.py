@@ -48,8 +48,6 @@ class LoopSettings:
     save_every: int
     patience: int
     min_delta: float
-    perplexity: bool = False
-    """Whether evaluations tell the perplexity (plain text)."""
 
 
 class Observer(Protocol):
@@ -316,7 +314,7 @@ class Loop:
             validation_loss=loss,
             best_validation_loss=best,
             patience=self.progress.waited,
-            perplexity=math.exp(min(loss, 700)) if self.settings.perplexity else None,
+            perplexity=self.pieces.metrics(loss).get("perplexity"),
         )
 
     def _take_best(self) -> None:

@@ -64,6 +64,10 @@ class TrainingPieces(Protocol):
         """Sum of the loss over the labels of a batch, in nats; a scalar with gradient."""
         ...
 
+    def metrics(self, loss: float) -> dict[str, float]:
+        """Turn a mean validation loss into what the task also reports, by name."""
+        ...
+
     def initial_weights(self) -> dict[str, Tensor]:
         """Values of the trained parameters before the first step, by name."""
         ...

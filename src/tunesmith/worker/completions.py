@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tunesmith.modalities.text.sampling import Sampling
+from tunesmith.modalities.sampling import Sampling
 from tunesmith.spec.errors import BadValue, TunesmithError, UnknownKey
 from tunesmith.spec.examples import Message
 

@@ -53,7 +53,7 @@ class Samples:
         if not self._asked:
             return []
         from tunesmith.modalities.text.predictor import TextPredictor
-        from tunesmith.modalities.text.sampling import Sampling
+        from tunesmith.modalities.sampling import Sampling
 
         reporter.say(Phase(name=phase))
         greedy = Sampling(max_tokens=MAX_TOKENS, temperature=0.0)

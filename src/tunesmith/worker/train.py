@@ -94,7 +94,6 @@ def _settings(plan: Plan) -> LoopSettings:
         save_every=recipe.checkpoints.every_steps or recipe.evaluate_every or 1,
         patience=recipe.stopping.patience,
         min_delta=recipe.stopping.min_delta,
-        perplexity=plan.spec.task == "pretraining",
     )
 
 

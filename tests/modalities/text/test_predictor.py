@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
 from tunesmith.modalities.text.predictor import Answer, Detokenizer, TextPredictor, choose, load_predictor
-from tunesmith.modalities.text.sampling import Sampling
+from tunesmith.modalities.sampling import Sampling
 from tunesmith.spec.errors import AdapterMismatch, BadValue, NotALanguageModel, PromptTooLong
 from tunesmith.spec.examples import Message
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from tunesmith.data.token_rows import TokenRows
+from tunesmith.modalities.text.metrics import perplexity
 from tunesmith.spec.errors import MissingTarget, NotALanguageModel
 from tunesmith.spec.plan import Plan
 from tunesmith.spec.recipe import Method
@@ -56,6 +57,10 @@ class TextPieces:
     def loss(self, batch: Any) -> Tensor:
         """Sum of the cross entropy over the labels of a batch, in nats."""
         return summed_loss(self._forward(batch), self._head.weight, batch.targets)
+
+    def metrics(self, loss: float) -> dict[str, float]:
+        """Running text is judged by its perplexity; answers by their loss alone."""
+        return {"perplexity": perplexity(loss)} if self.plan.spec.task == "pretraining" else {}
 
     def initial_weights(self) -> dict[str, Tensor]:
         """Values of the trained parameters before the first step."""

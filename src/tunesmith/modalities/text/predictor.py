@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 import torch
 
-from tunesmith.modalities.text.adapter_fit import check_adapter
-from tunesmith.modalities.text.sampling import Sampling
+from tunesmith.modalities.adapter_fit import check_adapter
+from tunesmith.modalities.sampling import Sampling
 from tunesmith.spec.errors import NotALanguageModel, PromptTooLong
 from tunesmith.spec.examples import Message
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tunesmith.modalities.text.adapter_fit import ADAPTER_CONFIG, base_names
+from tunesmith.modalities.adapter_fit import ADAPTER_CONFIG, base_names
 from tunesmith.service.models import hub
 from tunesmith.service.models.aliases import ALIASES, HubRepository, known_names
 from tunesmith.spec.errors import DataNotFound, ModelNotFound, did_you_mean

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from tunesmith.executors.local import LocalExecutor
-from tunesmith.modalities.text.adapter_fit import base_names, check_adapter
+from tunesmith.modalities.adapter_fit import base_names, check_adapter
 from tunesmith.planning.facts import device_facts
 from tunesmith.runs.control import ask
 from tunesmith.runs.folder import RunFolder
@@ -66,22 +66,26 @@ class ServeSession:
         self._handle = self._executor.launch(self._run, env={})
         try:
             self._socket = self._wait()
-        except BaseException:
-            self._executor.stop(self._handle, force=True)
+        except BaseException as error:
+            self._end(error)
             raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         """End the run; of one that went well nothing is kept."""
-        ask(self._run, Request.CANCEL)
-        self._executor.stop(self._handle, force=True)
         shutil.rmtree(self._socket.parent, ignore_errors=True)
-        if not isinstance(error, RunError):
-            shutil.rmtree(self._run.path, ignore_errors=True)
+        self._end(error)
 
     def chat(self, messages: Sequence[Mapping[str, str]], **sampling: Any) -> Reply:
         """Start an answer to a conversation; iterate over it for the text, close it to end it early."""
         return Connection(self._socket).stream({"messages": list(messages), **sampling})
+
+    def _end(self, error: BaseException | None) -> None:
+        """End the process; the run's folder stays only if it tells of a fault."""
+        ask(self._run, Request.CANCEL)
+        self._executor.stop(self._handle, force=True)
+        if not isinstance(error, RunError | Relayed):
+            shutil.rmtree(self._run.path, ignore_errors=True)
 
     def _request(self, folder: Path) -> dict[str, Any]:
         device = device_facts(Resources())

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from tunesmith.modalities.text.adapter_fit import base_names, check_adapter, shapes
+from tunesmith.modalities.adapter_fit import base_names, check_adapter, shapes
 from tunesmith.spec.errors import AdapterMismatch, ModelNotFound
 
 LAYER = "model.layers.0.self_attn.q_proj"

@@ -1,0 +1,261 @@
+"""Training speed of tunesmith beside TRL, on the same rows, template, LoRA settings and effective batch, in one run.
+
+    make bench                                  # the whole grid: short and long rows, LoRA and full (about half an hour)
+    make bench ARGS="--only short-lora --steps 6"
+
+Each measurement is a process of its own. Losses and gradient norms stand beside the speeds, because a fast step that
+computes something else is worth nothing: both sides take the same rows in the same order, with dropout off, so the
+losses agree to the noise of 16-bit numbers. Speed is real tokens (no padding; rows counted whole) divided by time, the
+median over the steps after the first two.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+ROOT = Path(__file__).parent.parent
+PEER = ROOT / ".bench" / "bin" / "python"
+ALL_LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+SETTLED = 2
+"""First steps that are not counted: caches fill and buffers grow."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One cell of the grid."""
+
+    name: str
+    rows: str
+    method: str
+    batch: int
+    length: int
+    pack_length: int
+    as_it_comes: float | None
+    """Required ratio to TRL as it comes."""
+    at_best: float
+    """Required ratio to TRL in its best configuration."""
+
+    @property
+    def learning_rate(self) -> float:
+        return 2e-4 if self.method == "lora" else 2e-5
+
+
+CASES = (
+    Case("short-lora", "short", "lora", 8, 512, 512, 2.9, 2.0),
+    Case("long-lora", "long", "lora", 4, 1024, 1024, None, 2.0),
+    Case("short-full", "short", "full", 8, 512, 512, None, 1.0),
+    Case("long-full", "long", "full", 4, 1024, 1024, None, 1.0),
+)
+PEERS = ("default", "bf16", "padding_free", "packed")
+RANK = 16
+
+
+def main() -> None:
+    arguments = parse()
+    model = find_model(arguments.model)
+    with tempfile.TemporaryDirectory(prefix="tunesmith-bench-") as scratch:
+        files = write_rows(Path(scratch))
+        ceiling = matmul_ceiling()
+        print(f"matrix products in bf16 reach {ceiling / 1e9:,.0f} GFLOP/s here\n")
+        results = [measure(case, model, files[case.rows], Path(scratch), arguments) for case in chosen(arguments.only)]
+    for case, ours, peers in results:
+        report(case, ours, peers, ceiling)
+    if arguments.json:
+        Path(arguments.json).write_text(json.dumps([[case.name, ours, peers] for case, ours, peers in results]))
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", help="folder of a SmolLM2-135M-Instruct (default: the pulled one)")
+    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--only", help="comma list of " + ", ".join(case.name for case in CASES))
+    parser.add_argument("--peers", default=",".join(PEERS), help="TRL configurations to run")
+    parser.add_argument("--json", help="also write the figures into this file")
+    return parser.parse_args()
+
+
+def chosen(only: str | None) -> list[Case]:
+    return [case for case in CASES if only is None or case.name in only.split(",")]
+
+
+def find_model(given: str | None) -> Path:
+    if given:
+        return Path(given)
+    from tunesmith.service.models.pull import pull
+    from tunesmith.settings import load_settings
+
+    return pull("smollm2-135m-instruct", load_settings(), lambda *_: None)
+
+
+def write_rows(folder: Path) -> dict[str, Path]:
+    """Short rows of about 60 tokens and multi-turn rows of about 700, of which only the last turn is trained."""
+    words = "the model reads a short question and answers it with care because every token counts in this test".split()
+    random.seed(0)
+
+    def sentence(low: int, high: int) -> str:
+        return " ".join(random.choices(words, k=random.randint(low, high))) + "."
+
+    short = [[user(sentence(5, 20)), assistant(sentence(5, 30))] for _ in range(400)]
+    long = []
+    for _ in range(200):
+        turns = [turn for _ in range(random.randint(6, 13)) for turn in (user(sentence(10, 30)), assistant(sentence(20, 60), 0))]
+        long.append([*turns, user(sentence(10, 30)), assistant(sentence(20, 60))])
+    files = {}
+    for name, rows in (("short", short), ("long", long)):
+        files[name] = folder / f"{name}.jsonl"
+        files[name].write_text("".join(json.dumps({"messages": row}) + "\n" for row in rows))
+    return files
+
+
+def user(content: str) -> dict[str, Any]:
+    return {"role": "user", "content": content}
+
+
+def assistant(content: str, weight: int = 1) -> dict[str, Any]:
+    return {"role": "assistant", "content": content, "weight": weight}
+
+
+def measure(case: Case, model: Path, rows: Path, scratch: Path, arguments: argparse.Namespace) -> tuple[Case, Any, Any]:
+    ours = run_tunesmith(case, model, rows, scratch, arguments.steps)
+    show(case, "tunesmith", ours)
+    ordered = in_our_order(case, rows, scratch, arguments.steps)
+    peers = {}
+    for config in arguments.peers.split(","):
+        peers[config] = run_trl(case, config, model, ordered, scratch, arguments.steps)
+        show(case, f"trl {config}", peers[config])
+    return case, ours, peers
+
+
+def run_tunesmith(case: Case, model: Path, rows: Path, scratch: Path, steps: int) -> dict[str, Any]:
+    home = scratch / f"home-{case.name}"
+    flags: dict[str, Any] = {
+        "model": model, "data": rows, "output": scratch / f"out-{case.name}", "method": case.method,
+        "batch-size": case.batch, "gradient-accumulation-steps": 1, "max-steps": steps, "epochs": 100,
+        "learning-rate": case.learning_rate, "schedule": "constant", "warmup-ratio": 0, "weight-decay": 0,
+        "validation-split": 0, "max-seq-length": case.length, "seed": 0, "save-steps": 10_000,
+    }  # fmt: skip
+    if case.method == "lora":
+        flags |= {"lora-r": RANK, "lora-dropout": 0, "target-modules": ",".join(ALL_LINEAR)}
+    command = [str(Path(sys.executable).with_name("tunesmith")), "train", "--json", "--skip-test", "--no-tensorboard"]
+    command += [part for name, value in flags.items() for part in (f"--{name}", str(value))]
+    began = time.time()
+    done = subprocess.run(command, env={**os.environ, "TUNESMITH_HOME": str(home)}, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"tunesmith failed ({done.returncode}): {done.stderr[-2000:]}")
+    run = json.loads(done.stdout.splitlines()[-1])
+    events = [json.loads(line) for line in (home / "runs" / run["run"] / "events.jsonl").open()]
+    made = [event for event in events if event["kind"] == "step"]
+    return {
+        "first_step_seconds": made[0]["time"] - began,
+        "step_seconds": [event["seconds"] for event in made],
+        "step_tokens": [event["tokens"] for event in made],
+        "losses": [event["loss"] for event in made],
+        "grad_norms": [event["grad_norm"] for event in made],
+        "peak_memory_bytes": made[-1]["memory_bytes"],
+        "trained": sum(event["trained_tokens"] for event in made) / sum(event["tokens"] for event in made),
+    }
+
+
+def in_our_order(case: Case, rows: Path, scratch: Path, steps: int) -> Path:
+    """Write the rows in the order in which our steps take them."""
+    from tunesmith.training.batching import step_rows
+
+    lines = rows.read_text().splitlines()
+    order = [row for step in range(steps * 12) for row in step_rows(len(lines), case.batch, 0, step)]
+    path = scratch / f"ordered-{case.name}.jsonl"
+    path.write_text("".join(lines[row] + "\n" for row in order))
+    return path
+
+
+def run_trl(case: Case, config: str, model: Path, rows: Path, scratch: Path, steps: int) -> dict[str, Any]:
+    # A packed row holds many rows: as many packs as hold the tokens of our batch, and at least one.
+    packs = max(1, case.batch * (60 if case.rows == "short" else 700) // case.pack_length)
+    job = {
+        "model": str(model), "rows": str(rows), "config": config, "method": case.method, "rank": RANK,
+        "threads": len(os.sched_getaffinity(0)), "length": case.length, "pack_length": case.pack_length,
+        "batch": packs if config == "packed" else case.batch, "accumulation": 1, "steps": steps,
+        "learning_rate": case.learning_rate, "scratch": str(scratch / "trl"),
+    }  # fmt: skip
+    peer = [str(PEER), str(ROOT / "benchmarks" / "peers" / "trl_sft.py"), json.dumps(job)]
+    done = subprocess.run(peer, capture_output=True, text=True)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+    if not lines:
+        return {"failed": (done.stderr.strip().splitlines() or ["no output"])[-1]}
+    result: dict[str, Any] = json.loads(lines[-1].removeprefix("RESULT "))
+    return result
+
+
+def speed(result: dict[str, Any]) -> float:
+    """Median of real tokens a second, step by step, after the first steps."""
+    pairs = list(zip(result["step_tokens"], result["step_seconds"], strict=True))[SETTLED:]
+    return statistics.median(tokens / seconds for tokens, seconds in pairs)
+
+
+def show(case: Case, name: str, result: dict[str, Any]) -> None:
+    if "failed" in result:
+        print(f"{case.name:12} {name:18} failed: {result['failed'][:100]}", flush=True)
+        return
+    losses = " ".join(f"{loss:.3f}" for loss in result["losses"][:4])
+    norms = " ".join(f"{norm:.2f}" for norm in result["grad_norms"][:4])
+    print(
+        f"{case.name:12} {name:18} {speed(result):7.0f} tok/s  {result['peak_memory_bytes'] / 1e9:5.2f} GB  "
+        f"first step {result['first_step_seconds']:5.1f} s  losses {losses}  norms {norms}",
+        flush=True,
+    )
+
+
+def report(case: Case, ours: dict[str, Any], peers: dict[str, Any], ceiling: float) -> None:
+    whole = {name: peer for name, peer in peers.items() if "failed" not in peer}
+    if not whole:
+        return
+    best = max(whole, key=lambda name: speed(whole[name]))
+    mine = speed(ours)
+    print(f"\n{case.name}: {mine:.0f} tok/s, {mine * flops(case, ours) / ceiling:.0%} of the matrix-product ceiling")
+    if "default" in whole:
+        ratio = mine / speed(whole["default"])
+        print(f"  {ratio:.2f}x TRL as it comes{f' (required {case.as_it_comes})' if case.as_it_comes else ''}")
+    print(f"  {mine / speed(whole[best]):.2f}x TRL at its best ({best}; required {case.at_best})")
+    memory = ours["peak_memory_bytes"] / whole[best]["peak_memory_bytes"]
+    print(f"  {memory:.2f}x its peak memory (required at most 0.8 for LoRA)")
+    first = min(peer["first_step_seconds"] for peer in whole.values())
+    print(f"  first step after {ours['first_step_seconds']:.1f} s, TRL's after {first:.1f} s at the earliest")
+
+
+def flops(case: Case, ours: dict[str, Any]) -> float:
+    """Floating-point operations a token: SmolLM2-135M's 106.2 M weights in layers, and its head where labels are."""
+    layers, head = 106.2e6, 28.3e6 * ours["trained"]
+    return (4 if case.method == "lora" else 6) * (layers + head)
+
+
+def matmul_ceiling() -> float:
+    """FLOP/s of a bf16 matrix product of the shape that dominates."""
+    import torch
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    left = torch.randn(1024, 576, dtype=torch.bfloat16, device=device)
+    right = torch.randn(576, 3072, dtype=torch.bfloat16, device=device)
+    times = []
+    for _ in range(30):
+        began = time.perf_counter()
+        left @ right
+        if device == "cuda":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - began)
+    return 2 * 1024 * 576 * 3072 / statistics.median(times)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,229 @@
+"""Errors of model, output, machine and resume, where they do not go together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from tunesmith.spec.errors.base import TunesmithError, did_you_mean
+
+
+class ConfigError(TunesmithError):
+    """Model, output, machine or resume do not go together."""
+
+    code = "configuration"
+    status = 422
+    exit_code = 78
+
+
+class UnknownKey(ConfigError):
+    """A key in a YAML or JSON file, or in a request, that nothing reads."""
+
+    code = "unknown_key"
+
+    def __init__(self, key: str, where: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        super().__init__(f"{where}: unknown key '{key}'.{did_you_mean(key, names)} Known here: {', '.join(names)}.")
+
+
+class BadEntry(ConfigError):
+    """A value in a YAML or JSON file, or in a request, of the wrong type or out of range."""
+
+    code = "bad_entry"
+
+    def __init__(self, key: str, where: str, value: object, wanted: str) -> None:
+        super().__init__(f"{where}: '{key}' is {value!r}, which is not {wanted}. Give {wanted}.")
+
+
+class UnreadableFile(ConfigError):
+    """A configuration file that cannot be read or parsed."""
+
+    code = "unreadable_file"
+
+    def __init__(self, path: str | Path, why: str) -> None:
+        super().__init__(f"{path}: cannot be read: {why}. Mend the file or name another.")
+
+
+class ModelNotFound(ConfigError):
+    """No such model: neither a folder, nor an alias, nor in the hub's cache."""
+
+    code = "model_not_found"
+
+    def __init__(self, source: str, hint: str) -> None:
+        super().__init__(f"{source}: no such model. {hint}")
+
+
+class NotALanguageModel(ConfigError):
+    """The model exists but cannot be trained for the task."""
+
+    code = "not_a_language_model"
+
+    def __init__(self, source: str, why: str) -> None:
+        super().__init__(
+            f"{source}: not a language model that can be trained here: {why}. Choose a causal language model."
+        )
+
+
+class NoChatTemplate(ConfigError):
+    """The chat template cannot be used."""
+
+    code = "no_chat_template"
+
+    def __init__(self, source: str, why: str) -> None:
+        super().__init__(f"{source}: its chat template cannot be used: {why}. Give another with --chat-template FILE.")
+
+
+class AdapterMismatch(ConfigError):
+    """The adapter was trained on another base model."""
+
+    code = "adapter_mismatch"
+
+    def __init__(self, adapter: str | Path, wanted: str, found: str) -> None:
+        super().__init__(
+            f"{adapter}: this adapter belongs to '{wanted}', not to '{found}'. Use it with its own base model."
+        )
+
+
+class MissingTarget(ConfigError):
+    """A typed target module that the model lacks."""
+
+    code = "missing_target"
+
+    def __init__(self, target: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        super().__init__(
+            f"--target-modules: the model has no linear layer '{target}'.{did_you_mean(target, names)} It has: {', '.join(names)}."
+        )
+
+
+class OutputUnusable(ConfigError):
+    """The output folder cannot be written."""
+
+    code = "output_unusable"
+
+    def __init__(self, path: str | Path, why: str) -> None:
+        super().__init__(f"{path}: cannot be written: {why}. Choose another folder with --output.")
+
+
+class OutputBusy(ConfigError):
+    """Another run is writing into the same output right now."""
+
+    code = "output_busy"
+
+    def __init__(self, path: str | Path, run: str) -> None:
+        super().__init__(
+            f"{path}: run {run} is training into this output now. Wait for it (`tunesmith runs follow {run}`) or choose another --output."
+        )
+
+
+class DiskFull(ConfigError):
+    """The disk has no room for a checkpoint or a result."""
+
+    code = "disk_full"
+
+    def __init__(self, path: str | Path, needed: int, free: int) -> None:
+        super().__init__(
+            f"{path}: the disk is full ({needed / 1e6:,.0f} MB are needed, {free / 1e6:,.0f} MB are free). Free some space, then resume."
+        )
+
+
+class WillNotFit(ConfigError):
+    """The memory estimate exceeds what the device has."""
+
+    code = "will_not_fit"
+
+    def __init__(self, needed: int, available: int, hint: str) -> None:
+        super().__init__(
+            f"The run needs about {needed / 2**30:.1f} GiB of memory and {available / 2**30:.1f} GiB are there. {hint} --force tries anyway."
+        )
+
+
+class NoSuchDevice(ConfigError):
+    """The device that was asked for cannot be used on this machine."""
+
+    code = "no_such_device"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"--device cuda cannot be used: {why}. Leave it out, or give --device cpu.")
+
+
+class NothingToResume(ConfigError):
+    """No unfinished run with a checkpoint that verifies."""
+
+    code = "nothing_to_resume"
+
+    def __init__(self, where: str | Path) -> None:
+        super().__init__(f"{where}: no unfinished run with a complete checkpoint. Start it without --resume.")
+
+
+class ResumeDiffers(ConfigError):
+    """A resumed run would not be the run that was started."""
+
+    code = "resume_differs"
+
+    def __init__(self, run: str, what: str, was: object, now: object) -> None:
+        super().__init__(
+            f"Run {run} cannot be resumed: {what} was {was} and is {now}. Put it back, or start a run without --resume."
+        )
+
+
+class RunNotFound(ConfigError):
+    """No run of that name."""
+
+    code = "run_not_found"
+    status = 404
+
+    def __init__(self, run: str, known: Iterable[str] = ()) -> None:
+        super().__init__(f"There is no run '{run}'.{did_you_mean(run, known)} `tunesmith runs list` shows them.")
+
+
+class RunAmbiguous(ConfigError):
+    """The beginning of a run's name fits several runs."""
+
+    code = "run_ambiguous"
+
+    def __init__(self, run: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        super().__init__(f"'{run}' fits {', '.join(names[:3])}{more}. Give more of the name.")
+
+
+class WrongRunState(ConfigError):
+    """A run is not in a state in which this can be done."""
+
+    code = "wrong_run_state"
+    status = 409
+
+    def __init__(self, run: str, state: str, action: str, hint: str) -> None:
+        super().__init__(f"Run {run} is {state}: it cannot be {action}. {hint}")
+
+
+class PackageMissing(ConfigError):
+    """A Python package that this needs is not installed."""
+
+    code = "package_missing"
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(
+            f"The package '{package}' is not installed. Install it with: pip install 'tunesmith[{extra}]'."
+        )
+
+
+class PullFailed(ConfigError):
+    """A model or data set could not be fetched or converted."""
+
+    code = "pull_failed"
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(
+            f"{name}: could not be pulled: {why}. Check the name and the network, then run the command again."
+        )
+
+
+class Offline(ConfigError):
+    """Something needs the network while ``--offline`` is in force."""
+
+    code = "offline"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} needs the network and tunesmith is offline. Fetch it first, or leave --offline out.")

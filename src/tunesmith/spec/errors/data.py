@@ -1,0 +1,182 @@
+"""Errors of the data, and faults of single rows."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tunesmith.spec.errors.base import TunesmithError, did_you_mean
+
+
+class DataError(TunesmithError):
+    """The data cannot be used as it is."""
+
+    code = "data"
+    status = 422
+    exit_code = 65
+
+
+class DataNotFound(DataError):
+    """No file matches what ``--data`` names."""
+
+    code = "data_not_found"
+
+    def __init__(self, uri: str, hint: str = "Check the path; quote a glob so that the shell leaves it alone") -> None:
+        super().__init__(f"{uri}: no such data. {hint}.")
+
+
+class UnreadableData(DataError):
+    """A file or folder that is there, and that no reader can read."""
+
+    code = "unreadable_data"
+
+    def __init__(self, uri: str, why: str, known: Iterable[str]) -> None:
+        super().__init__(f"{uri}: cannot be read as data: {why}. Files may be: {', '.join(sorted(known))}.")
+
+
+class NoUsableRow(DataError):
+    """Every row of the data is faulty, or there is none."""
+
+    code = "no_usable_row"
+
+    def __init__(self, where: str, rows: int, first_fault: str = "") -> None:
+        seen = f" First fault: {first_fault}" if first_fault else ""
+        super().__init__(f"{where}: none of {rows} rows can be used.{seen} See `tunesmith data check {where}`.")
+
+
+class FaultyData(DataError):
+    """``--strict`` (or ``data check``) found faults."""
+
+    code = "faulty_data"
+
+    def __init__(self, count: int, first_fault: str) -> None:
+        super().__init__(
+            f"{count} rows have faults. First: {first_fault} Mend them, or leave --strict out to skip them."
+        )
+
+
+class SplitImpossible(DataError):
+    """A typed validation split that leaves one side empty."""
+
+    code = "split_impossible"
+
+    def __init__(self, split: float, rows: int) -> None:
+        super().__init__(
+            f"--validation-split {split:g} of {rows} rows leaves no row for one side. Add rows, or choose another share."
+        )
+
+
+class NothingTrained(DataError):
+    """No token of the data would be trained (every label is masked)."""
+
+    code = "nothing_trained"
+
+    def __init__(self, where: str, why: str) -> None:
+        super().__init__(f"{where}: no token would be trained: {why}.")
+
+
+class TooMuchLost(DataError):
+    """The length that the plan chose would cut off too many trained tokens."""
+
+    code = "too_much_lost"
+
+    def __init__(self, lost: float, limit: float, length: int, needed: int) -> None:
+        super().__init__(
+            f"At a length of {length} tokens {lost:.1%} of the trained tokens would be cut (at most {limit:.0%} may be). "
+            f"Give --max-seq-length {needed} to keep them, or --max-seq-length {length} to accept the cut."
+        )
+
+
+@dataclass(frozen=True)
+class Where:
+    """A place in the data: the file, and the row counted from 1 (a line in line-based files)."""
+
+    file: str
+    row: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.row}"
+
+
+class RowFault(DataError):
+    """One row that cannot be used; the others still can."""
+
+    code = "row_fault"
+
+    def __init__(self, where: Where, column: str | None, message: str) -> None:
+        super().__init__(f"{where}: {message}")
+        self.where = where
+        self.column = column
+
+
+class MissingColumn(RowFault):
+    """A format's column is not in the row."""
+
+    code = "missing_column"
+
+    def __init__(self, column: str, where: Where, found: Iterable[str]) -> None:
+        names = ", ".join(found) or "nothing"
+        near = did_you_mean(column, found)
+        super().__init__(
+            where,
+            column,
+            f"no column '{column}' (found: {names}).{near} Rename it with columns: {{{column}: <your column>}}.",
+        )
+
+
+def _shown(value: object) -> str:
+    """Show a value from someone's data within 60 characters, in little time however long or deep it is."""
+    short = reprlib.Repr()
+    short.maxlevel, short.maxstring = 3, 60
+    text = short.repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+class WrongType(RowFault):
+    """A column holds a value of the wrong type."""
+
+    code = "wrong_type"
+
+    def __init__(self, column: str, where: Where, value: object, wanted: str) -> None:
+        super().__init__(where, column, f"column '{column}' is {_shown(value)}, which is not {wanted}. Give {wanted}.")
+
+
+class EmptyRow(RowFault):
+    """A column that must say something says nothing."""
+
+    code = "empty_row"
+
+    def __init__(self, column: str, where: Where) -> None:
+        super().__init__(where, column, f"column '{column}' is empty. Fill it in or remove the row.")
+
+
+class UnknownFormat(RowFault):
+    """No format recognises the row's columns."""
+
+    code = "unknown_format"
+
+    def __init__(self, where: Where, found: Iterable[str]) -> None:
+        names = ", ".join(found) or "nothing"
+        super().__init__(
+            where, None, f"no format has these columns: {names}. Name one with --dataset-format, or rename the columns."
+        )
+
+
+class UnreadableRow(RowFault):
+    """The file's syntax is broken at this row."""
+
+    code = "unreadable_row"
+
+    def __init__(self, where: Where, why: str) -> None:
+        super().__init__(where, None, f"cannot be read: {why}. Mend or remove it.")
+
+
+class TemplateRefused(RowFault):
+    """The model's chat template will not render the row."""
+
+    code = "template_refused"
+
+    def __init__(self, where: Where, why: str) -> None:
+        hint = "Mend the row, or give another --chat-template FILE."
+        super().__init__(where, None, f"the model's chat template refuses it: {why}. {hint}")

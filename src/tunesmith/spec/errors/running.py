@@ -1,0 +1,104 @@
+"""Errors of a run, and runs that were asked to end."""
+
+from __future__ import annotations
+
+from tunesmith.spec.errors.base import TunesmithError
+
+
+class RunError(TunesmithError):
+    """The run failed."""
+
+    code = "run_failed"
+    status = 500
+    exit_code = 70
+
+
+class RunCrashed(RunError):
+    """The worker ended without a last word."""
+
+    code = "run_crashed"
+
+    def __init__(self, run: str, reason: str, hint: str) -> None:
+        super().__init__(f"Run {run} failed: {reason}. {hint}")
+
+
+class ModelGone(RunError):
+    """The process that holds a model ended while it was needed."""
+
+    code = "model_gone"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The process that holds the model went away in the middle of an answer. Run the command again."
+        )
+
+
+class Relayed(TunesmithError):
+    """What another process found wrong, in its words and with its code."""
+
+    def __init__(self, message: str, code: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.code = code  # type: ignore[misc]
+        self.exit_code = exit_code  # type: ignore[misc]
+
+
+class NotANumber(RunError):
+    """The loss or a gradient was not a number, twice."""
+
+    code = "not_a_number"
+
+    def __init__(self, step: int, layer: str) -> None:
+        super().__init__(
+            f"Step {step}: the gradient of '{layer}' is not a number, also after going back with half the learning rate. "
+            "Lower --learning-rate, or look at the data of this step."
+        )
+
+
+class OutOfMemory(RunError):
+    """A single row does not fit in memory."""
+
+    code = "out_of_memory"
+
+    def __init__(self, step: int, tokens: int) -> None:
+        super().__init__(
+            f"Step {step}: one row of {tokens} tokens does not fit in memory. Lower --max-seq-length or use --gradient-checkpointing."
+        )
+
+
+class MemoryUsedUp(RunError):
+    """The machine's memory ran out outside a training step."""
+
+    code = "memory_used_up"
+
+    def __init__(self, run: str) -> None:
+        super().__init__(
+            f"Run {run} ran out of memory. Free some, or lower --micro-batch-tokens or --max-seq-length, then resume it."
+        )
+
+
+class Interruption(TunesmithError):
+    """The run was asked to end before it was done; not a fault."""
+
+    code = "interrupted"
+    status = 409
+    exit_code = 76
+
+
+class Paused(Interruption):
+    """The run saved its state and stopped; it can be resumed."""
+
+    code = "paused"
+    exit_code = 75
+
+    def __init__(self, run: str, step: int) -> None:
+        super().__init__(f"Run {run} is paused at step {step}. Go on with: tunesmith runs resume {run}")
+
+
+class Cancelled(Interruption):
+    """The run was cancelled."""
+
+    code = "cancelled"
+    exit_code = 76
+
+    def __init__(self, run: str) -> None:
+        super().__init__(f"Run {run} was cancelled.")
