@@ -1,0 +1,64 @@
+"""``tunesmith chat``: lines in, answers and memory out."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tunesmith.cli.chat import Chat
+from tunesmith.service.serving.session import ServeSession
+from tunesmith.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def served(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServeSession]:
+    with ServeSession(Settings(home=tmp_path_factory.mktemp("home")), str(tiny_model)) as session:
+        yield session
+
+
+@pytest.fixture
+def talk(served: ServeSession, monkeypatch: pytest.MonkeyPatch) -> Chat:
+    return Chat(served, None, {"max_tokens": 4})
+
+
+def say(chat: Chat, monkeypatch: pytest.MonkeyPatch, *lines: str) -> list[tuple[str, str]]:
+    """Type lines, to the end of the input; return what is remembered, the answers as a dash."""
+    monkeypatch.setattr("sys.stdin", io.StringIO("".join(f"{line}\n" for line in lines)))
+    chat.run()
+    return [(turn["role"], "-" if turn["role"] == "assistant" else turn["content"]) for turn in chat._messages]
+
+
+def test_remembers_both_sides(talk: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = say(talk, monkeypatch, "one", "", "two")
+    assert said == [("user", "one"), ("assistant", "-"), ("user", "two"), ("assistant", "-")]
+
+
+def test_reset_keeps_the_instructions_alone(talk: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = say(talk, monkeypatch, "/system Be brief.", "one", "/reset")
+    assert said == [("system", "Be brief.")]
+
+
+def test_system_starts_afresh(talk: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert say(talk, monkeypatch, "one", "/system Be brief.") == [("system", "Be brief.")]
+    assert say(talk, monkeypatch, "/system") == []
+
+
+def test_exit_leaves_the_rest_unread(talk: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert say(talk, monkeypatch, "/exit", "one") == []
+
+
+def test_an_unknown_command_shows_the_known_ones(
+    talk: Chat, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert say(talk, monkeypatch, "/help") == []
+    assert "/reset" in capsys.readouterr().out
+
+
+def test_a_turn_that_is_refused_is_taken_back(
+    talk: Chat, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert say(talk, monkeypatch, "x" * 600, "one") == [("user", "one"), ("assistant", "-")]
+    assert "the model sees 512" in capsys.readouterr().err
