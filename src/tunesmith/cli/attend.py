@@ -98,7 +98,7 @@ def conclude(run: RunFolder, figures: Figures, *, as_json: bool, next_commands: 
             run.id, now.reason or "no last word", now.todo or "`tunesmith runs logs` shows its output."
         )
         return report(crashed.code, crashed.message, now.exit or crashed.exit_code, as_json=as_json)
-    asked = Paused(run.id, now.step or 0) if now.state is RunState.PAUSED else Cancelled(run.id)
+    asked = Paused(run.id, figures.steps_done) if now.state is RunState.PAUSED else Cancelled(run.id)
     if as_json:
         click.echo(figures.summary(run=run.id, state=now.state, output=now.output or "").model_dump_json())
     click.echo(asked.message, err=True)

@@ -82,7 +82,7 @@ class Figures:
         step, left = self.step, self.seconds_left
         parts = [
             f"step {step.step}/{self.started.total_steps}",
-            f"epoch {step.epoch:.2f}/{self.started.epochs:g}",
+            f"epoch {step.epoch:.2f}/{self.started.epochs:.3g}",
             f"loss {step.loss:.4f}",
             f"{step.tokens_per_second:,.0f} tokens/s",
             f"{step.memory_bytes / 1e9:.1f} GB",

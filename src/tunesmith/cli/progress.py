@@ -80,7 +80,7 @@ def pulling(name: str, *, quiet: bool = False) -> Iterator[Callable[[str, float 
         view = Silent() if quiet else view_for_terminal(stack)
 
         def tell(stage: str, done: float | None) -> None:
-            event = Event(seq=1, time=0.0, body=Phase(name=f"{name}: {stage}", done=done))
+            event = Event(seq=1, time=0.0, body=Phase(name=f"Pulling {name}: {stage}", done=done))
             figures.take(event)
             view.show(event, figures)
 
@@ -233,7 +233,8 @@ def print_sample(sample: Sample, console: Console) -> None:
 
 
 def _indented(text: str) -> str:
-    return text.replace("\n", "\n" + " " * 9)
+    first, *others = text.split("\n")
+    return "\n".join([first, *(" " * 9 + line if line else "" for line in others)])
 
 
 def _write_error(text: str) -> None:
