@@ -111,7 +111,7 @@ def write_rows(folder: Path) -> dict[str, Path]:
     short = [[user(sentence(5, 20)), assistant(sentence(5, 30))] for _ in range(400)]
     long = []
     for _ in range(200):
-        turns = [turn for _ in range(random.randint(6, 13)) for turn in (user(sentence(10, 30)), assistant(sentence(20, 60), 0))]
+        turns = [turn for _ in range(random.randint(4, 10)) for turn in (user(sentence(10, 30)), assistant(sentence(20, 60), 0))]
         long.append([*turns, user(sentence(10, 30)), assistant(sentence(20, 60))])
     files = {}
     for name, rows in (("short", short), ("long", long)):
@@ -131,7 +131,7 @@ def assistant(content: str, weight: int = 1) -> dict[str, Any]:
 def measure(case: Case, model: Path, rows: Path, scratch: Path, arguments: argparse.Namespace) -> tuple[Case, Any, Any]:
     ours = run_tunesmith(case, model, rows, scratch, arguments.steps)
     show(case, "tunesmith", ours)
-    ordered = in_our_order(case, rows, scratch, arguments.steps)
+    ordered = in_our_order(case, model, rows, scratch, arguments.steps)
     peers = {}
     for config in arguments.peers.split(","):
         peers[config] = run_trl(case, config, model, ordered, scratch, arguments.steps)
@@ -169,11 +169,16 @@ def run_tunesmith(case: Case, model: Path, rows: Path, scratch: Path, steps: int
     }
 
 
-def in_our_order(case: Case, rows: Path, scratch: Path, steps: int) -> Path:
-    """Write the rows in the order in which our steps take them."""
+def in_our_order(case: Case, model: Path, rows: Path, scratch: Path, steps: int) -> Path:
+    """Write the same tokens and labels, in the order in which our steps take the rows."""
+    from tunesmith.data.mixture import locate, stream
+    from tunesmith.modalities.text.encode import TextEncoder
+    from tunesmith.spec.job import DatasetRef
     from tunesmith.training.batching import step_rows
 
-    lines = rows.read_text().splitlines()
+    encoder = TextEncoder(model)
+    encoded = [encoder(row.example)[0] for row in stream(locate([DatasetRef(uri=str(rows))]))]
+    lines = [json.dumps({"input_ids": row.ids, "completion_mask": list(map(int, row.mask))}) for row in encoded]
     order = [row for step in range(steps * 12) for row in step_rows(len(lines), case.batch, 0, step)]
     path = scratch / f"ordered-{case.name}.jsonl"
     path.write_text("".join(lines[row] + "\n" for row in order))

@@ -2,7 +2,7 @@
 
     python benchmarks/peers/trl_sft.py '{"model": ..., "rows": ..., "config": "default", "method": "lora", ...}'
 
-Rows come as conversational prompt and completion, on which TRL trains the completion only, as tunesmith does.
+Rows come as tokens with the mask of what is trained, the same as tunesmith's.
 """
 
 from __future__ import annotations
@@ -62,8 +62,7 @@ def main() -> None:
     config = CONFIGS[job["config"]]
     torch.set_num_threads(job["threads"])
     with open(job["rows"]) as file:
-        rows = [json.loads(line)["messages"] for line in file]
-    dataset = Dataset.from_list([{"prompt": plain(row[:-1]), "completion": plain(row[-1:])} for row in rows])
+        dataset = Dataset.from_list([json.loads(line) for line in file])
     tokenizer = AutoTokenizer.from_pretrained(job["model"])
     model = AutoModelForCausalLM.from_pretrained(job["model"], dtype=getattr(torch, config["weights"]))
     arguments = dict(config["arguments"])
@@ -91,6 +90,7 @@ def main() -> None:
             save_strategy="no",
             report_to=[],
             seed=0,
+            completion_only_loss=True,
             use_cpu=not torch.cuda.is_available(),
             **arguments,
         ),
@@ -111,10 +111,6 @@ def main() -> None:
         "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
     print("RESULT " + json.dumps(result))
-
-
-def plain(messages: list[dict[str, Any]]) -> list[dict[str, str]]:
-    return [{"role": message["role"], "content": message["content"]} for message in messages]
 
 
 if __name__ == "__main__":
