@@ -17,7 +17,7 @@ from tunesmith.runs.durable import disk_full
 from tunesmith.runs.exits import Exit, exit_of
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.handle import Handle, handle_of
-from tunesmith.runs.liveness import is_alive
+from tunesmith.runs.liveness import Process, is_alive, process
 from tunesmith.spec.errors import RunCrashed, TunesmithError
 
 PARENT: Final = Path(__file__).with_name("parent.py")
@@ -76,9 +76,9 @@ class LocalExecutor:
         _signal(handle, signal.SIGKILL)
         for orphan in orphans:
             with contextlib.suppress(OSError):
-                os.kill(orphan, signal.SIGKILL)
+                os.kill(orphan.pid, signal.SIGKILL)
         until = time.monotonic() + GRACE
-        while handle.is_alive and time.monotonic() < until:
+        while (handle.is_alive or any(map(is_alive, orphans))) and time.monotonic() < until:
             time.sleep(0.005)
 
 
@@ -101,12 +101,12 @@ def _signal(handle: Handle, number: signal.Signals) -> None:
             os.killpg(handle.worker.pid, number)
 
 
-def _descendants(handle: Handle) -> list[int]:
+def _descendants(handle: Handle) -> list[Process]:
     """Return the processes that the worker started; with the parent gone nobody else ends them."""
     import psutil
 
     if not is_alive(handle.worker):
         return []
     with contextlib.suppress(psutil.Error):
-        return [process.pid for process in psutil.Process(handle.worker.pid).children(recursive=True)]
+        return [process(child.pid) for child in psutil.Process(handle.worker.pid).children(recursive=True)]
     return []

@@ -41,18 +41,18 @@ def main(folder: Path, kinds: Mapping[Kind, str] = KINDS) -> int:
     run = RunFolder(folder)
     rank = int(os.environ.get("RANK", "0"))
     try:
+        header = run.header()
         reporter = Reporter(run, rank)
-        reporter.listen()
-        work = kinds[run.header().kind]
     except TunesmithError as error:
         print(error.message, file=sys.stderr)
         return error.exit_code
+    reporter.listen()
     try:
-        code = _do(work, run, reporter)
+        return _do(kinds[header.kind], run, reporter)
     finally:
-        if rank == 0 and (output := run.header().output):
-            release(Path(output), run)
-    return code
+        reporter.stop_listening()
+        if rank == 0 and header.output is not None:
+            release(Path(header.output), run)
 
 
 def _do(work: str, run: RunFolder, reporter: Reporter) -> int:

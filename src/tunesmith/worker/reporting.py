@@ -44,6 +44,11 @@ class Reporter:
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGINT, self._on_signal)
 
+    def stop_listening(self) -> None:
+        """Let the process end in peace: with our handler gone, a signal would kill it after its last word."""
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
     def say(self, body: Body) -> None:
         """Write an event.
 

@@ -1,0 +1,176 @@
+"""A worker that does what its run says, with the real harness and no model: ``python scripted_worker.py RUN_FOLDER``.
+
+What it does is the run's request ``{"does": NAME}``, or the label ``does`` of its plan.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from tunesmith.runs import checkpoints, publish
+from tunesmith.runs.folder import Kind, RunFolder
+from tunesmith.spec.errors import Cancelled, DataNotFound, Paused
+from tunesmith.spec.events import Phase, Progress, Started, Step
+from tunesmith.spec.states import Request
+from tunesmith.worker.__main__ import main
+from tunesmith.worker.reporting import Reporter
+
+WORKER = (__file__,)
+"""What ``LocalExecutor(worker=...)`` wants."""
+
+
+def run(run: RunFolder, reporter: Reporter) -> None:
+    request = run.header().request
+    does = request["does"] if request else run.spec().labels["does"]
+    DOES[does](run, reporter)
+
+
+def train(run: RunFolder, reporter: Reporter, *, wait_at: int | None = None) -> None:
+    """Take the plan's steps, save each, publish the count; at ``wait_at`` wait until something is asked."""
+    start = checkpoints.start_of(run)
+    done, total = start.step if start else 0, run.spec().recipe.max_steps or 0
+    reporter.say(started(done, total))
+    for step in range(done + 1, total + 1):
+        reporter.say(taken(step))
+        with checkpoints.stage(run, step) as staging:
+            (staging.path / "state.bin").write_bytes(step.to_bytes(8, "little"))
+            staging.commit({"fingerprint": "the same"})
+        checkpoints.point(run, "last", f"checkpoint-{step}")
+        while step == wait_at and reporter.request() is Request.NONE:
+            pass
+        obey(run, reporter, step)
+    (run.artifacts_dir / "steps.txt").write_text(str(total))
+    publish.publish(run.artifacts_dir, Path(run.header().output or ""), run)
+    reporter.finish({"steps": total, "stopped_because": "the last epoch"}, run.artifacts_dir)
+
+
+def obey(run: RunFolder, reporter: Reporter, step: int) -> None:
+    request = reporter.request()
+    if request is not Request.NONE:
+        reporter.acknowledge(request, step)
+    if request is Request.PAUSE:
+        raise Paused(run.id, step)
+    if request is Request.CANCEL:
+        raise Cancelled(run.id)
+
+
+def wait(run: RunFolder, reporter: Reporter) -> None:
+    """Wait until something is asked, and obey."""
+    reporter.say(started(0, 9))
+    while True:
+        obey(run, reporter, 0)
+
+
+def hang(run: RunFolder, reporter: Reporter) -> None:
+    """Hear nothing any more."""
+    reporter.say(started(0, 9))
+    threading.Event().wait()
+
+
+def leave_a_child(run: RunFolder, reporter: Reporter) -> None:
+    """Start a process in a session of its own, as torch's launcher does, tell its id, and hang."""
+    sleeper = [sys.executable, "-c", "import threading; threading.Event().wait()"]
+    child = subprocess.Popen(sleeper, start_new_session=True)
+    reporter.say(Progress(message=str(child.pid)))
+    threading.Event().wait()
+
+
+def tell_environment(run: RunFolder, reporter: Reporter) -> None:
+    names = ("OMP_WAIT_POLICY", "OMP_NUM_THREADS", "HF_HUB_OFFLINE", "PYTHONUNBUFFERED", "TUNESMITH_HOME")
+    print("said on stdout")
+    print("said on stderr", file=sys.stderr)
+    facts = {"folder": os.getcwd(), "group": os.getpgid(0), "session": os.getsid(0), "pid": os.getpid()}
+    reporter.finish(facts | {name: os.environ.get(name) for name in names}, None)
+
+
+def tell_rank(run: RunFolder, reporter: Reporter) -> None:
+    reporter.say(Phase(name=f"rank {os.environ['RANK']} of {os.environ['WORLD_SIZE']}"))
+
+
+def crash(run: RunFolder, reporter: Reporter) -> None:
+    raise ValueError("the shapes do not agree\nsecond line")
+
+
+def lack_data(run: RunFolder, reporter: Reporter) -> None:
+    raise DataNotFound("nothing.jsonl")
+
+
+def use_up_memory(run: RunFolder, reporter: Reporter) -> None:
+    raise MemoryError
+
+
+def fill_disk(run: RunFolder, reporter: Reporter) -> None:
+    raise OSError(28, os.strerror(28), "somewhere")
+
+
+def lack_torch(run: RunFolder, reporter: Reporter) -> None:
+    raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+
+def be_killed(run: RunFolder, reporter: Reporter) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def say_nothing(run: RunFolder, reporter: Reporter) -> None:
+    return
+
+
+def leave_at_once(run: RunFolder, reporter: Reporter) -> None:
+    os._exit(3)
+
+
+def started(done: int, total: int) -> Started:
+    return Started(
+        step=done,
+        total_steps=total,
+        epochs=1,
+        rows=40,
+        validation_rows=0,
+        trainable_parameters=10,
+        parameters=1000,
+        tokens_per_epoch=400,
+    )
+
+
+def taken(step: int) -> Step:
+    return Step(
+        step=step,
+        epoch=step / 10,
+        loss=1 / step,
+        learning_rate=1e-4,
+        grad_norm=1.0,
+        tokens=40,
+        trained_tokens=20,
+        seconds=0.1,
+        tokens_per_second=400.0,
+        memory_bytes=1000,
+    )
+
+
+DOES = {
+    "train": train,
+    "train and wait": lambda run, reporter: train(run, reporter, wait_at=2),
+    "wait": wait,
+    "hang": hang,
+    "leave a child": leave_a_child,
+    "tell environment": tell_environment,
+    "tell rank": tell_rank,
+    "crash": crash,
+    "lack data": lack_data,
+    "use up memory": use_up_memory,
+    "fill disk": fill_disk,
+    "lack torch": lack_torch,
+    "be killed": be_killed,
+    "say nothing": say_nothing,
+    "leave at once": leave_at_once,
+}
+
+if __name__ == "__main__":
+    reference = "scripted_worker:run"
+    sys.path.insert(0, str(Path(__file__).parent))
+    sys.exit(main(Path(sys.argv[1]), dict.fromkeys(Kind, reference)))
