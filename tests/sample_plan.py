@@ -60,7 +60,7 @@ def sample_plan(
             mean_length=10.0,
             trained_share=0.5,
             faults=0,
-        ),  # fmt: skip
+        ),
         execution=Execution(
             device="cpu",
             processes=1,

@@ -31,7 +31,7 @@ def run(run: RunFolder, reporter: Reporter) -> None:
 
 
 def train(run: RunFolder, reporter: Reporter, *, wait_at: int | None = None) -> None:
-    """Take the plan's steps, save each, publish the count; at ``wait_at`` wait until something is asked."""
+    """Take the plan's steps, save each, publish the count; at ``wait_at`` an unresumed run waits to be asked something."""
     start = checkpoints.start_of(run)
     done, total = start.step if start else 0, run.spec().recipe.max_steps or 0
     reporter.say(started(done, total))
@@ -41,7 +41,7 @@ def train(run: RunFolder, reporter: Reporter, *, wait_at: int | None = None) -> 
             (staging.path / "state.bin").write_bytes(step.to_bytes(8, "little"))
             staging.commit({"fingerprint": "the same"})
         checkpoints.point(run, "last", f"checkpoint-{step}")
-        while step == wait_at and reporter.request() is Request.NONE:
+        while start is None and step == wait_at and reporter.request() is Request.NONE:
             pass
         obey(run, reporter, step)
     (run.artifacts_dir / "steps.txt").write_text(str(total))

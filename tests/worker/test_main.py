@@ -36,7 +36,7 @@ def work(home: Path, does: str, *, asked: Request = Request.NONE) -> tuple[RunFo
     ],
 )
 def test_every_fault_has_a_last_word_and_its_code(home: Path, does: str, code: str, exit: int, message: str) -> None:
-    run, status, last = work(home, does)
+    _, status, last = work(home, does)
     assert isinstance(last, Failed)
     assert (last.code, last.exit_code, status) == (code, exit, exit)
     assert message in last.message
@@ -58,7 +58,7 @@ def test_a_users_mistake_leaves_no_traceback_at_all(home: Path) -> None:
 
 @pytest.mark.parametrize(("asked", "exit"), [(Request.PAUSE, 75), (Request.CANCEL, 76)])
 def test_a_run_that_was_asked_to_end_says_so(home: Path, asked: Request, exit: int) -> None:
-    run, status, last = work(home, "wait", asked=asked)
+    _, status, last = work(home, "wait", asked=asked)
     assert last == Ended(request=asked, step=0, checkpoint=None)
     assert status == exit
 
