@@ -30,28 +30,35 @@ class Samples:
             last = max(i for i, message in enumerate(conversation.messages) if message.role == "assistant")
             self._asked.append((conversation.messages[:last], conversation.messages[last].content))
 
-    def before(self, run: RunFolder, reporter: Reporter, model: Any, encoder: Any) -> list[str]:
-        """Answer with the model as it is now, or recall what the resumed run answered then."""
-        for parent in lineage(run)[1:]:
+    def before(self, run: RunFolder, reporter: Reporter, pieces: Any, encoder: Any) -> None:
+        """Answer before training, where training overwrites the base model; an adapter can be switched off later."""
+        if pieces.keeps_base or not self._asked:
+            return
+        for parent in lineage(run):
             kept = parent.path / FILE
             if kept.is_file():
-                recalled: list[str] = json.loads(kept.read_text())
-                (run.path / FILE).write_text(json.dumps(recalled))
-                return recalled
-        answers = self._answers(reporter, model, encoder, "answering held-out questions with the base model")
+                (run.path / FILE).write_text(kept.read_text())
+                return
+        with pieces.answering() as model:
+            answers = self._answers(reporter, model, encoder, "answering held-out questions before training")
         (run.path / FILE).write_text(json.dumps(answers))
-        return answers
 
-    def after(self, reporter: Reporter, model: Any, encoder: Any, before: list[str]) -> None:
-        """Answer again and tell both."""
-        after = self._answers(reporter, model, encoder, "answering the same questions after training")
-        for (prompt, expected), was, now in zip(self._asked, before, after, strict=False):
+    def after(self, run: RunFolder, reporter: Reporter, pieces: Any, encoder: Any) -> None:
+        """Answer with the trained model and tell both answers."""
+        if not self._asked:
+            return
+        with pieces.answering() as model:
+            after = self._answers(reporter, model, encoder, "answering held-out questions with the trained model")
+        if pieces.keeps_base:
+            with pieces.answering(base=True) as model:
+                before = self._answers(reporter, model, encoder, "answering the same questions with the base model")
+        else:
+            before = json.loads((run.path / FILE).read_text())
+        for (prompt, expected), was, now in zip(self._asked, before, after, strict=True):
             question = next((m.content for m in reversed(prompt) if m.role == "user"), "")
             reporter.say(Sample(prompt=question, expected=expected, before=was, after=now))
 
     def _answers(self, reporter: Reporter, model: Any, encoder: Any, phase: str) -> list[str]:
-        if not self._asked:
-            return []
         from tunesmith.modalities.text.predictor import TextPredictor
         from tunesmith.modalities.sampling import Sampling
 

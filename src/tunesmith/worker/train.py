@@ -46,8 +46,7 @@ def run(run: RunFolder, reporter: Reporter) -> None:
     for sentence in pieces.warnings:
         reporter.say(Warned(message=sentence))
     samples = Samples(data.prepared.held_out, plan.spec.evaluation.test_prompts if ranks.first else 0)
-    with pieces.answering() as model:
-        before = samples.before(run, reporter, model, data.encoder)
+    samples.before(run, reporter, pieces, data.encoder)
 
     charts = Charts(run.logs_dir, 0) if plan.spec.output.tensorboard and ranks.first else None
     keeper = Keeper(
@@ -64,8 +63,7 @@ def run(run: RunFolder, reporter: Reporter) -> None:
         _end(run, reporter, keeper, loop, Request(reason))
     if not ranks.first:
         return
-    with pieces.answering() as model:
-        samples.after(reporter, model, data.encoder, before)
+    samples.after(run, reporter, pieces, data.encoder)
     reporter.say(Phase(name="writing the result"))
     summary = _summary(run, plan, loop, reason, peak_memory(device))
     artifacts = write_results(run, plan, loop, summary)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +41,19 @@ class TextPieces:
         self._head = inner(model).get_output_embeddings()
         self._initial = trained_copy(model) if plan.spec.recipe.method is Method.LORA else None
 
+    @property
+    def keeps_base(self) -> bool:
+        """Whether the base model is still there under an adapter."""
+        return self._initial is not None
+
     @contextmanager
-    def answering(self) -> Iterator[Any]:
-        """Lend the model for answers: with its own attention, without gradients."""
+    def answering(self, *, base: bool = False) -> Iterator[Any]:
+        """Lend the model (or the ``base`` under its adapter) for answers: with its own attention, without gradients."""
         config = inner(self.model).config
         attention, was_training = config._attn_implementation, self.model.training
         config._attn_implementation = "sdpa" if attention == ATTENTION else attention
         try:
-            with torch.no_grad():
+            with torch.no_grad(), self.model.disable_adapter() if base else nullcontext():
                 yield self.model.eval()
         finally:
             config._attn_implementation = attention

@@ -107,6 +107,6 @@ def card(alias: Alias) -> str:
 
 _CHANGES: Final = {
     "gguf": "the 4-bit GGUF weights were dequantised to bf16 and stored as safetensors.",
-    "chatterbot": "the English YAML files became conversations in `chat.jsonl`.",
+    "chatterbot": "the English YAML files became conversations in `chat.jsonl`, each kept once.",
     "hub": "none.",
 }

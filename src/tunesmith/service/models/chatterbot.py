@@ -16,15 +16,19 @@ Turns = tuple[str, ...]
 
 
 def write_conversations(files: Iterable[Path], target: Path) -> int:
-    """Write ``chat.jsonl``: one conversation a line, in the order of the files. Return how many there are."""
-    count = 0
+    """Write ``chat.jsonl``: one conversation a line, in the order of the files. Return how many there are.
+
+    Half of the corpus repeats itself to the letter; a conversation is written where it first stands.
+    """
+    seen: set[Turns] = set()
     with target.open("w", encoding="utf-8") as sink:
         for file in files:
             entries = yaml.safe_load(file.read_text(encoding="utf-8")).get("conversations") or []
             for turns in conversations(entries, alternatives=file.stem in ALTERNATIVES):
-                sink.write(json.dumps({"messages": _messages(turns)}, ensure_ascii=False) + "\n")
-                count += 1
-    return count
+                if turns not in seen:
+                    seen.add(turns)
+                    sink.write(json.dumps({"messages": _messages(turns)}, ensure_ascii=False) + "\n")
+    return len(seen)
 
 
 def conversations(entries: Iterable[Any], *, alternatives: bool) -> Iterator[Turns]:
