@@ -1,6 +1,6 @@
-"""Training speed of tunesmith beside TRL, on the same rows, template, LoRA settings and effective batch, in one run.
+"""Training speed of tunesmith beside TRL, on the same tokens, LoRA settings and effective batch, in one run.
 
-    make bench                                  # the whole grid: short and long rows, LoRA and full (about half an hour)
+    make bench                                  # the whole grid: short and long rows, LoRA and full
     make bench ARGS="--only short-lora --steps 6"
 
 Each measurement is a process of its own. Losses and gradient norms stand beside the speeds, because a fast step that
@@ -28,6 +28,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 ROOT = Path(__file__).parent.parent
 PEER = ROOT / ".bench" / "bin" / "python"
+WORDS = "the model reads a short question and answers it with care because every token counts in this test"
 ALL_LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 SETTLED = 2
 """First steps that are not counted: caches fill and buffers grow."""
@@ -102,7 +103,7 @@ def find_model(given: str | None) -> Path:
 
 def write_rows(folder: Path) -> dict[str, Path]:
     """Short rows of about 60 tokens and multi-turn rows of about 700, of which only the last turn is trained."""
-    words = "the model reads a short question and answers it with care because every token counts in this test".split()
+    words = WORDS.split()
     random.seed(0)
 
     def sentence(low: int, high: int) -> str:
@@ -111,7 +112,11 @@ def write_rows(folder: Path) -> dict[str, Path]:
     short = [[user(sentence(5, 20)), assistant(sentence(5, 30))] for _ in range(400)]
     long = []
     for _ in range(200):
-        turns = [turn for _ in range(random.randint(4, 10)) for turn in (user(sentence(10, 30)), assistant(sentence(20, 60), 0))]
+        turns = [
+            turn
+            for _ in range(random.randint(4, 10))
+            for turn in (user(sentence(10, 30)), assistant(sentence(20, 60), 0))
+        ]
         long.append([*turns, user(sentence(10, 30)), assistant(sentence(20, 60))])
     files = {}
     for name, rows in (("short", short), ("long", long)):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 CHATML = (
-    "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}"
+    "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n'}}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 
@@ -38,7 +38,9 @@ def make_tokenizer(folder: Path, *, template: str | None = CHATML, eos: str = "<
     return tokenizer.get_vocab_size()
 
 
-def make_tiny_model(folder: Path, *, architecture: str = "llama", vocabulary: int | None = None, **overrides: Any) -> Path:
+def make_tiny_model(
+    folder: Path, *, architecture: str = "llama", vocabulary: int | None = None, **overrides: Any
+) -> Path:
     """Write a two-layer causal language model with random weights (seeded) and its tokenizer.
 
     ``architecture`` is a key of transformers' CONFIG_MAPPING: llama, qwen3, mistral, gpt2, ...

@@ -73,7 +73,9 @@ def main() -> None:
     lora = None
     if job["method"] == "lora":
         rank = job["rank"]
-        lora = LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM")
+        lora = LoraConfig(
+            r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
+        )
     clock = Clock()
     trainer = InOrder(
         model=model,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+
 from tunesmith.data.token_rows import EncodedRow, TokenRows
 from tunesmith.spec.events import Body
 from tunesmith.spec.states import Request
@@ -58,9 +59,7 @@ class Pieces:
         self, model: Any, train: TokenRows, validation: TokenRows | None = None, *, attention: str = "documents"
     ) -> None:
         self.model = model
-        forward = build_forward(
-            model, attention=attention, fused=True, joined=True, checkpointing=False, length=64
-        )
+        forward = build_forward(model, attention=attention, fused=True, joined=True, checkpointing=False, length=64)
         self.forward = forward
         self.train = TokenBatches(train, CPU, joined=forward.joined, fill=0)
         self.validation = None if validation is None else TokenBatches(validation, CPU, joined=forward.joined, fill=0)

@@ -1,6 +1,7 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tunesmith.training.batching import draw_seed, micro_batches, step_rows, steps_per_epoch
 
 

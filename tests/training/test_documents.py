@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from tunesmith.training import documents
 from tunesmith.training.documents import attend, layout_of
 

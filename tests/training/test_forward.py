@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from tiny import make_tiny_model
 from training.parts import CPU, load_tiny, token_rows
 from tunesmith.modalities.text.families import FAMILIES, family_for

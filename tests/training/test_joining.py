@@ -2,6 +2,7 @@ import numpy as np
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tunesmith.training.joining import join, pad, shared_prefix
 
 CPU = torch.device("cpu")
@@ -38,10 +39,11 @@ def test_every_label_is_predicted_from_the_token_before_it(ids, data):
     made = [row(one, data.draw(st.integers(1, len(one) - 1))) for one in ids]
     wanted = sorted((int(i[at - 1]), int(i[at]), at - 1) for i, m in made for at in np.flatnonzero(m))
     joined = join(made, CPU)
-    found = zip(joined.ids[joined.places].tolist(), joined.targets.tolist(), joined.positions[joined.places].tolist())
+    at = joined.places
+    found = zip(joined.ids[at].tolist(), joined.targets.tolist(), joined.positions[at].tolist(), strict=True)
     assert sorted(found) == wanted
     padded = pad(made, CPU, 0)
     flat = padded.ids.flatten()[padded.places].tolist()
-    assert sorted(zip(flat, padded.targets.tolist())) == sorted((a, b) for a, b, _ in wanted)
+    assert sorted(zip(flat, padded.targets.tolist(), strict=False)) == sorted((a, b) for a, b, _ in wanted)
     assert joined.tokens == padded.tokens == sum(len(one) for one in ids)
     assert joined.labels == padded.labels == len(wanted)

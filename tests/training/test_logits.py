@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from tunesmith.training import logits
 from tunesmith.training.logits import summed_loss
 
@@ -13,5 +14,7 @@ def test_chunks_give_the_loss_and_gradients_of_the_whole(chunk, monkeypatch):
     ours = summed_loss(hidden, head, targets) / 7
     theirs = torch.nn.functional.cross_entropy(hidden @ head.t(), targets, reduction="sum") / 7
     torch.testing.assert_close(ours, theirs)
-    for a, b in zip(torch.autograd.grad(ours, (hidden, head)), torch.autograd.grad(theirs, (hidden, head)), strict=True):
+    for a, b in zip(
+        torch.autograd.grad(ours, (hidden, head)), torch.autograd.grad(theirs, (hidden, head)), strict=True
+    ):
         torch.testing.assert_close(a, b)

@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+
 from training.parts import Pieces, load_tiny, make_loop, token_rows, weights_of
 from tunesmith.spec.errors import NotANumber, OutOfMemory
 from tunesmith.spec.states import Request
@@ -76,7 +77,7 @@ def test_a_step_that_runs_out_of_memory_goes_on_with_half_the_rows(tiny_model, t
     tight, recorder = make_loop(tight_pieces, tmp_path / "tight", max_steps=3, micro_tokens=4096)
     tight.run()
     assert tight.progress.micro_tokens <= 2 * most
-    assert [d.field for d in recorder.of("decision")][0] == "recipe.batch.micro_tokens"
+    assert next(d.field for d in recorder.of("decision")) == "recipe.batch.micro_tokens"
     for a, b in zip(weights_of(calm).values(), weights_of(tight).values(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
 

@@ -1,4 +1,5 @@
 import torch
+
 from tunesmith.spec.recipe import Optimizer
 from tunesmith.training.optimizers import BUILDERS, Trainables, build_optimizer, clip
 

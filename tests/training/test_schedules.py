@@ -1,4 +1,5 @@
 import pytest
+
 from tunesmith.spec.recipe import Schedule
 from tunesmith.training.schedules import SHAPES, factor, warmup_steps
 

@@ -1,8 +1,7 @@
 """What a run says about itself, one line of ``events.jsonl`` each.
 
-An event is ``{"seq": 12, "time": 1763.2, "kind": "step", ...the fields of that kind}``. ``seq`` counts from 1 within the
-run folder without gaps; ``time`` is in seconds since the epoch. To add a kind, add a class with its ``kind`` and put it
-into ``Body``.
+An event is ``{"seq": 12, "time": 1763.2, "kind": "step", ...the fields of that kind}``. ``seq`` counts from 1 without
+gaps; ``time`` is in seconds since the epoch. To add a kind, add a class with its ``kind`` and put it into ``Body``.
 """
 
 from __future__ import annotations

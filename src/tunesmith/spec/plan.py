@@ -139,6 +139,6 @@ class Plan(Part):
     """Estimated duration."""
     warnings: list[str]
     length_chosen: bool
-    """Whether the plan (not the user) chose the length; then losing more than 5 % of the trained tokens refuses the job."""
+    """Whether the plan (not the user) chose the length; then losing over 5 % of the trained tokens refuses the job."""
     split_chosen: bool
     """Whether the validation split is the default; then a split that leaves no row trains without validation."""

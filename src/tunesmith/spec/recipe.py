@@ -74,10 +74,8 @@ class BatchRecipe(Part):
 
     size: int | None = Field(None, ge=1, le=4096, json_schema_extra={"flag": "--batch-size"})
     """Rows per batch. Open: what fits in memory, at most the mode's effective batch."""
-    accumulation: int | None = Field(
-        None, ge=1, le=4096, json_schema_extra={"flag": "--gradient-accumulation-steps"}
-    )
-    """Batches per optimizer step; effective batch = size x accumulation. Open: what reaches the mode's effective batch."""
+    accumulation: int | None = Field(None, ge=1, le=4096, json_schema_extra={"flag": "--gradient-accumulation-steps"})
+    """Batches per optimizer step; effective batch = size x accumulation. Open: what reaches the mode's."""
     micro_tokens: int | None = Field(None, ge=16, json_schema_extra={"flag": "--micro-batch-tokens"})
     """Tokens computed at once, at most (one longer row still goes alone). Open: what fits in memory."""
     joined: bool = Field(True, json_schema_extra={"flag": "--join-rows"})
@@ -111,7 +109,7 @@ class Recipe(Part):
     """full trains every weight; lora trains a small adapter. Open: lora."""
     adapter: AdapterRecipe = AdapterRecipe()
     length: int | None = Field(None, ge=16, le=1_048_576, json_schema_extra={"flag": "--max-seq-length"})
-    """Longest row in tokens; the rest is cut and counted. Open: the longest row of a sample, within the model's own limit."""
+    """Longest row in tokens; the rest is cut and counted. Open: a sample's longest row, within the model's limit."""
     batch: BatchRecipe = BatchRecipe()
     epochs: float | None = Field(None, gt=0, le=10_000)
     """Passes over the training rows. Open: the mode's."""
@@ -132,7 +130,7 @@ class Recipe(Part):
     precision: Precision | None = Field(None, json_schema_extra={"flag": "--dtype"})
     """Number format of the computation. Open: bf16 where the device computes in it, else fp32."""
     gradient_checkpointing: bool | None = None
-    """Recompute activations instead of keeping them: less memory, about a third more time. Open: where memory needs it."""
+    """Recompute activations instead of keeping them: less memory, a third more time. Open: where memory needs it."""
     evaluate_every: int | None = Field(None, ge=1, json_schema_extra={"flag": "--eval-steps"})
     """Steps between two evaluations. Open: the mode's share of an epoch; the end of each epoch is always evaluated."""
     stopping: StoppingRecipe = StoppingRecipe()

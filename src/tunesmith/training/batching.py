@@ -29,7 +29,7 @@ def step_rows(rows: int, effective_batch: int, seed: int, step: int) -> list[int
 
 
 def micro_batches(rows: Sequence[int], lengths: Indices, limit: int) -> list[list[int]]:
-    """Divide the rows of a step into parts of at most ``limit`` tokens (a longer row goes alone), similar lengths together."""
+    """Divide rows into parts of at most ``limit`` tokens, similar lengths together; a longer row goes alone."""
     parts: list[list[int]] = []
     filled = limit
     for row in sorted(rows, key=lambda row: (int(lengths[row]), row)):

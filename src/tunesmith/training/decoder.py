@@ -1,7 +1,7 @@
 """A joined forward pass through Llama-shaped decoders, over the modules of the transformers model itself.
 
 The parameters stay where transformers and PEFT put them; only the computation between them is ours. A family may use it
-once ``tests/training/test_decoder.py`` shows equal losses and gradients for it; every other family takes its stock path.
+once ``tests/training/test_forward.py`` shows equal losses and gradients for it; every other family takes another path.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Block:
 
 
 class JoinedDecoder:
-    """Hidden states of a joined sequence. ``base`` is the decoder inside the language model (such as ``LlamaModel``)."""
+    """Hidden states of a joined sequence. ``base`` is the decoder inside the model (such as ``LlamaModel``)."""
 
     def __init__(self, base: Any) -> None:
         self.base = base
@@ -40,7 +40,7 @@ class JoinedDecoder:
         self.checkpointing = False
 
     def __call__(self, ids: Tensor, positions: Tensor, layout: Layout) -> Tensor:
-        """Map ``ids`` and ``positions`` of (tokens,) to final hidden states of (tokens, hidden), after the last norm."""
+        """Map ``ids`` and ``positions`` of (tokens,) to hidden states of (tokens, hidden), after the last norm."""
         training = self.base.training
         hidden = self.base.embed_tokens(ids)
         cos, sin = self.base.rotary_emb(hidden.unsqueeze(0), positions.unsqueeze(0))
@@ -59,7 +59,7 @@ class JoinedDecoder:
     ) -> Tensor:
         joined = project(hidden, block.attention_in, training=training)
         heads = joined.view(joined.shape[0], -1, self.size)
-        query, key, value = heads.split((self.heads, self.groups, self.groups), 1)
+        query, key, value = torch.split(heads, [self.heads, self.groups, self.groups], 1)
         query, key = rotate(query, *rotation), rotate(key, *rotation)
         attended = attend(query, key, value, layout, self.size**-0.5).flatten(1)
         hidden = project(attended, block.attention_out, residual=hidden, training=training)
@@ -83,7 +83,10 @@ class JoinedDecoder:
 
 
 def rotate(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary positions (https://arxiv.org/abs/2104.09864) on (tokens, heads, size); cos and sin are (tokens, 1, size / 2)."""
+    """Rotate (tokens, heads, size) by position; cos and sin are (tokens, 1, size / 2).
+
+    Source: RoFormer, https://arxiv.org/abs/2104.09864, section 3.2.
+    """
     result: Tensor = _Rotate.apply(heads, cos, sin)  # type: ignore[no-untyped-call]
     return result
 

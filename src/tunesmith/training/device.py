@@ -53,7 +53,7 @@ class Ranks:
 
 def join_ranks(device: str) -> Ranks:
     """Join the process group that ``torch.distributed.run`` prepared, if it did."""
-    from accelerate import PartialState
+    from accelerate import PartialState  # type: ignore[import-untyped]
 
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:

@@ -1,8 +1,8 @@
 """Attention over rows that are joined end to end: no row sees another, and no padding enters the other layers.
 
-A joined sequence is ``[shared prefix][rest of row 0][rest of row 1]...``. The shared prefix (often a system turn that all
-rows have in common) is computed once: under a causal mask its hidden states do not depend on what follows, so every row
-reads the same keys and values, and its gradient is the sum over the rows.
+A joined sequence is ``[shared prefix][rest of row 0][rest of row 1]...``. The shared prefix (often a system turn that
+all rows have in common) is computed once: under a causal mask its hidden states do not depend on what follows, so every
+row reads the same keys and values, and its gradient is the sum over the rows.
 
 Only inside attention are rows gathered to rectangles of (documents, longest), because small dense products are what
 processors do best; rows of similar length share a rectangle, so that little is wasted.
@@ -32,9 +32,9 @@ class Bucket:
     """Documents of similar length, gathered to one rectangle."""
 
     queries: Tensor
-    """(documents, longest) int64: place of each query in the joined sequence; the tail of a short row repeats its start."""
+    """(documents, longest) int64: place of each query in the joined sequence; short rows repeat their start."""
     inverse: Tensor
-    """(tokens of these documents,) int64: place in the flattened rectangle of each token, in the order of ``places``."""
+    """(tokens of these documents,) int64: place in the flattened rectangle, in the order of ``places``."""
     places: Tensor
     """(tokens of these documents,) int64: place in the joined sequence."""
     padding: Tensor
@@ -63,11 +63,11 @@ class Layout:
 
     def to(self, device: torch.device) -> Layout:
         """Return the same layout with its index tensors on ``device``."""
-        moved = tuple(
-            Bucket(*(index.to(device) for index in (b.queries, b.inverse, b.places, b.padding)), b.prefix)
+        moved = [
+            Bucket(b.queries.to(device), b.inverse.to(device), b.places.to(device), b.padding.to(device), b.prefix)
             for b in self.buckets
-        )
-        return Layout(self.tokens, moved)
+        ]
+        return Layout(self.tokens, tuple(moved))
 
 
 def layout_of(lengths: Sequence[int], *, prefix: int = 0) -> Layout:
@@ -112,7 +112,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, layout: Layout, scale: flo
 
 
 class _Attend(torch.autograd.Function):
-    """One rectangle after the other; the backward pass is written out so that nothing but q, k, v and short weights stay."""
+    """One rectangle after the other, forward and backward; only q, k, v and short weights are kept between the two."""
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, layout: Layout, scale: float) -> Tensor:
@@ -138,7 +138,7 @@ class _Attend(torch.autograd.Function):
         weights_left = iter(saved)
         kept = iter(ctx.kept)
         grad_out = grads[0].contiguous()
-        # sum over the head of dO * O: the correction of the softmax' backward pass (Dao et al., FlashAttention-2, section 2)
+        # Sum of dO * O: the correction in the softmax' backward pass (FlashAttention-2, arXiv 2307.08691, section 2.3).
         delta = (grad_out * out).sum(-1, dtype=torch.float32).to(out.dtype)
         grad_query, grad_key, grad_value = torch.empty_like(query), torch.zeros_like(key), torch.zeros_like(value)
         for bucket in ctx.layout.buckets:
@@ -185,14 +185,12 @@ def _keys(joined: Tensor, bucket: Bucket) -> Tensor:
     return torch.cat((prefix, rest), 2).view(-1, bucket.prefix + bucket.longest, size)
 
 
-def _gather(
-    query: Tensor, key: Tensor, value: Tensor, bucket: Bucket, scale: float
-) -> tuple[Tensor, Tensor, Tensor]:
+def _gather(query: Tensor, key: Tensor, value: Tensor, bucket: Bucket, scale: float) -> tuple[Tensor, Tensor, Tensor]:
     return _rows(query, bucket, key.shape[1]).mul_(scale), _keys(key, bucket), _keys(value, bucket)
 
 
 def _weights(q: Tensor, k: Tensor, bucket: Bucket, begin: int, end: int) -> Tensor:
-    """Attention weights of the queries ``begin:end``; (documents * groups, heads per group, end - begin, prefix + end)."""
+    """Weights of queries ``begin:end``: (documents * groups, heads per group, end - begin, prefix + end)."""
     scores = _bmm(q[:, :, begin:end], k[:, : bucket.prefix + end].transpose(1, 2))
     size = end - begin
     future = torch.ones(size, size, dtype=torch.bool, device=q.device).triu_(1)
@@ -201,7 +199,7 @@ def _weights(q: Tensor, k: Tensor, bucket: Bucket, begin: int, end: int) -> Tens
 
 
 def _bmm(left: Tensor, right: Tensor) -> Tensor:
-    """Batched product whose left side has the heads of a group as extra rows: (b, h, m, k) x (b, k, n) -> (b, h, m, n)."""
+    """Product in which the heads of a group are extra rows: (b, h, m, k) x (b, k, n) -> (b, h, m, n)."""
     batch, heads, rows, inner = left.shape
     return torch.bmm(left.reshape(batch, heads * rows, inner), right).view(batch, heads, rows, -1)
 
@@ -222,10 +220,12 @@ def _scatter(out: Tensor, rows: Tensor, bucket: Bucket) -> None:
 
 
 def _scatter_keys(grad: Tensor, keys: Tensor, bucket: Bucket) -> None:
-    """Write gradients of the keys to their places; what the documents read of the shared prefix is added up in order."""
+    """Write gradients of the keys to their places; those of the shared prefix are summed over the documents."""
     groups, size = grad.shape[1:]
     shaped = keys.view(bucket.documents, groups, bucket.prefix + bucket.longest, size)
     rest = shaped[:, :, bucket.prefix :].permute(0, 2, 1, 3).reshape(-1, groups, size)
     grad[bucket.places] += rest[bucket.inverse]
     if bucket.prefix:
-        grad[: bucket.prefix] += shaped[:, :, : bucket.prefix].sum(0, dtype=torch.float32).permute(1, 0, 2).to(grad.dtype)
+        grad[: bucket.prefix] += (
+            shaped[:, :, : bucket.prefix].sum(0, dtype=torch.float32).permute(1, 0, 2).to(grad.dtype)
+        )

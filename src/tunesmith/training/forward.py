@@ -1,4 +1,4 @@
-"""From a batch to the hidden states at its labels: the fast paths, each for the families that were shown equal, and the stock path.
+"""From a batch to the hidden states at its labels: fast paths for families that were shown equal, and the stock path.
 
 ``documents`` registers joined-row attention with transformers once; ``fused`` runs the whole decoder over joined rows.
 """
@@ -56,7 +56,9 @@ class Documents:
         register_attention()
         decoder.config._attn_implementation = ATTENTION
         for module in list(decoder.modules()):
-            if "default" in getattr(module, "lora_A", {}) and isinstance(getattr(module, "base_layer", None), nn.Linear):
+            if "default" in getattr(module, "lora_A", {}) and isinstance(
+                getattr(module, "base_layer", None), nn.Linear
+            ):
                 _speed_up(module)
         self._decoder = decoder
 
@@ -96,7 +98,9 @@ def build_forward(
     decoder = inner(model).get_decoder()
     warnings = []
     if attention == "documents" and joined and _sees_less(decoder.config, length):
-        warnings.append(f"Rows may be longer than the model's attention window: its own attention is used ({length} tokens).")
+        warnings.append(
+            f"Rows may be longer than the model's attention window: its own attention is used ({length} tokens)."
+        )
         joined = False
     if attention == "documents" and joined and fused and supports(decoder):
         return Fused(decoder, checkpointing)
@@ -109,7 +113,7 @@ def build_forward(
 def _sees_less(config: Any, length: int) -> bool:
     """Whether a sliding window is shorter than the rows."""
     window = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
-    return bool(window) and length > window
+    return window is not None and length > int(window)
 
 
 def inner(model: Any) -> Any:

@@ -161,7 +161,7 @@ class Loop:
         return True
 
     def _gradients(self, rows: Sequence[int], labels: int) -> tuple[float, int]:
-        """Add up the gradients of this process' share of the step, then those of all processes; mean loss and tokens."""
+        """Add up the gradients of the step, over all processes; return mean loss and tokens."""
         self.trainables.reset()
         parts = micro_batches(rows, self.pieces.train.lengths, self.progress.micro_tokens)
         loss, tokens = 0.0, 0
@@ -199,7 +199,7 @@ class Loop:
                 DecisionMade(
                     field="recipe.batch.micro_tokens",
                     value=learned,
-                    reason=f"memory ran out at {tokens} tokens; the same step goes on with half, the effective batch stays",
+                    reason=f"memory ran out at {tokens} tokens; the step goes on with half, the effective batch stays",
                     numbers={"step": self.progress.step + 1, "tokens": tokens},
                 )
             )

@@ -1,4 +1,4 @@
-"""What a modality builds for the loop. The loop knows rows by index, batches by their counts, and nothing of their content."""
+"""What a modality builds for the loop, which knows rows by index, batches by their counts, and no content."""
 
 from __future__ import annotations
 

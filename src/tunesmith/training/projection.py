@@ -1,7 +1,7 @@
 """Linear layers that share an input, computed as one product with what stands before them, and written-out gradients.
 
-One call covers ``[norm or SwiGLU] -> linear layers side by side, each with its low-rank adapter -> [+ residual]``. Little
-is kept for the backward pass: the input, one number a row of the norm, and the small adapter activations.
+One call covers ``[norm or SwiGLU] -> linear layers side by side, each with its low-rank adapter -> [+ residual]``.
+Little is kept for the backward pass: the input, one number a row of the norm, and the small adapter activations.
 
 Sources: LoRA, https://arxiv.org/abs/2106.09685, section 4.1; RMSNorm, https://arxiv.org/abs/1910.07467, eq. 4;
 SwiGLU, https://arxiv.org/abs/2002.05202, eq. 6.
@@ -62,11 +62,11 @@ class Group:
         return [member for member in self.members if member.down is not None]
 
 
-def group_of(layers: list[nn.Module], **options: Any) -> Group:
-    """Join ``layers`` (``nn.Linear``, or PEFT's LoRA around one) into a group; their weights become views of one tensor."""
-    bases: list[nn.Linear] = [getattr(layer, "base_layer", layer) for layer in layers]
-    weights = [base.weight for base in bases]
-    joined = weights[0].data
+def group_of(layers: list[Any], **options: Any) -> Group:
+    """Join ``nn.Linear`` layers, or PEFT's LoRA around them, into a group; their weights become views of one tensor."""
+    bases: list[Any] = [getattr(layer, "base_layer", layer) for layer in layers]
+    weights: list[nn.Parameter] = [base.weight for base in bases]
+    joined: Tensor = weights[0].data
     if len(bases) > 1:
         joined = torch.cat([weight.data for weight in weights])
     members, begin, dropout = [], 0, 0.0
@@ -201,13 +201,11 @@ def _before(x: Tensor, rstd: Tensor | None, group: Group) -> Tensor:
 
 def _rstd(x: Tensor, epsilon: float) -> Tensor:
     """1 / root of the mean square of each row, in 32 bits; (tokens, 1)."""
-    norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)
-    return (norm.square_().div_(x.shape[-1]).add_(epsilon)).rsqrt_()
+    norm: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)
+    return norm.square_().div_(x.shape[-1]).add_(epsilon).rsqrt_()
 
 
-def _before_backward(
-    x: Tensor, rstd: Tensor | None, dz: Tensor, group: Group, gradients: dict[int, Tensor]
-) -> Tensor:
+def _before_backward(x: Tensor, rstd: Tensor | None, dz: Tensor, group: Group, gradients: dict[int, Tensor]) -> Tensor:
     if group.norm is not None:
         assert rstd is not None
         normed = x * rstd

@@ -15,7 +15,7 @@ from tunesmith.training.optimizers import Trainables
 
 @dataclass
 class Progress:
-    """Where training stands. Order of rows and random numbers are functions of seed and ``step``, so they are not kept."""
+    """Where training stands. Order of rows and random numbers follow from seed and ``step``, so they are not kept."""
 
     step: int = 0
     """Optimizer steps done."""

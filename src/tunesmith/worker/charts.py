@@ -14,7 +14,7 @@ class Charts:
     def __init__(self, folder: Path, step: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(str(folder), purge_step=step + 1 if step else None)  # type: ignore[no-untyped-call]
+        self._writer = SummaryWriter(str(folder), purge_step=step + 1 if step else None)
 
     def add(self, body: Step | Evaluated) -> None:
         """Add the points of one event."""
@@ -31,11 +31,11 @@ class Charts:
             if body.perplexity is not None:
                 points["eval/perplexity"] = body.perplexity
         for tag, value in points.items():
-            self._writer.add_scalar(tag, value, body.step)  # type: ignore[no-untyped-call]
+            self._writer.add_scalar(tag, value, body.step)
 
     def close(self) -> None:
         """Write what is left."""
-        self._writer.close()  # type: ignore[no-untyped-call]
+        self._writer.close()
 
 
 def draw_history(
@@ -49,7 +49,9 @@ def draw_history(
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     if steps:
-        axes.plot([s for s, _ in steps], [loss for _, loss in steps], color="#9db4c0", lw=1, label="training, each step")
+        axes.plot(
+            [s for s, _ in steps], [loss for _, loss in steps], color="#9db4c0", lw=1, label="training, each step"
+        )
     trained = [(s, loss) for s, loss, _ in evaluations if s is not None and loss is not None]
     if trained:
         axes.plot([s for s, _ in trained], [loss for _, loss in trained], color="#1f6f8b", lw=2, label="training, mean")

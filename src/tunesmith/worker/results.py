@@ -39,7 +39,7 @@ def write_results(run: RunFolder, plan: Plan, loop: Loop, summary: RunSummary) -
 
 
 def _save_bin(folder: Path) -> None:
-    """Write ``adapter_model.bin`` (or ``pytorch_model.bin``) beside the safetensors file, for tools that look for it."""
+    """Write ``adapter_model.bin`` (or ``pytorch_model.bin``) beside the safetensors, for tools that want it."""
     import torch
     from safetensors.torch import load_file
 
@@ -77,7 +77,10 @@ def _card(plan: Plan, summary: RunSummary) -> str:
     rows = [
         ("Base model", plan.model.source),
         ("Data", ", ".join(dataset.uri for dataset in plan.spec.datasets)),
-        ("Method", f"LoRA, rank {recipe.adapter.rank}, on {', '.join(recipe.adapter.targets or [])}" if lora else "full"),
+        (
+            "Method",
+            f"LoRA, rank {recipe.adapter.rank}, on {', '.join(recipe.adapter.targets or [])}" if lora else "full",
+        ),
         ("Steps", f"{summary.steps} ({summary.epochs:.2f} epochs), {summary.stopped_because}"),
         ("Learning rate", f"{recipe.learning_rate:g}, {recipe.schedule}"),
         ("Validation loss", "none" if summary.best_validation_loss is None else f"{summary.best_validation_loss:.4f}"),

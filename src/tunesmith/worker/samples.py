@@ -59,8 +59,8 @@ class Samples:
             reporter.say(Sample(prompt=question, expected=expected, before=was, after=now))
 
     def _answers(self, reporter: Reporter, model: Any, encoder: Any, phase: str) -> list[str]:
-        from tunesmith.modalities.text.predictor import TextPredictor
         from tunesmith.modalities.sampling import Sampling
+        from tunesmith.modalities.text.predictor import TextPredictor
 
         reporter.say(Phase(name=phase))
         greedy = Sampling(max_tokens=MAX_TOKENS, temperature=0.0)

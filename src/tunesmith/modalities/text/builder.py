@@ -22,7 +22,13 @@ from tunesmith.training.joining import TokenBatches
 from tunesmith.training.logits import summed_loss
 from tunesmith.training.precision import DTYPES
 
-CARRIED = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "generation_config.json")
+CARRIED = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "chat_template.jinja",
+    "generation_config.json",
+)
 """Files of the base model that a result needs to be used the way it was trained."""
 
 
@@ -147,7 +153,7 @@ def _with_adapter(model: Any, plan: Plan) -> Any:
 
 
 def _align(model: torch.nn.Module) -> None:
-    """Give every parameter memory of its own: mapped files lie at odd addresses, and those decide the last bit of a product."""
+    """Give every parameter memory of its own: mapped files lie at odd addresses, and those show in the last bit."""
     for parameter in model.parameters():
         parameter.data = parameter.data.clone()
     for buffer in model.buffers():

@@ -92,7 +92,8 @@ class MissingTarget(ConfigError):
     def __init__(self, target: str, known: Iterable[str]) -> None:
         names = sorted(known)
         super().__init__(
-            f"--target-modules: the model has no linear layer '{target}'.{did_you_mean(target, names)} It has: {', '.join(names)}."
+            f"--target-modules: the model has no linear layer '{target}'.{did_you_mean(target, names)} "
+            f"It has: {', '.join(names)}."
         )
 
 
@@ -112,7 +113,8 @@ class OutputBusy(ConfigError):
 
     def __init__(self, path: str | Path, run: str) -> None:
         super().__init__(
-            f"{path}: run {run} is training into this output now. Wait for it (`tunesmith runs follow {run}`) or choose another --output."
+            f"{path}: run {run} is training into this output now. "
+            f"Wait for it (`tunesmith runs follow {run}`) or choose another --output."
         )
 
 
@@ -123,7 +125,8 @@ class DiskFull(ConfigError):
 
     def __init__(self, path: str | Path, needed: int, free: int) -> None:
         super().__init__(
-            f"{path}: the disk is full ({needed / 1e6:,.0f} MB are needed, {free / 1e6:,.0f} MB are free). Free some space, then resume."
+            f"{path}: the disk is full ({needed / 1e6:,.0f} MB are needed, "
+            f"{free / 1e6:,.0f} MB are free). Free some space, then resume."
         )
 
 
@@ -134,7 +137,8 @@ class WillNotFit(ConfigError):
 
     def __init__(self, needed: int, available: int, hint: str) -> None:
         super().__init__(
-            f"The run needs about {needed / 2**30:.1f} GiB of memory and {available / 2**30:.1f} GiB are there. {hint} --force tries anyway."
+            f"The run needs about {needed / 2**30:.1f} GiB of memory and "
+            f"{available / 2**30:.1f} GiB are there. {hint} --force tries anyway."
         )
 
 

@@ -63,7 +63,8 @@ class SplitImpossible(DataError):
 
     def __init__(self, split: float, rows: int) -> None:
         super().__init__(
-            f"--validation-split {split:g} of {rows} rows leaves no row for one side. Add rows, or choose another share."
+            f"--validation-split {split:g} of {rows} rows leaves no row for one side. "
+            "Add rows, or choose another share."
         )
 
 
@@ -83,7 +84,8 @@ class TooMuchLost(DataError):
 
     def __init__(self, lost: float, limit: float, length: int, needed: int) -> None:
         super().__init__(
-            f"At a length of {length} tokens {lost:.1%} of the trained tokens would be cut (at most {limit:.0%} may be). "
+            f"At a length of {length} tokens {lost:.1%} of the trained tokens would be cut "
+            f"(at most {limit:.0%} may be). "
             f"Give --max-seq-length {needed} to keep them, or --max-seq-length {length} to accept the cut."
         )
 

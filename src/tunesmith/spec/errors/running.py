@@ -49,7 +49,8 @@ class NotANumber(RunError):
 
     def __init__(self, step: int, layer: str) -> None:
         super().__init__(
-            f"Step {step}: the gradient of '{layer}' is not a number, also after going back with half the learning rate. "
+            f"Step {step}: the gradient of '{layer}' is not a number, also after going back "
+            "with half the learning rate. "
             "Lower --learning-rate, or look at the data of this step."
         )
 
@@ -61,7 +62,8 @@ class OutOfMemory(RunError):
 
     def __init__(self, step: int, tokens: int) -> None:
         super().__init__(
-            f"Step {step}: one row of {tokens} tokens does not fit in memory. Lower --max-seq-length or use --gradient-checkpointing."
+            f"Step {step}: one row of {tokens} tokens does not fit in memory. "
+            "Lower --max-seq-length or use --gradient-checkpointing."
         )
 
 
@@ -72,7 +74,8 @@ class MemoryUsedUp(RunError):
 
     def __init__(self, run: str) -> None:
         super().__init__(
-            f"Run {run} ran out of memory. Free some, or lower --micro-batch-tokens or --max-seq-length, then resume it."
+            f"Run {run} ran out of memory. "
+            "Free some, or lower --micro-batch-tokens or --max-seq-length, then resume it."
         )
 
 
