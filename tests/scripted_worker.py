@@ -20,6 +20,10 @@ from tunesmith.spec.states import Request
 from tunesmith.worker.__main__ import main
 from tunesmith.worker.reporting import Reporter
 
+NEVER = threading.Event()
+MOMENT = 0.002
+LIFETIME = 120
+"""Seconds after which a worker that a failed test forgot ends itself."""
 WORKER = (__file__,)
 """What ``LocalExecutor(worker=...)`` wants."""
 
@@ -31,7 +35,7 @@ def run(run: RunFolder, reporter: Reporter) -> None:
 
 
 def train(run: RunFolder, reporter: Reporter, *, wait_at: int | None = None) -> None:
-    """Take the plan's steps, save each, publish the count; at ``wait_at`` an unresumed run waits to be asked something."""
+    """Take the plan's steps, save each, publish the count; at ``wait_at`` an unresumed run waits for a request."""
     start = checkpoints.start_of(run)
     done, total = start.step if start else 0, run.spec().recipe.max_steps or 0
     reporter.say(started(done, total))
@@ -42,7 +46,7 @@ def train(run: RunFolder, reporter: Reporter, *, wait_at: int | None = None) -> 
             staging.commit({"fingerprint": "the same"})
         checkpoints.point(run, "last", f"checkpoint-{step}")
         while start is None and step == wait_at and reporter.request() is Request.NONE:
-            pass
+            NEVER.wait(MOMENT)
         obey(run, reporter, step)
     (run.artifacts_dir / "steps.txt").write_text(str(total))
     publish.publish(run.artifacts_dir, Path(run.header().output or ""), run)
@@ -64,12 +68,13 @@ def wait(run: RunFolder, reporter: Reporter) -> None:
     reporter.say(started(0, 9))
     while True:
         obey(run, reporter, 0)
+        NEVER.wait(MOMENT)
 
 
 def hang(run: RunFolder, reporter: Reporter) -> None:
     """Hear nothing any more."""
     reporter.say(started(0, 9))
-    threading.Event().wait()
+    NEVER.wait()
 
 
 def leave_a_child(run: RunFolder, reporter: Reporter) -> None:
@@ -77,7 +82,7 @@ def leave_a_child(run: RunFolder, reporter: Reporter) -> None:
     sleeper = [sys.executable, "-c", "import threading; threading.Event().wait()"]
     child = subprocess.Popen(sleeper, start_new_session=True)
     reporter.say(Progress(message=str(child.pid)))
-    threading.Event().wait()
+    NEVER.wait()
 
 
 def tell_environment(run: RunFolder, reporter: Reporter) -> None:
@@ -171,6 +176,7 @@ DOES = {
 }
 
 if __name__ == "__main__":
+    signal.alarm(LIFETIME)
     reference = "scripted_worker:run"
     sys.path.insert(0, str(Path(__file__).parent))
     sys.exit(main(Path(sys.argv[1]), dict.fromkeys(Kind, reference)))

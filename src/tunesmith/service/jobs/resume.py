@@ -112,7 +112,7 @@ def _by_reference(settings: Settings, reference: str, output: Path | None) -> Re
             raise NothingToResume(reference) from None
         raise
     _refuse_if_alive(run)
-    if run.header().kind is not Kind.TRAIN or checkpoints.start_of(run) is None:
+    if run.header().kind is not Kind.TRAIN or not _has_start(run):
         raise NothingToResume(run.id)
     return Resumable(run)
 
@@ -134,7 +134,7 @@ def _newest_of(settings: Settings, output: Path) -> RunFolder:
     past = {run.header().parent for run in runs}
     for run in [run for run in runs if run.id not in past]:
         _refuse_if_alive(run)
-        if checkpoints.start_of(run) is None:
+        if not _has_start(run):
             continue
         if status(run).state is not RunState.SUCCEEDED:
             return run
@@ -142,6 +142,12 @@ def _newest_of(settings: Settings, output: Path) -> RunFolder:
     if finished is None:
         raise NothingToResume(output)
     return finished
+
+
+def _has_start(run: RunFolder) -> bool:
+    """Whether there is a checkpoint to go on from, after putting back one that was just being replaced."""
+    checkpoints.sweep(run)  # Nobody else writes there: the run is over.
+    return checkpoints.start_of(run) is not None
 
 
 def _trained_into(settings: Settings, output: str) -> Iterator[RunFolder]:
