@@ -2,13 +2,12 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from integration.jobs import begin, tiny_job, until_over
-from tunesmith.executors.base import Executor
 from tunesmith.executors.local import LocalExecutor
 from tunesmith.runs.folder import RunFolder
 from tunesmith.service.jobs import submit
@@ -19,7 +18,7 @@ STEPS = 80
 
 
 class Here(LocalExecutor):
-    """Runs the worker inside the test's own process: everything but the process is real, and nothing is imported again."""
+    """Runs the worker inside the test's own process: all but the process is real, and nothing is imported again."""
 
     def launch(self, run: RunFolder, *, env: Mapping[str, str], processes: int = 1) -> None:  # type: ignore[override]
         import torch
@@ -74,7 +73,7 @@ def shared_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture(scope="session")
 def trained(tiny_model: Path, chat_data: Path, shared_settings: Settings) -> RunFolder:
-    """An uninterrupted LoRA run, dropout on, that published into a folder with a file of somebody else's (read only)."""
+    """An uninterrupted LoRA run, dropout on; it published into a folder that holds a file of somebody else's."""
     output = shared_settings.home.parent / "lora-of-trained"
     output.mkdir(exist_ok=True)
     (output / "notes.txt").write_text("mine")
