@@ -89,11 +89,15 @@ class Recorder:
         self.asked: dict[int, Request] = {}
         self.step = 0
         self.folders: dict[int, Path] = {}
+        self.beats: list[int] = []
 
     def say(self, body: Body) -> None:
         self.told.append(body)
         if body.kind == "step":
             self.step = body.step
+
+    def beat(self, step: int) -> None:
+        self.beats.append(step)
 
     def request(self) -> Request:
         return self.asked.pop(self.step, Request.NONE)

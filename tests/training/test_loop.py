@@ -6,10 +6,14 @@ import torch
 from training.parts import Pieces, load_tiny, make_loop, token_rows, weights_of
 from tunesmith.spec.errors import NotANumber, OutOfMemory
 from tunesmith.spec.states import Request
+from tunesmith.training.batching import micro_batches
 
 
 def pieces(folder, *, method="lora", dropout=0.0, dtype=torch.float32, validation=None):
     return Pieces(load_tiny(folder, method=method, dropout=dropout, dtype=dtype), token_rows(20), validation)
+
+
+STOPS_EARLY = {"patience": 1, "min_delta": 1e9}
 
 
 def same(one, other):
@@ -160,3 +164,34 @@ def test_no_steps_are_possible(tiny_model, tmp_path):
     loop, _ = make_loop(pieces(tiny_model), tmp_path, max_steps=0)
     assert loop.run() == "all steps done"
     assert loop.progress.step == 0
+
+
+def test_a_run_that_had_stopped_early_does_not_train_on_when_it_is_resumed(tiny_model, tmp_path):
+    def make(folder, **changes):
+        return make_loop(pieces(tiny_model, validation=token_rows(4, seed=1)), folder, **STOPS_EARLY | changes)
+
+    whole, recorder = make(tmp_path / "whole")
+    reason = whole.run()
+    assert (reason, whole.progress.step) == ("no better validation loss in 1 evaluations", 4)
+
+    resumed, again = make(tmp_path / "resumed")
+    resumed.resume(recorder.folders[4])
+    again.folders.update(recorder.folders)
+    assert resumed.run() == reason
+    assert not again.of("step")
+    assert same(weights_of(resumed), weights_of(whole))
+
+    further, _ = make(tmp_path / "further", epochs=3)
+    further.resume(recorder.folders[4])
+    further.observer.folders.update(recorder.folders)
+    further.run()
+    assert further.progress.step > 4
+
+
+def test_every_part_of_a_step_and_of_an_evaluation_is_a_sign_of_life(tiny_model, tmp_path):
+    loop, recorder = make_loop(pieces(tiny_model, validation=token_rows(8, seed=1)), tmp_path, max_steps=1)
+    loop.run()
+    parts = len(micro_batches(range(8), loop.pieces.validation.lengths, 128))
+    assert parts > 1
+    assert recorder.beats.count(1) == parts
+    assert recorder.beats.count(0) > parts

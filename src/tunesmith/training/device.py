@@ -45,6 +45,14 @@ class Ranks:
         torch.distributed.broadcast(tensor, 0)
         return int(tensor.item())
 
+    def least(self, number: int, device: torch.device) -> int:
+        """Return the smallest that any process holds."""
+        if self.world == 1:
+            return number
+        tensor = torch.tensor([number], device=device)
+        torch.distributed.all_reduce(tensor, torch.distributed.ReduceOp.MIN)
+        return int(tensor.item())
+
     def wait(self) -> None:
         """Wait until every process is here."""
         if self.world > 1:

@@ -57,6 +57,10 @@ class Observer(Protocol):
         """Hear an event."""
         ...
 
+    def beat(self, step: int) -> None:
+        """Hear, between any two parts of a step or an evaluation, that the run lives."""
+        ...
+
     def request(self) -> Request:
         """Tell what was asked of the run."""
         ...
@@ -111,6 +115,8 @@ class Loop:
         self.pieces.model.train()
         if self.progress.evaluations == 0 and self.progress.start_loss is None:
             self._evaluate_start()
+        if self.progress.stopped and self.progress.total == self.total:
+            return self._end(self.progress.stopped)  # It was killed after its last step, before the result was written.
         while self.progress.step < self.total:
             request = self._request()
             if request is Request.CHECKPOINT:
@@ -121,12 +127,8 @@ class Loop:
                 continue
             stopped = self._evaluate_and_save()
             if stopped:
-                self._take_best()
-                self._clock()
-                return stopped
-        self._take_best()
-        self._clock()
-        return "all steps done"
+                return self._end(stopped)
+        return self._end("all steps done")
 
     @property
     def epoch(self) -> float:
@@ -136,7 +138,13 @@ class Loop:
     def write(self, folder: Path) -> None:
         """Write the state of the run into a folder."""
         self._clock()
+        self.progress.total = self.total
         save_state(folder, self.trainables, self.optimizer, self.progress)
+
+    def _end(self, reason: str) -> str:
+        self._take_best()
+        self._clock()
+        return reason
 
     # --- one step -------------------------------------------------------------------------------------------------
 
@@ -168,8 +176,11 @@ class Loop:
         for part in parts[self.ranks.rank :: self.ranks.world]:
             part_loss, part_tokens = self._micro_batch(part, labels)
             loss, tokens = loss + part_loss, tokens + part_tokens
+            self.observer.beat(self.progress.step)
         self.ranks.add_up(self.trainables.gradients())
         loss, total = self.ranks.total(loss, tokens, device=self.device)
+        # What one process learned from running out of memory holds for all: they must divide the next step alike.
+        self.progress.micro_tokens = self.ranks.least(self.progress.micro_tokens, self.device)
         return loss, int(total)
 
     def _micro_batch(self, part: Sequence[int], labels: int) -> tuple[float, int]:
@@ -254,6 +265,7 @@ class Loop:
             better = self._evaluate()
             if out_of_patience(self.progress.waited, self.settings.patience) and not last:
                 stopped = f"no better validation loss in {self.progress.waited} evaluations"
+        self.progress.stopped = stopped
         if better or last or stopped or step % self.settings.save_every == 0:
             reason = "best validation loss" if better else "end of training" if last or stopped else "interval"
             self.observer.save(self, best=better, reason=reason)
@@ -291,6 +303,7 @@ class Loop:
         with torch.no_grad():
             for part in parts[self.ranks.rank :: self.ranks.world]:
                 total += self._evaluated_part(rows, part)
+                self.observer.beat(self.progress.step)
         self.pieces.model.train()
         (total,) = self.ranks.total(total, device=self.device)
         return total / max(1, rows.labels(everything))

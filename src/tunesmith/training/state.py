@@ -34,6 +34,10 @@ class Progress:
     best_step: int | None = None
     waited: int = 0
     """Evaluations in a row without improvement."""
+    stopped: str | None = None
+    """Why training stopped before its last step."""
+    total: int | None = None
+    """Steps that the run was to have."""
     history: list[list[float | None]] = field(default_factory=list)
     """One [step, training loss, validation loss] for each evaluation."""
     micro_tokens: int = 0

@@ -37,6 +37,10 @@ class Keeper:
         if self._charts is not None and isinstance(body, Step | Evaluated):
             self._charts.add(body)
 
+    def beat(self, step: int) -> None:
+        """Say that the run lives, if nothing else was said for a while."""
+        self._reporter.beat(step)
+
     def request(self) -> Request:
         """Tell what was asked of the run."""
         return self._reporter.request()

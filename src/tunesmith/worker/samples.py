@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from tunesmith.runs.durable import read_json, write_json
 from tunesmith.spec.events import Phase, Sample
 from tunesmith.spec.examples import Conversation, Example, Message
 from tunesmith.worker.keeping import lineage
@@ -37,11 +37,11 @@ class Samples:
         for parent in lineage(run):
             kept = parent.path / FILE
             if kept.is_file():
-                (run.path / FILE).write_text(kept.read_text())
+                write_json(run.path / FILE, read_json(kept))
                 return
         with pieces.answering() as model:
             answers = self._answers(reporter, model, encoder, "answering held-out questions before training")
-        (run.path / FILE).write_text(json.dumps(answers))
+        write_json(run.path / FILE, answers)
 
     def after(self, run: RunFolder, reporter: Reporter, pieces: Any, encoder: Any) -> None:
         """Answer with the trained model and tell both answers."""
@@ -53,7 +53,7 @@ class Samples:
             with pieces.answering(base=True) as model:
                 before = self._answers(reporter, model, encoder, "answering the same questions with the base model")
         else:
-            before = json.loads((run.path / FILE).read_text())
+            before = read_json(run.path / FILE)
         for (prompt, expected), was, now in zip(self._asked, before, after, strict=True):
             question = next((m.content for m in reversed(prompt) if m.role == "user"), "")
             reporter.say(Sample(prompt=question, expected=expected, before=was, after=now))
