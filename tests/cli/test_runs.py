@@ -154,7 +154,7 @@ def test_a_mistake_is_one_sentence(tunesmith: Call, begin: Begin) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(0, "just now"), (30, "30 seconds ago"), (60, "1 minute ago"), (7300, "2 hours ago"), (86400, "1 day ago")],
+    [(0, "just now"), (30, "30 s ago"), (60, "1 min ago"), (7300, "2 h ago"), (86400, "1 d ago")],
 )
 def test_says_how_long_ago(seconds: float, words: str) -> None:
     assert ago(1000.0, 1000.0 + seconds) == words

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
+    from rich.console import JustifyMethod
     from rich.table import Table
 
     from tunesmith.runs.folder import RunFolder
@@ -25,6 +26,8 @@ COLOURS: Final = {
     "failed": "red",
     "cancelled": "magenta",
 }
+WIDE: Final = 200
+"""Columns of the table where its reader is not a terminal."""
 SHOWN: Final = 20
 """Runs listed where no number is given."""
 
@@ -46,7 +49,7 @@ def command() -> None:
 @_json
 def list_runs(*, number: int, everything: bool, as_json: bool) -> None:
     """List the runs, newest first."""
-    from tunesmith.cli.terminal import console, current_settings
+    from tunesmith.cli.terminal import current_settings
     from tunesmith.runs.folder import Kind
     from tunesmith.service.jobs.index import runs
 
@@ -57,7 +60,7 @@ def list_runs(*, number: int, everything: bool, as_json: bool) -> None:
     elif not shown:
         click.echo("No runs yet. Start one with: tunesmith train --model NAME --data FILE")
     else:
-        console().print(_table(shown, everything=everything))
+        _print(shown, everything=everything)
         if len(shown) < len(found):
             click.echo(f"{len(found) - len(shown)} older ones: tunesmith runs list --all")
 
@@ -179,26 +182,39 @@ def _say(run: RunFolder, asked: str, sentence: str, as_json: bool) -> None:
     click.echo(json.dumps({"run": run.id, "asked": asked, "state": status(run).state}) if as_json else sentence)
 
 
-def _table(runs: Iterable[RunStatus], *, everything: bool) -> Table:
+def _print(runs: Sequence[RunStatus], *, everything: bool) -> None:
+    """Print the table as wide as the terminal is; elsewhere nothing needs to be cut."""
+    from tunesmith.cli.terminal import console
+
+    screen = console()
+    screen.width = screen.width if screen.is_terminal else max(screen.width, WIDE)
+    screen.print(_table(runs, everything=everything))
+
+
+def _table(runs: Sequence[RunStatus], *, everything: bool) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
+    columns = {
+        "run": [run.id for run in runs],
+        "kind": [str(run.kind) for run in runs],
+        "state": [str(run.state) for run in runs],
+        "step": [_steps(run) for run in runs],
+        "best loss": [_loss(run.best_validation_loss) for run in runs],
+        "begun": [ago(run.created_at) for run in runs],
+        "note": [_note(run) for run in runs],
+    }
+    if not everything:
+        del columns["kind"]
     table = Table(box=box.SIMPLE, pad_edge=False, show_edge=False)
-    table.add_column("run", overflow="fold")
-    for name in ("kind",) if everything else ():
-        table.add_column(name)
-    table.add_column("state")
-    table.add_column("step", justify="right")
-    table.add_column("best loss", justify="right")
-    table.add_column("begun", justify="right", no_wrap=True)
-    table.add_column("note", overflow="ellipsis", no_wrap=True)
-    for run in runs:
-        state = Text(run.state, COLOURS[run.state])
-        kind = (run.kind,) if everything else ()
-        table.add_row(
-            run.id, *kind, state, _steps(run), _loss(run.best_validation_loss), ago(run.created_at), _note(run)
-        )
+    for name, cells in columns.items():
+        # On a narrow terminal only the note is cut.
+        width = None if name == "note" else max(map(len, (name, *cells)))
+        justify: JustifyMethod = "right" if name in ("step", "best loss", "begun") else "left"
+        table.add_column(name, no_wrap=True, min_width=width, justify=justify)
+    for run, row in zip(runs, zip(*columns.values(), strict=True), strict=True):
+        table.add_row(*(Text(cell, COLOURS[cell]) if cell == run.state else cell for cell in row))
     return table
 
 
@@ -255,8 +271,7 @@ def _clock(seconds: float) -> str:
 def ago(then: float, now: float | None = None) -> str:
     """Say how long ago a moment was, in the largest unit that fits."""
     passed = max(0.0, (time.time() if now is None else now) - then)
-    for unit, seconds in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+    for unit, seconds in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if passed >= seconds:
-            count = int(passed // seconds)
-            return f"{count} {unit}{'s' if count > 1 else ''} ago"
-    return "just now" if passed < 5 else f"{int(passed)} seconds ago"
+            return f"{int(passed // seconds)} {unit} ago"
+    return "just now" if passed < 5 else f"{int(passed)} s ago"

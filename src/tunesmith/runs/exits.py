@@ -35,8 +35,10 @@ class Explanation:
     """What to do, one sentence."""
 
 
-_LOG: Final = "Look at the end of its output with `tunesmith runs logs`"
-_RESUME: Final = "go on with `tunesmith runs resume`"
+RUN: Final = "RUN"
+"""Stands for the run's id in what to do."""
+_LOG: Final = f"Look at the end of its output with `tunesmith runs logs {RUN}`"
+_RESUME: Final = f"go on with `tunesmith runs resume {RUN}`"
 
 CODES: Final = {
     0: Explanation("done", "The worker ended well.", "Nothing is to be done."),

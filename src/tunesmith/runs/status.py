@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 from tunesmith.runs.control import asked
 from tunesmith.runs.event_log import read_lines
-from tunesmith.runs.exits import NEVER_STARTED, Exit, Explanation, exit_of, explain
+from tunesmith.runs.exits import NEVER_STARTED, RUN, Exit, Explanation, exit_of, explain
 from tunesmith.runs.folder import Kind, RunFolder
 from tunesmith.runs.handle import handle_of, is_running
 from tunesmith.spec.errors import Cancelled, Paused, RunError
@@ -68,7 +68,7 @@ def status(run: RunFolder) -> RunStatus:
         name=header.name,
         state=_state(run, story, end),
         reason=end.words.reason if end else None,
-        todo=end.words.todo or None if end else None,
+        todo=end.words.todo.replace(RUN, run.id) or None if end else None,
         step=_step(story),
         total_steps=started.total_steps if started else None,
         epoch=steps[-1].epoch if steps else None,
