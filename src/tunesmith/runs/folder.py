@@ -25,7 +25,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
-from tunesmith.runs.durable import write_json
+from tunesmith.runs.durable import room_for, write_json
 from tunesmith.runs.liveness import Process, this_process
 from tunesmith.spec.errors import RunNotFound, UnreadableFile
 from tunesmith.spec.job import JobSpec
@@ -36,6 +36,10 @@ P = TypeVar("P", bound=Part)
 
 NAME_LENGTH: Final = 64
 """Characters of a run's name that go into its id."""
+
+
+ROOM: Final = 65_536
+"""Bytes that a run takes before it does anything."""
 
 
 class Kind(StrEnum):
@@ -89,7 +93,11 @@ class RunFolder:
         output: Path | None = None,
         request: Mapping[str, Any] | None = None,
     ) -> RunFolder:
-        """Make the folder of a run below ``home/runs``; nobody sees it before it is complete."""
+        """Make the folder of a run below ``home/runs``; nobody sees it before it is complete.
+
+        Raises:
+            DiskFull: there is no room for it.
+        """
         now = time.time()
         header = Header(
             id=_new_id(name, now),
@@ -104,7 +112,8 @@ class RunFolder:
             request=dict(request) if request is not None else None,
         )
         parts = {"run": header, "spec": spec or (plan.spec if plan else None), "plan": plan}
-        return cls._write(home / "runs", header.id, parts)
+        with room_for(home / "runs", ROOM):
+            return cls._write(home / "runs", header.id, parts)
 
     @classmethod
     def _write(cls, runs: Path, id: str, parts: Mapping[str, Part | None]) -> RunFolder:
