@@ -72,6 +72,8 @@ class Keeper:
             checkpoints.point(self._run, "best", saved.name)
         size = sum(file.stat().st_size for file in saved.path.iterdir())
         self._reporter.say(CheckpointSaved(step=step, name=saved.name, bytes=size, best=best, reason=reason))
+        if self._reporter.request() is Request.CHECKPOINT:
+            self._reporter.acknowledge(Request.CHECKPOINT, step)  # There it is, whyever it was saved.
         pointed = checkpoints.pointed(self._run, "best")
         checkpoints.prune(self._run, self._keep, {pointed.name} if pointed else ())
 
