@@ -16,6 +16,7 @@ from tunesmith.runs import checkpoints
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.handle import handle_of
 from tunesmith.runs.liveness import is_alive
+from tunesmith.runs.output_lock import PRIVATE
 from tunesmith.runs.status import status
 from tunesmith.service.jobs.control import pause
 from tunesmith.service.jobs.follow import follow
@@ -72,6 +73,10 @@ def _chaos(plan: Plan, settings: Settings, chance: random.Random, steps: int) ->
         if what != "pauses":
             tally["kills"] += 1
         run = _again(run, plan, settings)
+    for place in ("artifacts", "README.md", "training_history.png", "output"):
+        tally[_kill_while_writing(run, place)] += 1
+        if status(run).state is not RunState.SUCCEEDED:
+            run = _again(run, plan, settings)
     return until_over(run), tally
 
 
@@ -100,6 +105,22 @@ def _kill(run: RunFolder, tally: Counter[str], chance: random.Random, steps: int
     kill(run)
     assert status(run).state is RunState.FAILED
     return f"killed {place}"
+
+
+def _kill_while_writing(run: RunFolder, place: str) -> str:
+    """Kill it while the result is written or published, when this much of it is there; return whether it was alive."""
+    handle, output = handle_of(run), run.header().output
+    assert handle is not None and output is not None
+    while is_alive(handle.worker):
+        there = {
+            "artifacts": any(run.artifacts_dir.iterdir()),
+            "output": (Path(output) / PRIVATE / "stage").exists(),
+        }.get(place) or (run.artifacts_dir / place).exists()
+        if there:
+            kill(run)
+            break
+    until_over(run)
+    return "result already out" if status(run).state is RunState.SUCCEEDED else "killed writing"
 
 
 def _until_staging(run: RunFolder) -> None:
