@@ -21,6 +21,7 @@ from tunesmith.settings import Settings
 from tunesmith.spec.events import Body
 from tunesmith.spec.states import Request, RunState
 from tunesmith.worker.keeping import Keeper
+from tunesmith.worker.reporting import Reporter
 
 AT = 5
 """The step after which it happens; no checkpoint is due there."""
@@ -66,6 +67,27 @@ def test_a_cancelled_run_ends_without_a_result(train: Train, here: Here, tmp_pat
     assert (here.code, status(run).state, status(run).step) == (76, RunState.CANCELLED, AT)
     assert published_run(tmp_path / "lora") is None
     assert checkpoints.listed(run)[-1].step < AT
+
+
+def test_a_run_that_still_reads_its_data_is_cancelled_too(
+    here: Here,
+    settings: Settings,
+    tiny_model: Path,
+    chat_data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    say = Reporter.say
+
+    def say_and_cancel(reporter: Reporter, body: Body) -> None:
+        say(reporter, body)
+        if body.kind == "phase":
+            ask(reporter._run, Request.CANCEL)
+
+    monkeypatch.setattr(Reporter, "say", say_and_cancel)
+    run = begin(tiny_job(tiny_model, chat_data, tmp_path / "lora", max_steps=8), settings)
+    assert (here.code, status(run).state) == (76, RunState.CANCELLED)
+    assert "prepared" not in [event.body.kind for event in follow(run)]
 
 
 def test_a_checkpoint_that_is_asked_for_is_saved_once_and_training_goes_on(train: Train, here: Here) -> None:

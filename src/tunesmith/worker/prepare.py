@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 from tunesmith.data.prepare import PreparedData, prepare
 from tunesmith.modalities import MODALITIES
 from tunesmith.modalities.base import Modality, Task
+from tunesmith.spec.errors import Cancelled
 from tunesmith.spec.events import Phase, Prepared, Warned
 from tunesmith.spec.plan import Plan
+from tunesmith.spec.states import Request
 
 if TYPE_CHECKING:
     from tunesmith.runs.folder import RunFolder
@@ -30,7 +32,12 @@ class Data:
 
 
 def prepare_data(run: RunFolder, plan: Plan, reporter: Reporter) -> Data:
-    """Prepare the data of a plan; a second call finds the tokens in the cache."""
+    """Prepare the data of a plan; a second call finds the tokens in the cache.
+
+    Raises:
+        DataError: the data cannot be used as it is.
+        Cancelled: nobody wants it any more.
+    """
     modality, task = find_task(plan)
     spec, options = plan.spec, modality.options.model_validate(plan.spec.options)
     encoder = modality.encoder(Path(plan.model.path), options)
@@ -46,7 +53,7 @@ def prepare_data(run: RunFolder, plan: Plan, reporter: Reporter) -> Data:
         strict=spec.strict,
         drop_duplicates=bool(getattr(options, "drop_duplicates", False)),
         length_chosen=plan.length_chosen,
-        progress=lambda name, done: reporter.say(Phase(name=name, done=done)),
+        progress=lambda name, done: _tell(run, reporter, Phase(name=name, done=done)),
     )
     fingerprint = _fingerprint(plan, prepared)
     reporter.say(
@@ -64,6 +71,14 @@ def prepare_data(run: RunFolder, plan: Plan, reporter: Reporter) -> Data:
         count = len(prepared.faults)
         reporter.say(Warned(message=f"{count} rows were left out. First: {prepared.faults[0].message}"))
     return Data(prepared, encoder, task, fingerprint)
+
+
+def _tell(run: RunFolder, reporter: Reporter, phase: Phase) -> None:
+    """Tell how far it is. A cancelled run need not prepare to the end; a paused one must, to save its state."""
+    reporter.say(phase)
+    if reporter.request() is Request.CANCEL:
+        reporter.acknowledge(Request.CANCEL, 0)
+        raise Cancelled(run.id)
 
 
 def find_task(plan: Plan) -> tuple[Modality, Task]:
