@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tiny import make_tiny_model
 
 # Before torch is imported: threads that spin while they wait make two busy processes ten times slower.

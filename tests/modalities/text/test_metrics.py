@@ -1,6 +1,7 @@
 import math
 
 import pytest
+
 from tunesmith.modalities.text.metrics import perplexity
 
 
