@@ -48,7 +48,7 @@ def check_adapter(adapter: Path, model_dir: Path) -> None:
 def shapes(file: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Yield name and shape of each tensor in a safetensors file, from its header alone.
 
-    The layout is that of https://huggingface.co/docs/safetensors: eight bytes of length, then JSON.
+    The layout is that of the safetensors format: eight bytes of length, then JSON.
     """
     with file.open("rb") as stream:
         (size,) = struct.unpack("<Q", stream.read(8))

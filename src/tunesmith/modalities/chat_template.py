@@ -1,6 +1,6 @@
 """A model's chat template, rendered without transformers: the same text as its ``apply_chat_template``.
 
-Templates come with models, so they run in a sandbox: https://huggingface.co/docs/transformers/chat_templating
+Templates come with models, so they run in a sandbox (transformers' guide "Chat templates" describes them).
 """
 
 from __future__ import annotations

@@ -37,13 +37,12 @@ class Alias:
     licence: str
     """SPDX name, or the name that the owner gives it."""
     origin: str
-    """Page of its makers."""
+    """Where its makers publish it."""
     summary: str
 
 
 def _hub(name: str, repository: str, licence: str, summary: str) -> Alias:
-    page = f"https://huggingface.co/{repository}"
-    return Alias(name, "model", HubRepository(repository), "hub", licence, page, summary)
+    return Alias(name, "model", HubRepository(repository), "hub", licence, f"{repository} on the hub", summary)
 
 
 _ALIASES: Final = (
@@ -59,7 +58,7 @@ _ALIASES: Final = (
         ),
         reader="gguf",
         licence="Apache-2.0",
-        origin="https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct",
+        origin="HuggingFaceTB/SmolLM2-135M-Instruct on the hub",
         summary="A chat model of 135 million parameters, small enough to train on a laptop.",
     ),
     Alias(

@@ -80,7 +80,9 @@ def fetch(repository: str, revision: str | None = None, *, offline: bool) -> Pat
 
 def endpoint() -> str:
     """Return the hub's address."""
-    return os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+    from huggingface_hub import constants
+
+    return constants.ENDPOINT
 
 
 def reachable() -> bool:
