@@ -86,6 +86,50 @@ def test_a_link_is_published_as_a_link_to_the_same_place(make_run: MakeRun, outp
         assert os.readlink(output / "checkpoints") == str(run.checkpoints_dir)
 
 
+@pytest.mark.parametrize("name", ["../victim", "/VICTIM", "", ".", "a/../../victim", 7, ".tunesmith/lock"])
+def test_a_name_that_leads_out_of_the_output_removes_nothing(
+    make_run: MakeRun, output: Path, tmp_path: Path, name: object
+) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    named = str(victim) if name == "/VICTIM" else name
+    output.mkdir()
+    (output / "mine.txt").write_text("mine")
+    story = {"run": "other", "name": "x", "folder": "/x", "files": ["mine.txt", named]}
+    (output / "run.json").write_text(json.dumps(story))
+    assert published_run(output) is None
+    run = make_run({"adapter.bin": "a"})
+    assert publish(run.artifacts_dir, output, run) == [f"run.json.before-{run.id}"]
+    assert victim.read_text() == "mine"
+    assert (output / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("key", ["files", "foreign", "old"])
+def test_a_journal_that_leads_out_of_the_output_is_ignored(
+    make_run: MakeRun, output: Path, tmp_path: Path, key: str
+) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    (output / ".tunesmith" / "stage").mkdir(parents=True)
+    (output / ".tunesmith" / "victim").write_text("theirs")
+    journal = {"run": "other", "files": [], "foreign": [], "old": [], key: ["../victim"]}
+    (output / ".tunesmith" / "publishing.json").write_text(json.dumps(journal))
+    run = make_run()
+    claim(output, run)
+    assert victim.read_text() == "mine"
+    release(output, run)
+
+
+def test_what_lies_behind_a_link_is_not_removed(make_run: MakeRun, output: Path, tmp_path: Path) -> None:
+    old = make_run({"logs/x": "x"})
+    publish(old.artifacts_dir, output, old)
+    os.rename(output / "logs", tmp_path / "logs")
+    os.symlink(tmp_path / "logs", output / "logs")
+    new = make_run({"adapter.bin": "a"})
+    publish(new.artifacts_dir, output, new)
+    assert (tmp_path / "logs" / "x").read_text() == "x"
+
+
 def test_a_living_run_keeps_others_out(make_run: MakeRun, output: Path) -> None:
     first, second = make_run(), make_run()
     claim(output, first)

@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Final
 
 from tunesmith.runs.durable import disk_full, is_no_room, read_json, sync, sync_folder, write_json
@@ -88,13 +88,13 @@ def publish(artifacts: Path, output: Path, run: RunFolder) -> list[str]:
 
 def published_run(output: Path) -> str | None:
     """Return the id of the run whose whole result lies in a folder."""
-    content = read_json(output / RUN)
-    return str(content["run"]) if isinstance(content, dict) and "run" in content else None
+    story = _told(output / RUN, "files")
+    return None if story is None else str(story["run"])
 
 
 def _finish(output: Path, private: Path) -> None:
     """Do what the journal says, or what is left of it, and clear away; every step can be repeated."""
-    journal, stage = read_json(private / _JOURNAL), private / _STAGE
+    journal, stage = _told(private / _JOURNAL, "files", "foreign", "old"), private / _STAGE
     if journal is not None:
         for name in journal["foreign"]:
             _keep(output / name, journal["run"])
@@ -105,7 +105,7 @@ def _finish(output: Path, private: Path) -> None:
             _remove(output, name)
         for name in [*journal["files"], RUN]:
             _bring(stage / name, output / name)
-        (private / _JOURNAL).unlink()
+    (private / _JOURNAL).unlink(missing_ok=True)
     shutil.rmtree(stage, ignore_errors=True)
     for draft in private.glob(".*"):
         draft.unlink()
@@ -132,9 +132,12 @@ def _kept(name: str, run: str) -> str:
 def _remove(output: Path, name: str) -> None:
     """Remove a file of an earlier result, and the folders that are empty without it."""
     path = output / name
+    inside = [parent for parent in path.parents if output in parent.parents]
+    if any(folder.is_symlink() for folder in inside):
+        return  # What lies behind a link is not the output's.
     with contextlib.suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
         path.unlink()
-    for folder in [parent for parent in path.parents if output in parent.parents]:
+    for folder in inside:
         with contextlib.suppress(OSError):
             folder.rmdir()
 
@@ -169,9 +172,28 @@ def _foreign(output: Path, names: list[str]) -> list[str]:
 
 def _published(output: Path) -> list[str]:
     """Return the names that the last publishing made, ``run.json`` itself among them."""
-    content: Any = read_json(output / RUN)
-    files = content.get("files") if isinstance(content, dict) and "run" in content else None
-    return [*files, RUN] if isinstance(files, list) else []
+    story = _told(output / RUN, "files")
+    return [] if story is None else [*story["files"], RUN]
+
+
+def _told(path: Path, *lists: str) -> dict[str, Any] | None:
+    """Read what a publishing wrote; None unless a run and, in each of these lists, only names below a folder are in it.
+
+    An output may come from anywhere; a name in it must never lead to a file outside.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict) or not _is_below(content.get("run")):
+        return None
+    whole = all(isinstance(content.get(key), list) and all(map(_is_below, content[key])) for key in lists)
+    return content if whole else None
+
+
+def _is_below(name: object) -> bool:
+    """Whether this is the name of something below the folder that it is joined to."""
+    if not isinstance(name, str) or "\0" in name:
+        return False
+    path = PurePath(name)
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and path.parts[0] != PRIVATE
 
 
 def _size(folder: Path) -> int:
