@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from sample_plan import sample_plan
+from scripted_worker import WORKER
 from service.jobs.conftest import Begin, until_over
 from tunesmith.executors.base import Executor
+from tunesmith.executors.local import LocalExecutor
 from tunesmith.runs.folder import RunFolder
+from tunesmith.runs.handle import Handle
 from tunesmith.runs.publish import published_run
 from tunesmith.runs.status import status
 from tunesmith.service.jobs.control import stop_now
@@ -88,6 +92,21 @@ def test_what_cannot_be_started_leaves_nothing_behind(settings: Settings, output
     executor: Executor = FullMachine()  # type: ignore[assignment]
     with pytest.raises(DiskFull):
         start(sample_plan(output), settings, executor=executor)
+    assert list(settings.runs_dir.iterdir()) == []
+    assert list(output.iterdir()) == []
+
+
+def test_an_interrupted_start_leaves_no_worker_behind(settings: Settings, output: Path) -> None:
+    launched = []
+
+    class Interrupted(LocalExecutor):
+        def launch(self, run: RunFolder, *, env: Mapping[str, str], processes: int = 1) -> Handle:
+            launched.append(super().launch(run, env=env, processes=processes))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        start(sample_plan(output, does="wait"), settings, executor=Interrupted(worker=WORKER))
+    assert [handle.is_alive for handle in launched] == [False]
     assert list(settings.runs_dir.iterdir()) == []
     assert list(output.iterdir()) == []
 

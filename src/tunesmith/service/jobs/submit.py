@@ -12,6 +12,7 @@ from tunesmith.executors.base import Executor
 from tunesmith.executors.local import LocalExecutor
 from tunesmith.runs import publish
 from tunesmith.runs.folder import Kind, RunFolder
+from tunesmith.runs.handle import handle_of
 from tunesmith.settings import Settings
 from tunesmith.spec.errors import OutputUnusable
 from tunesmith.spec.job import JobSpec
@@ -82,10 +83,14 @@ def start(
         output=output,
     )
     output = Path(run.header().output or output)
+    executor = executor or LocalExecutor()
     try:
         publish.claim(output, run)
-        (executor or LocalExecutor()).launch(run, env=_environment(plan, settings), processes=spec.resources.processes)
+        executor.launch(run, env=_environment(plan, settings), processes=spec.resources.processes)
     except BaseException:
+        # Ctrl-C may come when the worker lives already; nobody would know of it.
+        if handle := handle_of(run):
+            executor.stop(handle, force=True)
         publish.release(output, run)
         shutil.rmtree(run.path, ignore_errors=True)
         raise
