@@ -17,6 +17,10 @@ DTYPES: Final = {"BF16": "bf16", "F16": "fp16", "F32": "fp32"}
 """Number formats that can be trained from, by the name that safetensors gives them."""
 CAUSAL: Final = ("ForCausalLM", "LMHeadModel")
 """Ends of the names of architectures that write text from left to right."""
+PICKLED: Final = (
+    "its weights are pickled (.bin, .pt), which can run any code and are not read; where you trust it, load it with "
+    "transformers and save it as safetensors with save_pretrained"
+)
 OUTPUT_HEADS: Final = frozenset({"lm_head", "embed_out", "output"})
 NOT_ADAPTED: Final = OUTPUT_HEADS | {"embed_tokens", "wte", "wpe", "embeddings", "score", "classifier", "pooler"}
 """Two-dimensional weights that are tables or heads, not linear layers inside the model."""
@@ -91,9 +95,7 @@ def _weights(path: Path, source: str) -> list[Path]:
     if files:
         return files
     if any(path.glob("*.bin")) or any(path.glob("*.pt*")):
-        raise NotALanguageModel(
-            source, "its weights are .bin files, which are not read; `tunesmith pull` converts what it fetches"
-        )
+        raise NotALanguageModel(source, PICKLED)
     raise NotALanguageModel(source, "the folder has a config.json but no model.safetensors")
 
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import socket
+import threading
 import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import huggingface_hub
 import pytest
+from huggingface_hub import constants
 
 from tunesmith.service.models import hub
-from tunesmith.spec.errors import NotALanguageModel, Offline, PullFailed
+from tunesmith.spec.errors import DiskFull, ModelNotFound, NotALanguageModel, Offline, PullFailed
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -60,7 +67,7 @@ def test_offline_gives_what_is_cached_and_refuses_the_rest(cache: Path) -> None:
 def test_an_unreachable_hub_costs_two_seconds_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{closed.getsockname()[1]}")
+        monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{closed.getsockname()[1]}")
         started = time.monotonic()
         for _ in range(20):
             with pytest.raises(PullFailed, match="does not answer"):
@@ -68,8 +75,63 @@ def test_an_unreachable_hub_costs_two_seconds_once(cache: Path, monkeypatch: pyt
     assert time.monotonic() - started < hub.PROBE_SECONDS + 1
 
 
+class Hub(BaseHTTPRequestHandler):
+    """Lists the files of one model and hangs up on every other question."""
+
+    def do_HEAD(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        if "/api/models/acme/tiny/tree/" not in self.path:
+            self.close_connection = True
+            return
+        files = {"config.json": 1_000, "model.safetensors": 7_000_000, "onnx/model.onnx": 9_000_000}
+        rows = [{"type": "file", "path": path, "size": size, "oid": "0"} for path, size in files.items()]
+        body = json.dumps(rows).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def served(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{server.server_address[1]}")
+        yield cache
+        server.shutdown()
+
+
+@pytest.mark.usefixtures("served")
+def test_a_connection_that_breaks_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _: None)  # The hub's client waits longer after each of its tries.
+    with pytest.raises(PullFailed, match=r"acme/else: could not be pulled: the download broke off \(RemoteProtocol"):
+        hub.fetch("acme/else", offline=False)
+
+
+@pytest.mark.usefixtures("served")
+def test_a_name_that_the_hub_cannot_have_is_one_sentence() -> None:
+    with pytest.raises(ModelNotFound, match="acme/ti--ny"):
+        hub.fetch("acme/ti--ny", offline=False)
+
+
+@pytest.mark.usefixtures("served")
+def test_a_full_disk_is_named_with_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room(*_: object, **__: object) -> str:
+        raise RuntimeError("download failed") from OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", no_room)
+    with pytest.raises(DiskFull, match="7 MB are needed"):
+        hub.fetch("acme/tiny", offline=False)
+
+
 def test_a_model_of_pickled_weights_alone_is_refused() -> None:
-    with pytest.raises(NotALanguageModel, match="only safetensors"):
+    with pytest.raises(NotALanguageModel, match=r"pickled.*save_pretrained"):
         hub.refuse_pickles("acme/tiny", ["config.json", "pytorch_model.bin", "onnx/model.safetensors"])
     hub.refuse_pickles("acme/tiny", ["config.json", "pytorch_model.bin", "model.safetensors"])
 

@@ -6,6 +6,7 @@ other programs.
 
 from __future__ import annotations
 
+import fnmatch
 import functools
 import json
 import os
@@ -15,8 +16,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
+from tunesmith.planning.model_files import PICKLED
+from tunesmith.runs.durable import room_for
 from tunesmith.spec.errors import ModelNotFound, NotALanguageModel, Offline, PullFailed
 
 WANTED: Final = ("*.safetensors", "*.json", "*.jinja", "tokenizer*", "*.model", "*.txt", "LICENSE*", "README.md")
@@ -67,6 +70,7 @@ def fetch(repository: str, revision: str | None = None, *, offline: bool) -> Pat
         PullFailed: the hub cannot be reached, or breaks off.
         ModelNotFound: the hub has no such model, or hides it from this user.
         NotALanguageModel: it has pickled weights alone, which are not read.
+        DiskFull: the hub's cache has no room for it.
     """
     here = cached(repository, revision)
     if here is not None:
@@ -113,25 +117,44 @@ def _answers(address: str) -> bool:
 
 
 def _download(repository: str, revision: str | None) -> Path:
-    from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
 
-    token = os.environ.get("HF_TOKEN") or os.environ.get("HUGGINGFACE_TOKEN") or None
+    # What breaks off below HTTP is an error of the hub client's own HTTP library, whichever that is.
+    transport = cast(tuple[type[Exception], ...], HfHubHTTPError.__bases__)
     try:
-        files = HfApi(endpoint=endpoint(), token=token).list_repo_files(repository, revision=revision)
-        refuse_pickles(repository, files)
-        path = snapshot_download(
-            repository, revision=revision, cache_dir=cache_dir(), endpoint=endpoint(), token=token,
-            allow_patterns=list(WANTED), ignore_patterns=list(UNWANTED),
-        )  # fmt: skip
+        return _snapshot(repository, revision)
     except GatedRepoError as error:
         raise ModelNotFound(repository, "Accept its licence on its page and set HF_TOKEN.") from error
     except RepositoryNotFoundError as error:
         raise ModelNotFound(repository, "The hub shows none; if it is private, set HF_TOKEN.") from error
     except RevisionNotFoundError as error:
         raise ModelNotFound(f"{repository} at revision {revision}", "See its page for branches and tags.") from error
-    except OSError as error:
+    except HFValidationError as error:
+        raise ModelNotFound(repository, "The hub gives no model such a name; it is OWNER/NAME.") from error
+    except (*transport, OSError) as error:
         raise PullFailed(repository, f"the download broke off ({type(error).__name__})") from error
+
+
+def _snapshot(repository: str, revision: str | None) -> Path:
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.hf_api import RepoFile
+
+    token = os.environ.get("HF_TOKEN") or os.environ.get("HUGGINGFACE_TOKEN") or None
+    tree = HfApi(endpoint=endpoint(), token=token).list_repo_tree(repository, recursive=True, revision=revision)
+    sizes = {entry.path: entry.size for entry in tree if isinstance(entry, RepoFile)}
+    refuse_pickles(repository, list(sizes))
+    wanted = [name for name in sizes if "/" not in name and any(fnmatch.fnmatch(name, one) for one in WANTED)]
+    with room_for(cache_dir(), sum(sizes[name] for name in wanted)):
+        path = snapshot_download(
+            repository, revision=revision, cache_dir=cache_dir(), endpoint=endpoint(), token=token,
+            allow_patterns=list(WANTED), ignore_patterns=list(UNWANTED),
+        )  # fmt: skip
     return Path(path)
 
 
@@ -144,5 +167,4 @@ def refuse_pickles(repository: str, files: Sequence[str]) -> None:
     if any(name.endswith(".safetensors") and "/" not in name for name in files):
         return
     pickled = any(name.endswith((".bin", ".pt", ".pth")) for name in files)
-    why = "it has pickled weights (.bin) alone, and only safetensors are read" if pickled else "it has no safetensors"
-    raise NotALanguageModel(repository, why)
+    raise NotALanguageModel(repository, PICKLED if pickled else "it has no safetensors")
