@@ -80,3 +80,8 @@ def test_unknown_variables_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert any("TUNESMITH_HOEM" in line and "'TUNESMITH_HOME'" in line for line in told)
     assert any("TUNESMITH_OFLINE" in line for line in told)
     assert not any("FOREIGN" in line for line in told)
+
+
+def test_the_test_suites_own_variable_is_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUNESMITH_REQUIRE", "all")
+    assert not any("TUNESMITH_REQUIRE" in line for line in unknown_variables())

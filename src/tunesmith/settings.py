@@ -26,6 +26,8 @@ from tunesmith.spec.errors import BadValue, UnknownKey, UnreadableFile, did_you_
 PREFIX: Final = "TUNESMITH_"
 CONFIG_FILE: Final = "config.yaml"
 """Name of the settings file inside the home."""
+_FOREIGN: Final = "TUNESMITH_REQUIRE"
+"""Begins like a setting, but it is the test suite's, which runs commands too."""
 _YES: Final = frozenset({"1", "true", "yes", "on"})
 
 
@@ -112,7 +114,7 @@ def unknown_variables() -> list[str]:
     """Say which ``TUNESMITH_*`` variables, in the environment or in ``.env``, nothing reads."""
     known = [PREFIX + name.upper() for name in Settings.model_fields]
     seen = [*os.environ, *(name.upper() for name in DotEnvSettingsSource(Settings).env_vars)]
-    unknown = [name for name in dict.fromkeys(seen) if name.startswith(PREFIX) and name not in known]
+    unknown = [name for name in dict.fromkeys(seen) if name.startswith(PREFIX) and name not in (*known, _FOREIGN)]
     return [f"{name} is not a setting of tunesmith.{did_you_mean(name, known)}" for name in unknown]
 
 
