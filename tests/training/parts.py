@@ -13,9 +13,8 @@ from tunesmith.spec.events import Body
 from tunesmith.spec.states import Request
 from tunesmith.training.adapters import add_adapter, trained_copy
 from tunesmith.training.device import Ranks
-from tunesmith.training.forward import build_forward, inner
+from tunesmith.training.forward import build_forward, loss_of
 from tunesmith.training.joining import TokenBatches
-from tunesmith.training.logits import summed_loss
 from tunesmith.training.loop import Loop, LoopSettings
 
 CPU = torch.device("cpu")
@@ -66,8 +65,7 @@ class Pieces:
         self._initial = trained_copy(model)
 
     def loss(self, batch: Any) -> torch.Tensor:
-        head = inner(self.model).get_output_embeddings()
-        return summed_loss(self.forward(batch), head.weight, batch.targets)
+        return loss_of(self.forward, self.model, batch)
 
     def metrics(self, loss: float) -> dict[str, float]:
         return {}

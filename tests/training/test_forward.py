@@ -6,9 +6,8 @@ import torch
 from tiny import make_tiny_model
 from training.parts import CPU, load_tiny, token_rows
 from tunesmith.modalities.text.families import FAMILIES, family_for
-from tunesmith.training.forward import build_forward, inner
+from tunesmith.training.forward import build_forward, loss_of
 from tunesmith.training.joining import TokenBatches
-from tunesmith.training.logits import summed_loss
 
 FAST = [kind for family in FAMILIES for kind in family.model_types if family.attention == "documents"]
 
@@ -34,7 +33,7 @@ def loss_and_gradients(folder, method, attention, *, fused=True, length=64, chec
     model.train()
     rows = rows or token_rows(12)
     batch = TokenBatches(rows, CPU, joined=forward.joined, fill=0).batch(range(len(rows)))
-    loss = summed_loss(forward(batch), inner(model).get_output_embeddings().weight, batch.targets)
+    loss = loss_of(forward, model, batch)
     loss.backward()
     gradients = {name: p.grad for name, p in model.named_parameters() if p.requires_grad}
     return type(forward).__name__, loss.item(), gradients
@@ -83,3 +82,34 @@ def test_rows_longer_than_the_attention_window_take_the_models_own_path(folders)
 def test_gpt2_takes_the_stock_path(folders):
     assert family_for("gpt2").attention == "stock"
     assert loss_and_gradients(folders("gpt2"), "lora", "stock")[0] == "Stock"
+
+
+def own_loss(folder, rows):
+    """The loss that the model itself computes, row by row, from all its logits."""
+    model, total = load_tiny(folder), 0.0
+    for index in range(len(rows)):
+        ids, mask = rows.row(index)
+        tokens = torch.tensor(ids, dtype=torch.long)
+        with torch.no_grad():
+            logits = model(input_ids=tokens.unsqueeze(0), use_cache=False).logits[0]
+        at = torch.tensor(mask.nonzero()[0])
+        total += torch.nn.functional.cross_entropy(logits[at - 1], tokens[at], reduction="sum").item()
+    return total
+
+
+@pytest.mark.parametrize(
+    ("kind", "overrides", "name"),
+    [
+        ("llama", {}, "Fused"),
+        ("gpt2", {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}, "Stock"),
+        ("gemma2", {"final_logit_softcapping": 0.5, "query_pre_attn_scalar": 8}, "Whole"),
+        ("phi", {}, "Whole"),
+        ("granite", {"logits_scaling": 4.0}, "Whole"),
+    ],
+)
+def test_the_loss_is_the_models_own_whatever_stands_after_its_last_layer(kind, overrides, name, folders):
+    folder = folders(kind, **overrides)
+    path, loss, gradients = loss_and_gradients(folder, "full", family_for(kind).attention)
+    assert path == name
+    assert loss == pytest.approx(own_loss(folder, token_rows(12)), rel=1e-5)
+    assert all(gradient is not None for gradient in gradients.values())

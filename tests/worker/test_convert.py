@@ -88,7 +88,7 @@ def converted(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Run
     folder = tmp_path_factory.mktemp("convert")
     write_gguf(tiny_model, folder / "tiny.gguf", pre="smollm")
     (folder / "LICENSE").write_text("free")
-    request = {"converter": "gguf", "source": str(folder), "file": "tiny.gguf", "keep": ["LICENSE"], "card": "# tiny\n"}
+    request = {"source": str(folder), "file": "tiny.gguf", "keep": ["LICENSE"], "card": "# tiny\n"}
     run = RunFolder.create(folder, kind="convert", name="tiny", request=request)
     convert(run, Reporter(run))
     return run

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 from tunesmith.spec.examples import Conversation, Example, PlainText, PromptCompletion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     import torch
     from pydantic import BaseModel
 
     from tunesmith.data.token_rows import EncodedRow, TokenRows
+    from tunesmith.modalities.sampling import Sampling
+    from tunesmith.spec.examples import Message
     from tunesmith.spec.plan import Plan
     from tunesmith.training.pieces import TrainingPieces
 
@@ -47,8 +49,12 @@ class Builder(Protocol):
 class Predictor(Protocol):
     """A loaded model that answers."""
 
-    def stream(self, ids: Sequence[int], *, max_tokens: int) -> Iterator[str]:
-        """Yield the answer to a prompt, piece by piece."""
+    def answer(self, ids: Sequence[int], sampling: Sampling) -> Iterator[str]:
+        """Yield the answer to a prompt's tokens, piece by piece."""
+        ...
+
+    def answers(self, prompts: Iterable[Sequence[Message]], sampling: Sampling) -> list[str]:
+        """Answer each conversation, and leave the model in the mode that it was in."""
         ...
 
 

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from tunesmith.spec.job import JobSpec
 from tunesmith.spec.recipe import Part
+
+T = TypeVar("T")
+
+
+def settled(value: T | None, name: str) -> T:
+    """Return a value that a plan must have settled.
+
+    Raises:
+        ValueError: the plan left it open (a fault of the program, not of the user).
+    """
+    if value is None:
+        raise ValueError(f"the plan leaves {name} open")
+    return value
 
 
 class Decision(Part):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,9 +10,11 @@ import numpy as np
 from tunesmith.data.token_rows import Indices
 
 
+@functools.lru_cache(maxsize=2)
 def epoch_order(rows: int, seed: int, epoch: int) -> Indices:
     """Return the order of ``rows`` in this epoch; the same for the same seed and epoch."""
     order: Indices = np.random.default_rng([seed, epoch]).permutation(rows)
+    order.flags.writeable = False
     return order
 
 

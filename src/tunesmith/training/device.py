@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import os
 import resource
+import sys
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 from torch import Tensor
@@ -66,7 +68,8 @@ def join_ranks(device: str) -> Ranks:
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
         return Ranks(0, 1)
-    state = PartialState(cpu=device == "cpu")
+    # The others wait in a barrier while the first one prepares the data, however long that takes.
+    state = PartialState(cpu=device == "cpu", timeout=timedelta(days=7))
     return Ranks(state.process_index, state.num_processes)
 
 
@@ -84,7 +87,8 @@ def peak_memory(device: torch.device) -> int:
     """Most memory used so far, in bytes: of the GPU, or of the process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return highest if sys.platform == "darwin" else highest * 1024
 
 
 def release_memory(device: torch.device) -> None:

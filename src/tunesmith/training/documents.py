@@ -27,6 +27,10 @@ BUCKET_FILL = 0.75
 """A rectangle takes rows at least this long relative to its longest."""
 
 
+ROUND = 8
+"""A rectangle is as wide as a multiple of this, so that shapes repeat (matrix products are prepared for each new one)."""
+
+
 @dataclass(frozen=True)
 class Bucket:
     """Documents of similar length, gathered to one rectangle."""
@@ -90,7 +94,7 @@ def layout_of(lengths: Sequence[int], *, prefix: int = 0) -> Layout:
 
 
 def _bucket(spans: list[tuple[int, int]], prefix: int) -> Bucket:
-    longest = max(length for _, length in spans)
+    longest = -(-max(length for _, length in spans) // ROUND) * ROUND
     steps = torch.arange(longest)
     starts = torch.tensor([start for start, _ in spans]).unsqueeze(1)
     lengths = torch.tensor([length for _, length in spans]).unsqueeze(1)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor, nn
 
 from tunesmith.training.decoder import JoinedDecoder, supports
 from tunesmith.training.documents import attend
 from tunesmith.training.joining import JoinedBatch, PaddedBatch
+from tunesmith.training.logits import summed_loss
 from tunesmith.training.projection import group_of, project
 
 ATTENTION = "tunesmith_documents"
@@ -23,6 +25,8 @@ class Forward(Protocol):
 
     joined: bool
     """Whether it takes joined rows (else padded ones)."""
+    logits: bool
+    """Whether it gives logits instead: where a model does more after its last layer than multiply with its head."""
     warnings: list[str]
     """What the user should know about the choice."""
 
@@ -35,6 +39,7 @@ class Fused:
     """Our own pass over the modules of a Llama-shaped decoder."""
 
     joined = True
+    logits = False
 
     def __init__(self, decoder: Any, checkpointing: bool) -> None:
         self.warnings: list[str] = []
@@ -50,6 +55,7 @@ class Documents:
     """transformers' own pass, with joined-row attention inside and adapters computed in the model's number format."""
 
     joined = True
+    logits = False
 
     def __init__(self, decoder: Any) -> None:
         self.warnings: list[str] = []
@@ -79,6 +85,7 @@ class Stock:
     """The model's own pass over padded rows: right for every family, fast for none."""
 
     joined = False
+    logits = False
 
     def __init__(self, decoder: Any, warnings: list[str]) -> None:
         self.warnings = warnings
@@ -91,12 +98,38 @@ class Stock:
         return hidden
 
 
+class Whole:
+    """The model's own pass to its logits, for models whose head is more than one product."""
+
+    joined = False
+    logits = True
+
+    def __init__(self, model: Any, warnings: list[str]) -> None:
+        self.warnings = warnings
+        self._model = model
+
+    def __call__(self, batch: PaddedBatch) -> Tensor:
+        """Compute logits over padded rows."""
+        out = self._model(input_ids=batch.ids, attention_mask=batch.attention, use_cache=False)
+        logits: Tensor = out.logits.flatten(0, 1).index_select(0, batch.places)
+        return logits
+
+
+def loss_of(forward: Forward, model: Any, batch: Any) -> Tensor:
+    """Sum of the cross entropy over the labels of a batch, in nats."""
+    if forward.logits:
+        return nn.functional.cross_entropy(forward(batch).float(), batch.targets, reduction="sum")
+    return summed_loss(forward(batch), inner(model).get_output_embeddings().weight, batch.targets)
+
+
 def build_forward(
     model: Any, *, attention: str, fused: bool, joined: bool, checkpointing: bool, length: int
 ) -> Forward:
     """Choose the pass for a causal language model (or PEFT's wrapper of one) and rows of up to ``length`` tokens."""
     decoder = inner(model).get_decoder()
     warnings = []
+    plain = head_is_plain(inner(model))
+    joined = joined and plain
     if attention == "documents" and joined and _sees_less(decoder.config, length):
         warnings.append(
             f"Rows may be longer than the model's attention window: its own attention is used ({length} tokens)."
@@ -107,7 +140,26 @@ def build_forward(
     if checkpointing:
         inner(model).gradient_checkpointing_enable({"use_reentrant": False})
         inner(model).enable_input_require_grads()
+    if not plain:
+        return Whole(inner(model), warnings)
     return Documents(decoder) if attention == "documents" and joined else Stock(decoder, warnings)
+
+
+def head_is_plain(model: Any) -> bool:
+    """Whether logits are the last hidden states times the head's weight and nothing else; asked of the model itself."""
+    head = model.get_output_embeddings()
+    if head is None or getattr(head, "bias", None) is not None:
+        return False
+    ids = torch.arange(min(8, head.weight.shape[0]), device=head.weight.device).unsqueeze(0)
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            own = model(input_ids=ids, use_cache=False).logits[0].float()
+            ours = model.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state[0] @ head.weight.t()
+    finally:
+        model.train(was_training)
+    return bool(torch.allclose(own, ours.float(), rtol=1e-3, atol=1e-3 * float(own.abs().max())))
 
 
 def _sees_less(config: Any, length: int) -> bool:

@@ -12,6 +12,12 @@ from torch import Tensor
 from tunesmith.data.token_rows import Ids, Indices, Mask, TokenRows
 from tunesmith.training.documents import Layout, layout_of
 
+ROUND = 64
+"""A joined sequence is filled up to a multiple of this many tokens, with a row of its own that nobody reads.
+
+Matrix products are prepared for each new shape, which costs time and memory; so the shapes repeat.
+"""
+
 
 @dataclass(frozen=True)
 class JoinedBatch:
@@ -61,17 +67,18 @@ def join(rows: Sequence[tuple[Ids, Mask]], device: torch.device) -> JoinedBatch:
     shared = shared_prefix(rows)
     rests = [ids[shared:] for ids, _ in rows]
     lengths = [len(rest) for rest in rests]
+    filling = -(shared + sum(lengths)) % ROUND
     starts = shared + np.cumsum([0, *lengths[:-1]])
     places, targets = [], []
     for start, (ids, mask) in zip(starts, rows, strict=True):
         labelled = np.flatnonzero(mask)
         places.append(labelled - 1 - shared + start)
         targets.append(ids[labelled])
-    positions = [np.arange(shared), *(np.arange(shared, shared + length) for length in lengths)]
+    positions = [np.arange(shared), *(np.arange(shared, shared + length) for length in [*lengths, filling])]
     return JoinedBatch(
-        _tensor([rows[0][0][:shared], *rests], device),
+        _tensor([rows[0][0][:shared], *rests, np.zeros(filling, np.int64)], device),
         _tensor(positions, device),
-        layout_of(lengths, prefix=shared).to(device),
+        layout_of([*lengths, filling], prefix=shared).to(device),
         _tensor(places, device),
         _tensor(targets, device),
         sum(len(ids) for ids, _ in rows),

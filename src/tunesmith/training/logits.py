@@ -15,6 +15,9 @@ from torch import Tensor
 CHUNK_NUMBERS = 2**23
 """Logits held at once: 32 MiB in 32 bits."""
 
+ROUND = 32
+"""Chunks are filled up to a multiple of this many rows, so that the shapes of the products repeat (see ``joining.ROUND``)."""
+
 
 def summed_loss(hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
     """Sum the cross entropy, in nats, of ``hidden`` (labels, size) under ``head`` (vocabulary, size); a 32-bit scalar.
@@ -32,10 +35,12 @@ class _SummedLoss(torch.autograd.Function):
         wants_hidden, wants_head = ctx.needs_input_grad[0], ctx.needs_input_grad[1]
         grad_hidden = torch.empty_like(hidden) if wants_hidden else None
         grad_head = torch.zeros_like(head, dtype=torch.float32) if wants_head else None
-        rows = max(16, CHUNK_NUMBERS // head.shape[0])
-        for begin in range(0, hidden.shape[0], rows):
-            part, wanted = hidden[begin : begin + rows], targets[begin : begin + rows]
-            logits = (part @ head.t()).float()
+        count = hidden.shape[0]
+        rows = max(ROUND, CHUNK_NUMBERS // head.shape[0] // ROUND * ROUND)
+        for begin in range(0, count, rows):
+            wanted = targets[begin : begin + rows]
+            part = _filled(hidden[begin : begin + rows])
+            logits = (part @ head.t())[: len(wanted)].float()
             chosen, highest = logits.gather(1, wanted.unsqueeze(1)), logits.amax(-1, keepdim=True)
             slope = torch.softmax(logits, -1, out=logits)
             # log sum exp = logit - log probability, here at the highest: no second exponential, no second chunk.
@@ -43,9 +48,9 @@ class _SummedLoss(torch.autograd.Function):
             if grad_hidden is None and grad_head is None:
                 continue
             slope[torch.arange(wanted.shape[0], device=wanted.device), wanted] -= 1
-            narrow = slope.to(hidden.dtype)
+            narrow = _filled(slope.to(hidden.dtype))
             if grad_hidden is not None:
-                torch.mm(narrow, head, out=grad_hidden[begin : begin + rows])
+                grad_hidden[begin : begin + rows] = (narrow @ head)[: len(wanted)]
             if grad_head is not None:
                 grad_head += narrow.t() @ part
         ctx.save_for_backward(grad_hidden, grad_head)
@@ -61,3 +66,9 @@ class _SummedLoss(torch.autograd.Function):
             None if grad_head is None else grad_head.mul_(scale).to(ctx.dtype),
             None,
         )
+
+
+def _filled(rows: Tensor) -> Tensor:
+    """Add rows of zeros up to a multiple of ``ROUND``."""
+    missing = -rows.shape[0] % ROUND
+    return torch.nn.functional.pad(rows, (0, 0, 0, missing)) if missing else rows

@@ -99,6 +99,8 @@ class Loop:
             self.total = min(self.total, settings.max_steps)
         self.warmup = warmup_steps(self.total, settings.warmup_ratio)
         self.progress = Progress(micro_tokens=settings.micro_tokens)
+        self.weights_of: int | None = None
+        """Step whose weights the model holds at the end."""
         self._began = time.monotonic()
         self._speed: list[tuple[int, float]] = []
 
@@ -187,17 +189,21 @@ class Loop:
         """Compute one micro-batch; when memory runs out, its halves, with the same step, rows and weighting."""
         torch.manual_seed(draw_seed(self.settings.seed, self.progress.step, part))
         try:
-            batch = self.pieces.train.batch(part)
-            loss = self.pieces.loss(batch) / labels
-            loss.backward()  # type: ignore[no-untyped-call]
-            self.trainables.collect()
-            return loss.item(), batch.tokens
+            return self._attempt(part, labels)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             self.trainables.discard()
         release_memory(self.device)
         return self._in_halves(part, labels)
+
+    def _attempt(self, part: Sequence[int], labels: int) -> tuple[float, int]:
+        """Compute forward and backward. What it holds dies with it, so that a failed attempt leaves its memory."""
+        batch = self.pieces.train.batch(part)
+        loss = self.pieces.loss(batch) / labels
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.trainables.collect()
+        return loss.item(), batch.tokens
 
     def _in_halves(self, part: Sequence[int], labels: int) -> tuple[float, int]:
         tokens = int(self.pieces.train.lengths[list(part)].sum())
@@ -226,15 +232,18 @@ class Loop:
         layer = self._sick_layer()
         if self.progress.recoveries:
             raise NotANumber(self.progress.step + 1, layer)
-        failed_at = self.progress.step + 1
+        failed_at, learned = self.progress.step + 1, self.progress.micro_tokens
         checkpoint = self.observer.checkpoint_of(None)
         self.trainables.reset()
         if checkpoint is None:
             self.trainables.load(self.pieces.initial_weights())
             forget_optimizer(self.optimizer)
-            self.progress = Progress(micro_tokens=self.progress.micro_tokens, start_loss=self.progress.start_loss)
+            start = self.progress.start_loss
+            history: list[list[float | None]] = [] if start is None else [[0, None, start]]
+            self.progress = Progress(micro_tokens=learned, start_loss=start, history=history)
         else:
             self.progress = load_state(checkpoint, self.trainables, self.optimizer)
+            self.progress.micro_tokens = min(learned, self.progress.micro_tokens)
         self.progress.rate_factor *= 0.5
         self.progress.recoveries += 1
         self.observer.say(
@@ -312,8 +321,10 @@ class Loop:
         try:
             return float(self.pieces.loss(rows.batch(part)))
         except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error) or len(part) == 1:
+            if not is_out_of_memory(error):
                 raise
+            if len(part) == 1:
+                raise OutOfMemory(self.progress.step, int(rows.lengths[part[0]])) from error
         release_memory(self.device)
         return sum(self._evaluated_part(rows, half) for half in halves(part))
 
@@ -332,6 +343,7 @@ class Loop:
 
     def _take_best(self) -> None:
         """Put the weights of the best evaluation back into the model (without validation the last ones stay)."""
+        self.weights_of = self.progress.step
         if self.progress.best_step in (None, self.progress.step):
             return
         self.ranks.wait()
@@ -340,6 +352,7 @@ class Loop:
             self.observer.say(Warned(message="The best checkpoint is gone; the result has the last weights."))
             return
         load_weights(checkpoint, self.trainables)
+        self.weights_of = self.progress.best_step
 
     # --- telling --------------------------------------------------------------------------------------------------
 

@@ -11,10 +11,10 @@ from tunesmith.spec.events import Evaluated, Step
 class Charts:
     """TensorBoard event files, under the tag names that transformers uses."""
 
-    def __init__(self, folder: Path, step: int) -> None:
+    def __init__(self, folder: Path) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(str(folder), purge_step=step + 1 if step else None)
+        self._writer = SummaryWriter(str(folder))
 
     def add(self, body: Step | Evaluated) -> None:
         """Add the points of one event."""

@@ -1,8 +1,8 @@
 """A convert run: a downloaded model becomes a folder of safetensors that everything else can open.
 
-The run's request names the converter, its source folder and the card (README.md) of the result::
+The run's request names the source folder, the GGUF file in it, what to keep and the card (README.md) of the result::
 
-    {"converter": "gguf", "source": "/...", "file": "model.gguf", "card": "# ...", "keep": ["LICENSE"]}
+    {"source": "/...", "file": "model.gguf", "card": "# ...", "keep": ["LICENSE"]}
 """
 
 from __future__ import annotations

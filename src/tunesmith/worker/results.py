@@ -50,15 +50,15 @@ def _save_bin(folder: Path) -> None:
 
 def _info(run: RunFolder, plan: Plan, loop: Loop, summary: RunSummary) -> dict[str, Any]:
     progress = loop.progress
-    kept = "best validation loss" if progress.best_step is not None else "last step"
+    best = progress.best_step is not None and loop.weights_of == progress.best_step
     return {
         "base_model": plan.model.source,
         "base_model_path": plan.model.path,
         "base_model_fingerprint": plan.model.fingerprint,
         "created_at": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "run": run.id,
-        "weights": kept,
-        "weights_of_step": progress.best_step if progress.best_step is not None else progress.step,
+        "weights": "best validation loss" if best else "last step",
+        "weights_of_step": loop.weights_of,
         "training_config": plan.spec.model_dump(mode="json"),
         "final_metrics": {
             "start_validation_loss": progress.start_loss,

@@ -64,4 +64,4 @@ class Samples:
 
         reporter.say(Phase(name=phase))
         greedy = Sampling(max_tokens=MAX_TOKENS, temperature=0.0)
-        return TextPredictor(model, encoder).answers([prompt for prompt, _ in self._asked], sampling=greedy)
+        return TextPredictor(model, encoder).answers([prompt for prompt, _ in self._asked], greedy)

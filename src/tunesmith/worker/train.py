@@ -9,6 +9,7 @@ from tunesmith.modalities.base import load
 from tunesmith.runs import checkpoints, publish
 from tunesmith.spec.errors import Cancelled, Paused
 from tunesmith.spec.events import Phase, RunSummary, Started, Warned
+from tunesmith.spec.plan import settled
 from tunesmith.spec.states import Request
 from tunesmith.training.device import join_ranks, peak_memory, set_up
 from tunesmith.training.loop import Loop, LoopSettings
@@ -33,9 +34,10 @@ def run(run: RunFolder, reporter: Reporter) -> None:
     plan = run.plan()
     ranks = join_ranks(plan.execution.device)
     device = set_up(plan.execution.device, plan.execution.threads, ranks)
-    if not ranks.first:
+    if ranks.first:
+        checkpoints.sweep(run)
+    else:
         ranks.wait()
-    checkpoints.sweep(run)
     data = prepare_data(run, plan, reporter)
     if ranks.first:
         ranks.wait()
@@ -48,7 +50,7 @@ def run(run: RunFolder, reporter: Reporter) -> None:
     samples = Samples(data.prepared.held_out, plan.spec.evaluation.test_prompts if ranks.first else 0)
     samples.before(run, reporter, pieces, data.encoder)
 
-    charts = Charts(run.logs_dir, 0) if plan.spec.output.tensorboard and ranks.first else None
+    charts = Charts(run.logs_dir) if plan.spec.output.tensorboard and ranks.first else None
     keeper = Keeper(
         run, reporter, ranks, keep=plan.spec.recipe.checkpoints.keep, fingerprint=data.fingerprint, charts=charts
     )
@@ -56,9 +58,11 @@ def run(run: RunFolder, reporter: Reporter) -> None:
     if start is not None:
         loop.resume(start)
     reporter.say(_started(plan, loop, data))
-    reason = loop.run()
-    if charts is not None:
-        charts.close()
+    try:
+        reason = loop.run()
+    finally:
+        if charts is not None:
+            charts.close()
     if reason in (Request.PAUSE, Request.CANCEL):
         _end(run, reporter, keeper, loop, Request(reason))
     if not ranks.first:
@@ -72,24 +76,23 @@ def run(run: RunFolder, reporter: Reporter) -> None:
 
 
 def _settings(plan: Plan) -> LoopSettings:
-    """The loop's plain parameters; a plan has none of them open."""
+    """The loop's plain parameters; a plan leaves none of them open."""
     recipe = plan.spec.recipe
-    numbers = (recipe.batch.size, recipe.batch.accumulation, recipe.batch.micro_tokens, recipe.learning_rate)
-    size, accumulation, micro_tokens, learning_rate = (number or 0 for number in numbers)
+    size = settled(recipe.batch.size, "recipe.batch.size")
     return LoopSettings(
         seed=plan.spec.seed,
-        effective_batch=int(size * accumulation),
-        micro_tokens=int(micro_tokens),
-        epochs=recipe.epochs or 0,
+        effective_batch=size * settled(recipe.batch.accumulation, "recipe.batch.accumulation"),
+        micro_tokens=settled(recipe.batch.micro_tokens, "recipe.batch.micro_tokens"),
+        epochs=settled(recipe.epochs, "recipe.epochs"),
         max_steps=recipe.max_steps,
         optimizer=recipe.optimizer,
-        learning_rate=learning_rate,
+        learning_rate=settled(recipe.learning_rate, "recipe.learning_rate"),
         schedule=recipe.schedule,
         warmup_ratio=recipe.warmup_ratio,
         weight_decay=recipe.weight_decay,
         max_grad_norm=recipe.max_grad_norm,
-        evaluate_every=recipe.evaluate_every or 1,
-        save_every=recipe.checkpoints.every_steps or recipe.evaluate_every or 1,
+        evaluate_every=settled(recipe.evaluate_every, "recipe.evaluate_every"),
+        save_every=settled(recipe.checkpoints.every_steps, "recipe.checkpoints.every_steps"),
         patience=recipe.stopping.patience,
         min_delta=recipe.stopping.min_delta,
     )

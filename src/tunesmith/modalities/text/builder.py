@@ -14,12 +14,11 @@ from torch import Tensor
 from tunesmith.data.token_rows import TokenRows
 from tunesmith.modalities.text.metrics import perplexity
 from tunesmith.spec.errors import MissingTarget, NotALanguageModel
-from tunesmith.spec.plan import Plan
+from tunesmith.spec.plan import Plan, settled
 from tunesmith.spec.recipe import Method
 from tunesmith.training.adapters import add_adapter, trained_copy
-from tunesmith.training.forward import ATTENTION, Forward, build_forward, inner
+from tunesmith.training.forward import ATTENTION, Forward, build_forward, inner, loss_of
 from tunesmith.training.joining import TokenBatches
-from tunesmith.training.logits import summed_loss
 from tunesmith.training.precision import DTYPES
 
 CARRIED = (
@@ -44,7 +43,6 @@ class TextPieces:
         self.validation = validation
         self.warnings = list(forward.warnings)
         self._forward = forward
-        self._head = inner(model).get_output_embeddings()
         self._initial = trained_copy(model) if plan.spec.recipe.method is Method.LORA else None
 
     @property
@@ -67,7 +65,7 @@ class TextPieces:
 
     def loss(self, batch: Any) -> Tensor:
         """Sum of the cross entropy over the labels of a batch, in nats."""
-        return summed_loss(self._forward(batch), self._head.weight, batch.targets)
+        return loss_of(self._forward, self.model, batch)
 
     def metrics(self, loss: float) -> dict[str, float]:
         """Running text is judged by its perplexity; answers by their loss alone."""
@@ -77,19 +75,18 @@ class TextPieces:
         """Values of the trained parameters before the first step."""
         if self._initial is not None:
             return self._initial
-        fresh = load_model(Path(self.plan.model.path), "fp32")
-        return {name: parameter.detach() for name, parameter in fresh.named_parameters()}
+        fresh = load_model(Path(self.plan.model.path), settled(self.plan.spec.recipe.precision, "recipe.precision"))
+        return trained_copy(fresh)
 
     def save(self, folder: Path) -> None:
         """Write an adapter folder for PEFT, or a whole model folder for transformers."""
         folder.mkdir(parents=True, exist_ok=True)
-        # Clones: the layers' weights are views of joined tensors, which safetensors would refuse.
-        state = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
         if self.plan.spec.recipe.method is Method.LORA:
+            state = trained_copy(self.model)
             self.model.peft_config["default"].base_model_name_or_path = self.plan.model.path
             self.model.save_pretrained(folder, state_dict=state, safe_serialization=True)
         else:
-            inner(self.model).save_pretrained(folder, state_dict=state)
+            inner(self.model).save_pretrained(folder, state_dict=_separate(self.model.state_dict()))
         for name in CARRIED:
             source = Path(self.plan.model.path) / name
             if source.is_file():
@@ -102,7 +99,7 @@ class TextPieces:
 def build(plan: Plan, train: TokenRows, validation: TokenRows, device: torch.device) -> TextPieces:
     """Load the model of a plan, make its parameters trainable, and choose its pass."""
     recipe, execution = plan.spec.recipe, plan.execution
-    model = load_model(Path(plan.model.path), recipe.precision or "fp32").to(device)
+    model = load_model(Path(plan.model.path), settled(recipe.precision, "recipe.precision")).to(device)
     _align(model)
     if recipe.method is Method.LORA:
         model = _with_adapter(model, plan)
@@ -111,7 +108,7 @@ def build(plan: Plan, train: TokenRows, validation: TokenRows, device: torch.dev
         attention=execution.attention,
         fused=execution.fused,
         joined=recipe.batch.joined,
-        length=recipe.length or 0,
+        length=settled(recipe.length, "recipe.length"),
         checkpointing=bool(recipe.gradient_checkpointing),
     )
     fill = getattr(inner(model).config, "pad_token_id", None) or 0
@@ -130,26 +127,38 @@ def load_model(folder: Path, precision: str) -> Any:
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
-        return AutoModelForCausalLM.from_pretrained(folder, dtype=DTYPES[precision], local_files_only=True)
-    except (ValueError, KeyError, OSError) as error:
-        raise NotALanguageModel(str(folder), str(error).strip().splitlines()[0]) from error
+        return AutoModelForCausalLM.from_pretrained(
+            folder, dtype=DTYPES[precision], local_files_only=True, use_safetensors=True
+        )
+    except (ValueError, KeyError) as error:
+        why = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise NotALanguageModel(str(folder), why) from error
 
 
 def _with_adapter(model: Any, plan: Plan) -> Any:
     adapter = plan.spec.recipe.adapter
-    targets = adapter.targets or []
+    targets = settled(adapter.targets, "recipe.adapter.targets")
     known = {name.rsplit(".", 1)[-1] for name, _ in model.named_modules()}
     for target in targets:
         if target not in known:
             raise MissingTarget(target, plan.model.linear_layers)
     return add_adapter(
         model,
-        rank=adapter.rank or 8,
-        alpha=adapter.alpha or 16,
+        rank=settled(adapter.rank, "recipe.adapter.rank"),
+        alpha=settled(adapter.alpha, "recipe.adapter.alpha"),
         dropout=adapter.dropout,
         targets=targets,
         seed=plan.spec.seed,
     )
+
+
+def _separate(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Copy tensors that are views of joined ones, which safetensors would refuse; tied ones stay one."""
+    copies: dict[tuple[int, torch.Size], Tensor] = {}
+    return {
+        name: copies.setdefault((tensor.data_ptr(), tensor.shape), tensor.detach().clone())
+        for name, tensor in state.items()
+    }
 
 
 def _align(model: torch.nn.Module) -> None:

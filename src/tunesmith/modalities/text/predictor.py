@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,10 +11,10 @@ import torch
 
 from tunesmith.modalities.adapter_fit import check_adapter
 from tunesmith.modalities.sampling import Sampling
-from tunesmith.spec.errors import NotALanguageModel, PromptTooLong
+from tunesmith.modalities.text.builder import load_model
+from tunesmith.spec.errors import PromptTooLong
 from tunesmith.spec.examples import Message
 
-DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 BROKEN = "\ufffd"
 """What decoding gives for the bytes of a character that is not complete yet."""
 HELD_BACK = 8
@@ -50,23 +49,12 @@ def load_predictor(
     """
     if adapter is not None:
         check_adapter(adapter, model_dir)
-    model = _load(model_dir, DTYPES[precision])
+    model = load_model(model_dir, precision)
     if adapter is not None:
         from peft import PeftModel
 
         model = PeftModel.from_pretrained(model, str(adapter))
     return TextPredictor(model.to(device).eval(), encoder)
-
-
-def _load(folder: Path, dtype: torch.dtype) -> Any:
-    from transformers import AutoModelForCausalLM
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
-    except (ValueError, KeyError, OSError) as error:
-        raise NotALanguageModel(str(folder), str(error).strip().splitlines()[0]) from error
 
 
 class TextPredictor:
@@ -78,42 +66,24 @@ class TextPredictor:
         self.limit = int(getattr(model.config, "max_position_embeddings", 0) or 0) or None
         """Positions that the model can see, in tokens; None where its configuration does not say."""
 
-    def stream(
-        self,
-        ids: Sequence[int],
-        *,
-        max_tokens: int = Sampling.max_tokens,
-        temperature: float = Sampling.temperature,
-        top_p: float = Sampling.top_p,
-        top_k: int = Sampling.top_k,
-        seed: int | None = Sampling.seed,
-        stop: Sequence[str] = Sampling.stop,
-    ) -> Answer:
+    def answer(self, ids: Sequence[int], sampling: Sampling) -> Answer:
         """Answer a prompt's tokens; iterate over the result for the text, piece by piece, as it comes.
 
         Raises:
             PromptTooLong: the model sees fewer tokens than the prompt has.
         """
-        return self.answer(ids, Sampling(max_tokens, temperature, top_p, top_k, seed, tuple(stop)))
-
-    def answer(self, ids: Sequence[int], sampling: Sampling) -> Answer:
-        """Do the same as ``stream``, with the settings in one value."""
         if self.limit is not None and len(ids) >= self.limit:
             raise PromptTooLong(len(ids), self.limit)
         room = sampling.max_tokens if self.limit is None else min(sampling.max_tokens, self.limit - len(ids))
         tokens = generate(self._model, ids, sampling)
         return Answer(tokens, self._encoder, limit=room, stop=sampling.stop, prompt_tokens=len(ids))
 
-    def answers(
-        self, prompts: Iterable[Sequence[Message]], *, adapter: bool = True, sampling: Sampling | None = None
-    ) -> list[str]:
-        """Answer each conversation; ``adapter=False`` answers as the base model does, without the adapter on it."""
-        drawn = sampling or Sampling()
+    def answers(self, prompts: Iterable[Sequence[Message]], sampling: Sampling) -> list[str]:
+        """Answer each conversation, and leave the model in the mode that it was in."""
         was_training = self._model.training
         self._model.eval()
         try:
-            with nullcontext() if adapter else self._model.disable_adapter():
-                return ["".join(self.answer(self._encoder.prompt(turns), drawn)).strip() for turns in prompts]
+            return ["".join(self.answer(self._encoder.prompt(turns), sampling)).strip() for turns in prompts]
         finally:
             self._model.train(was_training)
 

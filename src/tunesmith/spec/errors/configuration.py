@@ -125,9 +125,13 @@ class DiskFull(ConfigError):
 
     def __init__(self, path: str | Path, needed: int, free: int) -> None:
         super().__init__(
-            f"{path}: the disk is full ({needed / 1e6:,.0f} MB are needed, "
-            f"{free / 1e6:,.0f} MB are free). Free some space, then resume."
+            f"{path}: the disk is full ({_size(needed)} are needed, {_size(free)} are free). "
+            "Free some space, then resume."
         )
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:,.0f} MB" if count >= 1e6 else f"{-(-count // 1000):,} KB"
 
 
 class WillNotFit(ConfigError):
