@@ -126,7 +126,7 @@ def _download(repository: str, revision: str | None) -> Path:
     )
 
     # What breaks off below HTTP is an error of the hub client's own HTTP library, whichever that is.
-    transport = cast(tuple[type[Exception], ...], HfHubHTTPError.__bases__)
+    broken: tuple[type[Exception], ...] = (*cast(tuple[type[Exception], ...], HfHubHTTPError.__bases__), OSError)
     try:
         return _snapshot(repository, revision)
     except GatedRepoError as error:
@@ -137,7 +137,7 @@ def _download(repository: str, revision: str | None) -> Path:
         raise ModelNotFound(f"{repository} at revision {revision}", "See its page for branches and tags.") from error
     except HFValidationError as error:
         raise ModelNotFound(repository, "The hub gives no model such a name; it is OWNER/NAME.") from error
-    except (*transport, OSError) as error:
+    except broken as error:
         raise PullFailed(repository, f"the download broke off ({type(error).__name__})") from error
 
 
