@@ -318,7 +318,7 @@ def _choose_rate(known: _Known, method: Method) -> tuple[float, str]:
 
 
 def _choose_interval(known: _Known, batch: BatchRecipe, split: float) -> tuple[int, str]:
-    epoch = _steps_per_epoch(known, batch, split)
+    epoch = steps_per_epoch(known.data, batch, split)
     share, rows = known.mode.evaluation_share, known.data.rows
     steps = max(10, round(epoch * share))
     if rows > MANY_ROWS:
@@ -378,9 +378,7 @@ def _why_attention(known: _Known, path: str) -> str:
 def _duration(known: _Known, recipe: Recipe, split: float, execution: Execution) -> tuple[int, float]:
     """Return the optimizer steps and the seconds that the run will take."""
     assert recipe.epochs is not None and recipe.evaluate_every is not None and recipe.method is not None
-    epoch = _steps_per_epoch(known, recipe.batch, split)
-    steps = math.ceil(recipe.epochs * epoch)
-    steps = steps if recipe.max_steps is None else min(steps, recipe.max_steps)
+    epoch, steps = steps_per_epoch(known.data, recipe.batch, split), total_steps(known.data, recipe, split)
     row_tokens = known.data.mean_length * known.data.sequences_per_row
     held_out = int(known.data.rows * split)
     seconds = speed.seconds(
@@ -394,7 +392,14 @@ def _duration(known: _Known, recipe: Recipe, split: float, execution: Execution)
     return steps, seconds
 
 
-def _steps_per_epoch(known: _Known, batch: BatchRecipe, split: float) -> int:
-    rows = known.data.rows - int(known.data.rows * split)
-    sequences = max(1, round(rows * known.data.sequences_per_row))
+def total_steps(data: DataFacts, recipe: Recipe, split: float) -> int:
+    """Return the optimizer steps of a settled recipe; ``split`` is the share of rows held out."""
+    steps = math.ceil((recipe.epochs or 1) * steps_per_epoch(data, recipe.batch, split))
+    return steps if recipe.max_steps is None else min(steps, recipe.max_steps)
+
+
+def steps_per_epoch(data: DataFacts, batch: BatchRecipe, split: float) -> int:
+    """Return the optimizer steps of one pass over what is not held out, an incomplete last one among them."""
+    rows = data.rows - int(data.rows * split)
+    sequences = max(1, round(rows * data.sequences_per_row))
     return math.ceil(sequences / ((batch.size or 1) * (batch.accumulation or 1)))

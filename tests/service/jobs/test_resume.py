@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sample_plan import sample_plan
 from service.jobs.conftest import Begin, until_over, until_step
 from tiny import make_tiny_model
 from tunesmith.runs import checkpoints
@@ -14,7 +15,7 @@ from tunesmith.runs.handle import handle_of
 from tunesmith.runs.publish import published_run
 from tunesmith.runs.status import status
 from tunesmith.service.jobs.control import pause, stop_now
-from tunesmith.service.jobs.resume import Resumable, find_resumable, resume
+from tunesmith.service.jobs.resume import Resumable, find_resumable, resume, with_limits
 from tunesmith.settings import Settings
 from tunesmith.spec.errors import NothingToResume, ResumeDiffers, RunNotFound, WrongRunState
 from tunesmith.spec.job import DatasetRef
@@ -163,3 +164,14 @@ def test_larger_limits_go_further(settings: Settings, begin: Begin, output: Path
     assert steps_of(child) == ["checkpoint-4", "checkpoint-5"]
     assert (child.plan().steps, done.plan().steps) == (5, 3)
     assert (output / "steps.txt").read_text() == "5"
+
+
+def test_other_limits_count_steps_as_planning_does(output: Path) -> None:
+    plan = sample_plan(output)
+    data = plan.data.model_copy(update={"rows": 101, "sequences_per_row": 2.5})
+    evaluation = plan.spec.evaluation.model_copy(update={"validation_split": 0.1})
+    spec = plan.spec.model_copy(update={"evaluation": evaluation})
+    plan = plan.model_copy(update={"data": data, "spec": spec})
+    # 228 sequences in batches of four.
+    assert with_limits(plan, {"recipe.epochs": 2.0, "recipe.max_steps": None}).steps == 2 * 57
+    assert with_limits(plan, {"recipe.max_steps": 7}).steps == 7

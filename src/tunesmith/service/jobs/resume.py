@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -79,15 +78,14 @@ def resume(found: Resumable, settings: Settings, typed: Mapping[str, object] | N
 
 def with_limits(plan: Plan, limits: Mapping[str, Any]) -> Plan:
     """Return the plan with other limits and as many steps as they make; without limits, the plan itself."""
+    from tunesmith.planning.resolve import total_steps
+
     if not limits:
         return plan
     fields = {path.removeprefix("recipe."): value for path, value in limits.items()}
     recipe = plan.spec.recipe.model_copy(update=fields)
     spec = plan.spec.model_copy(update={"recipe": recipe})
-    batch = (recipe.batch.size or 1) * (recipe.batch.accumulation or 1)
-    rows = plan.data.rows * (1 - (plan.spec.evaluation.validation_split or 0))
-    steps = math.ceil((recipe.epochs or 1) * max(1, math.ceil(rows / batch)))
-    steps = steps if recipe.max_steps is None else min(steps, recipe.max_steps)
+    steps = total_steps(plan.data, recipe, plan.spec.evaluation.validation_split or 0.0)
     seconds = plan.seconds * steps / max(1, plan.steps)
     return plan.model_copy(update={"spec": spec, "steps": steps, "seconds": seconds})
 
