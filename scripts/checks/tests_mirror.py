@@ -1,4 +1,4 @@
-"""A sibling predicts its test: each format, command and modality has one, and test folders follow the source's."""
+"""A sibling predicts its test: each format and command has one of its name, and test folders are the source's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from scripts.checks import Fault, public_names
 
 OWN = frozenset({"assets", "benchmarks", "browser", "chaos", "gpu", "integration", "scripts", "__pycache__"})
-"""Folders of ``tests/`` that stand for no package."""
+"""Folders of tests that stand for no package, with all that is in them."""
 ONE_EACH = {"data/formats": "FORMAT", "cli": "command"}
 """Packages in which every module that offers this name has a test of its own name."""
 
@@ -20,10 +20,11 @@ def faults(root: Path) -> Iterator[Fault]:
         for module in sorted((source / package).glob("*.py")):
             if mark in public_names(module):
                 yield from _module(root, tests / package / f"test_{module.name}", module)
-    for folder in sorted(tests.glob("*/")):
-        if folder.name not in OWN and not (source / folder.name).is_dir():
+    for folder in sorted(tests.rglob("*/")):
+        name = folder.relative_to(tests)
+        if OWN.isdisjoint(name.parts) and not (source / name).is_dir():
             fix = f"Name it after the package it tests, or add it to OWN in {Path(__file__).name}."
-            yield Fault(folder.relative_to(root), 1, f"there is no package '{folder.name}'", fix)
+            yield Fault(folder.relative_to(root), 1, f"there is no package '{name}'", fix)
 
 
 def _module(root: Path, test: Path, module: Path) -> Iterator[Fault]:

@@ -19,6 +19,13 @@ def test_names_a_folder_of_tests_without_its_package(plant, tmp_path):
     assert "Name it after the package it tests" in str(fault)
 
 
+def test_names_a_folder_inside_another_too(plant, tmp_path):
+    plant("src/tunesmith/data/formats/__init__.py", "")
+    plant("tests/data/format/test_qa.py", "")
+    [fault] = faults(tmp_path)
+    assert "tests/data/format:1: there is no package 'data/format'" in str(fault)
+
+
 def test_is_silent_when_each_has_its_test(plant, tmp_path):
     plant("src/tunesmith/cli/chat.py", "def command(): ...\n")
     plant("src/tunesmith/cli/progress.py", "def bar(): ...\n")
