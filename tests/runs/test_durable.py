@@ -36,3 +36,8 @@ def test_knows_a_full_disk_by_number_text_or_cause() -> None:
 def test_a_full_disk_is_told_with_what_is_needed(tmp_path: Path) -> None:
     with pytest.raises(DiskFull, match="5 MB are needed"), room_for(tmp_path / "not" / "there", 5_000_000):
         raise OSError(errno.ENOSPC, "full")
+
+
+def test_little_room_is_told_in_kilobytes() -> None:
+    assert "(5 KB are needed, 0 KB are free)" in DiskFull("out", 4096, 0).message
+    assert "(2 MB are needed, 1 KB are free)" in DiskFull("out", 2_000_000, 12).message
