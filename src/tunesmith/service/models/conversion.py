@@ -28,7 +28,6 @@ def convert(alias: Alias, source: Path, target: Path, settings: Settings, progre
     assert isinstance(alias.source, Wheel)
     names = [Path(member).name for member in alias.source.members]
     request = {
-        "converter": alias.reader,
         "source": str(source),
         "file": names[0],
         "keep": names[1:],
