@@ -24,7 +24,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-
 ROOT = Path(__file__).parent.parent
 PEER = ROOT / ".bench" / "bin" / "python"
 WORDS = "the model reads a short question and answers it with care because every token counts in this test"

@@ -28,7 +28,7 @@ BUCKET_FILL = 0.75
 
 
 ROUND = 8
-"""A rectangle is as wide as a multiple of this, so that shapes repeat (matrix products are prepared for each new one)."""
+"""A rectangle is as wide as a multiple of this, so that shapes repeat (see ``joining.ROUND``)."""
 
 
 @dataclass(frozen=True)

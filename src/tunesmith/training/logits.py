@@ -16,7 +16,7 @@ CHUNK_NUMBERS = 2**23
 """Logits held at once: 32 MiB in 32 bits."""
 
 ROUND = 32
-"""Chunks are filled up to a multiple of this many rows, so that the shapes of the products repeat (see ``joining.ROUND``)."""
+"""Chunks are filled up to a multiple of this many rows, so that shapes repeat (see ``joining.ROUND``)."""
 
 
 def summed_loss(hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
