@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
 
 from cli.conftest import Call
@@ -62,6 +63,20 @@ def test_lists_runs_newest_first(tunesmith: Call, begin: Begin) -> None:
     assert "3/3" in oldest
     listed = json.loads(tunesmith("runs", "list", "--json").out)["runs"]
     assert [(run["id"], run["state"]) for run in listed] == [(second.id, "failed"), (first.id, "succeeded")]
+
+
+@pytest.mark.parametrize(("columns", "shown"), [("70", ["run", "state"]), ("80", ["run", "state", "step"])])
+def test_a_narrow_terminal_shows_fewer_columns_and_each_id_whole(
+    tunesmith: Call, home: Path, monkeypatch: pytest.MonkeyPatch, columns: str, shown: list[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("FORCE_COLOR", "1")  # As on a terminal: elsewhere the table is as wide as it needs.
+    monkeypatch.setenv("TERM", "xterm")
+    made = [RunFolder.create(home, kind="train", name="smollm2-135m-instruct-chatterbot-corpus") for _ in range(2)]
+    head, _, *rows = click.unstyle(tunesmith("runs", "list").out).splitlines()
+    assert head.split() == shown
+    assert [row.split()[0] for row in rows] == [run.id for run in reversed(made)]
+    assert max(map(len, rows)) <= int(columns)
 
 
 def test_lists_as_many_as_asked_and_says_that_there_are_more(tunesmith: Call, home: Path) -> None:

@@ -28,6 +28,10 @@ COLOURS: Final = {
 }
 WIDE: Final = 200
 """Columns of the table where its reader is not a terminal."""
+DISPENSABLE: Final = ("note", "best loss", "kind", "begun", "step")
+"""Columns that a narrow terminal does without, the first ones first."""
+NOTE, GAP = 12, 3
+"""Fewest columns in which a note says something; what stands between two columns of the table."""
 SHOWN: Final = 20
 """Runs listed where no number is given."""
 
@@ -188,14 +192,22 @@ def _print(runs: Sequence[RunStatus], *, everything: bool) -> None:
 
     screen = console()
     screen.width = screen.width if screen.is_terminal else max(screen.width, WIDE)
-    screen.print(_table(runs, everything=everything))
+    columns = _columns(runs, everything=everything)
+    for name in DISPENSABLE:
+        if _width(columns) > screen.width:
+            columns.pop(name, None)
+    # The id stays whole even where nothing else has room.
+    screen.width = max(screen.width, _width(columns))
+    screen.print(_table(runs, columns))
 
 
-def _table(runs: Sequence[RunStatus], *, everything: bool) -> Table:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
+def _width(columns: dict[str, list[str]]) -> int:
+    """Return how wide the table is at least: all but the note, which is cut, stands there whole."""
+    widths = [NOTE if name == "note" else max(map(len, (name, *cells))) for name, cells in columns.items()]
+    return sum(widths) + GAP * (len(widths) - 1)
 
+
+def _columns(runs: Sequence[RunStatus], *, everything: bool) -> dict[str, list[str]]:
     columns = {
         "run": [run.id for run in runs],
         "kind": [str(run.kind) for run in runs],
@@ -207,6 +219,14 @@ def _table(runs: Sequence[RunStatus], *, everything: bool) -> Table:
     }
     if not everything:
         del columns["kind"]
+    return columns
+
+
+def _table(runs: Sequence[RunStatus], columns: dict[str, list[str]]) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=box.SIMPLE, pad_edge=False, show_edge=False)
     for name, cells in columns.items():
         # On a narrow terminal only the note is cut.
