@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
+from tunesmith.modalities.base import Predictor
 from tunesmith.modalities.sampling import Sampling
 from tunesmith.modalities.text.predictor import Answer, Detokenizer, TextPredictor, choose, load_predictor
 from tunesmith.spec.errors import AdapterMismatch, BadValue, NotALanguageModel, PromptTooLong
@@ -60,31 +62,31 @@ def test_the_cache_gives_what_the_whole_sequence_gives(predictor: TextPredictor,
     with torch.no_grad():
         for _ in range(12):
             expected.append(int(model_of(predictor)(input_ids=torch.tensor([expected])).logits[0, -1].argmax()))
-    text = "".join(predictor.stream(ids, max_tokens=12))
+    text = "".join(predictor.answer(ids, Sampling(max_tokens=12)))
     assert text == encoder.decode(expected[len(ids) :])
 
 
 def test_a_seed_makes_a_drawn_answer_repeatable(predictor: TextPredictor, encoder: Bytes) -> None:
     ids = encoder.ids("Hello")
-    drawn = ["".join(predictor.stream(ids, max_tokens=16, temperature=1.0, seed=seed)) for seed in (1, 1, 2)]
+    drawn = ["".join(predictor.answer(ids, Sampling(16, 1.0, seed=seed))) for seed in (1, 1, 2)]
     assert drawn[0] == drawn[1] != drawn[2]
 
 
 def test_ends_at_the_token_limit_and_says_so(predictor: TextPredictor, encoder: Bytes) -> None:
-    said = predictor.stream(encoder.ids("Hello"), max_tokens=5)
+    said = predictor.answer(encoder.ids("Hello"), Sampling(max_tokens=5))
     "".join(said)
     assert (said.tokens, said.prompt_tokens, said.finish_reason) == (5, 5, "length")
 
 
 def test_ends_where_the_model_can_see_no_further(predictor: TextPredictor, encoder: Bytes) -> None:
-    said = predictor.stream(encoder.ids("x" * 509), max_tokens=50)
+    said = predictor.answer(encoder.ids("x" * 509), Sampling(max_tokens=50))
     "".join(said)
     assert said.tokens == 3
 
 
 def test_a_prompt_that_fills_the_model_is_refused(predictor: TextPredictor, encoder: Bytes) -> None:
     with pytest.raises(PromptTooLong, match="512"):
-        predictor.stream(encoder.ids("x" * 512))
+        predictor.answer(encoder.ids("x" * 512), Sampling())
 
 
 def test_ends_at_a_stop_token_without_showing_it(encoder: Bytes) -> None:
@@ -153,21 +155,22 @@ def adapted(tiny_model: Path, tmp_path: Path) -> Path:
 TURNS = (Message("user", "Hello"),)
 
 
-def test_a_model_in_training_answers_with_and_without_its_adapter(
-    tiny_model: Path, adapted: Path, encoder: Bytes, predictor: TextPredictor
-) -> None:
+def test_a_model_in_training_answers_and_stays_in_training(tiny_model: Path, adapted: Path, encoder: Bytes) -> None:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
     base = AutoModelForCausalLM.from_pretrained(tiny_model)
     model = PeftModel.from_pretrained(base, str(adapted), is_trainable=True).train()
-    live = TextPredictor(model, encoder)
     few = Sampling(max_tokens=16, temperature=2.0, seed=3)
-    before, after = live.answers([TURNS], adapter=False, sampling=few), live.answers([TURNS], sampling=few)
-    assert before == predictor.answers([TURNS], sampling=few)
-    assert after == load_predictor(tiny_model, encoder=encoder, adapter=adapted).answers([TURNS], sampling=few)
-    assert before != after
+    after = TextPredictor(model, encoder).answers([TURNS], few)
     assert model.training
+    assert after == load_predictor(tiny_model, encoder=encoder, adapter=adapted).answers([TURNS], few)
+
+
+def test_a_predictor_is_what_every_modality_promises() -> None:
+    for name in ("answer", "answers"):
+        ours, promised = (inspect.signature(getattr(one, name)) for one in (TextPredictor, Predictor))
+        assert list(ours.parameters) == list(promised.parameters)
 
 
 def test_an_adapter_for_another_base_is_one_sentence(tiny_model: Path, adapted: Path, encoder: Bytes) -> None:
