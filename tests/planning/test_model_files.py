@@ -153,7 +153,9 @@ def test_an_adapter_is_not_a_base_model(tmp_path):
         model_facts(tmp_path, "x")
 
 
-@pytest.mark.parametrize(("file", "why"), [("pytorch_model.bin", r"\.bin.*save_pretrained"), ("README", r"no model\.safetensors")])
+@pytest.mark.parametrize(
+    ("file", "why"), [("pytorch_model.bin", r"\.bin.*save_pretrained"), ("README", r"no model\.safetensors")]
+)
 def test_weights_of_another_kind_are_refused(copy, file, why):
     (copy / "model.safetensors").rename(copy / file)
     with pytest.raises(NotALanguageModel, match=why):
