@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from modalities.templates import CHATML, MISTRAL, write_model
@@ -248,10 +248,18 @@ contents = st.text(
 def test_the_mask_covers_exactly_the_answers_and_their_ends(
     text_model: Models, turns: list[tuple[str, str]], kind: str
 ) -> None:
+    # A tokenizer may hold the prompt's last line end and the answer's first blank in one token: the next fact.
+    assume(not any(answer[0].isspace() for _, answer in turns))
     encoder = TextEncoder(text_model(kind))
     [row] = encoder(talk(*(content for turn in turns for content in turn)))
     before = " " if kind == "none" else ""
     assert trained(encoder, row) == [f"{before}{answer}{STABLE[kind]}" for _, answer in turns]
+
+
+def test_a_token_that_holds_the_end_of_the_prompt_and_the_start_of_the_answer_is_trained(text_model: Models) -> None:
+    encoder = TextEncoder(text_model("chatml"))
+    [row] = encoder(talk("0", "\n0"))
+    assert trained(encoder, row) == ["\n\n0<|im_end|>"]
 
 
 @settings(max_examples=60, deadline=None)
