@@ -63,11 +63,11 @@ class Ranks:
 
 def join_ranks(device: str) -> Ranks:
     """Join the process group that ``torch.distributed.run`` prepared, if it did."""
-    from accelerate import PartialState  # type: ignore[import-untyped]
-
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
         return Ranks(0, 1)
+    from accelerate import PartialState  # type: ignore[import-untyped]
+
     # The others wait in a barrier while the first one prepares the data, however long that takes.
     state = PartialState(cpu=device == "cpu", timeout=timedelta(days=7))
     return Ranks(state.process_index, state.num_processes)
