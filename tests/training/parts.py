@@ -67,7 +67,10 @@ class Pieces:
     def loss(self, batch: Any) -> torch.Tensor:
         return loss_of(self.forward, self.model, batch)
 
-    def metrics(self, loss: float) -> dict[str, float]:
+    def measure(self, batch: Any) -> dict[str, float]:
+        return {"loss": float(self.loss(batch))}
+
+    def metrics(self, sums: dict[str, float], labels: int) -> dict[str, float]:
         return {}
 
     def initial_weights(self) -> dict[str, torch.Tensor]:

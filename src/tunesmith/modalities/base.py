@@ -6,7 +6,16 @@ import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
-from tunesmith.spec.examples import Conversation, Example, PlainText, PromptCompletion
+from tunesmith.spec.examples import (
+    CaptionedImage,
+    Conversation,
+    Example,
+    ImageQuestion,
+    LabelledText,
+    PlainText,
+    Preference,
+    PromptCompletion,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,7 +30,15 @@ if TYPE_CHECKING:
     from tunesmith.spec.plan import Plan
     from tunesmith.training.pieces import TrainingPieces
 
-KINDS: Final[dict[type, str]] = {Conversation: "conversation", PromptCompletion: "completion", PlainText: "text"}
+KINDS: Final[dict[type, str]] = {
+    Conversation: "conversation",
+    PromptCompletion: "completion",
+    PlainText: "text",
+    LabelledText: "label",
+    Preference: "preference",
+    CaptionedImage: "caption",
+    ImageQuestion: "image question",
+}
 """Each type of example, by the name that ``DataFacts.kinds`` counts it under."""
 
 
@@ -88,6 +105,8 @@ class Task:
     builder: str
     """``module:function`` of its ``Builder``; heavy, imported by the worker alone."""
     aliases: tuple[str, ...] = ()
+    models: tuple[Literal["decoder", "encoder"], ...] = ("decoder",)
+    """Kinds of model that it trains (``ModelFacts.kind``)."""
 
     @property
     def kinds(self) -> frozenset[str]:

@@ -22,7 +22,7 @@ from tunesmith.spec.errors import BadValue, MissingTarget
 from tunesmith.spec.job import Device, JobSpec, Resources
 from tunesmith.spec.modes import MODES, Mode
 from tunesmith.spec.plan import DataFacts, DeviceFacts, Execution, ModelFacts, Plan
-from tunesmith.spec.recipe import AdapterRecipe, BatchRecipe, Method, Precision, Recipe
+from tunesmith.spec.recipe import AdapterRecipe, BatchRecipe, Method, Precision, Recipe, Schedule, StoppingRecipe
 
 ALL_LINEAR: Final = "all-linear"
 """A target name that stands for every linear layer, as in PEFT."""
@@ -201,7 +201,9 @@ def _recipe(known: _Known, split: float, resources: Resources) -> tuple[Recipe, 
         available=known.device.memory,
     )
     batch, fitted = _batch(known, work)
-    epochs = settle("recipe.epochs", asked.epochs, lambda: (float(mode.epochs), f"mode {mode.name}"))
+    epochs = settle("recipe.epochs", asked.epochs, lambda: (float(mode.epochs or 100), f"mode {mode.name}"))
+    schedule = settle("recipe.schedule", asked.schedule, lambda: (Schedule(mode.schedule), f"mode {mode.name}"))
+    stopping = _stopping(known)
     rate = settle("recipe.learning_rate", asked.learning_rate, lambda: _choose_rate(known, method))
     evaluate_every = settle(
         "recipe.evaluate_every", asked.evaluate_every, lambda: _choose_interval(known, batch, split)
@@ -216,12 +218,27 @@ def _recipe(known: _Known, split: float, resources: Resources) -> tuple[Recipe, 
         "batch": batch,
         "epochs": epochs,
         "learning_rate": rate,
+        "schedule": schedule,
+        "stopping": stopping,
         "precision": precision,
         "gradient_checkpointing": fitted.checkpointing,
         "evaluate_every": evaluate_every,
         "checkpoints": asked.checkpoints.model_copy(update={"every_steps": save_every}),
     }
     return asked.model_copy(update=changes), fitted
+
+
+def _stopping(known: _Known) -> StoppingRecipe:
+    """Fill in the thresholds: running text has a higher loss, so it is judged more mildly."""
+    asked, settle, running = known.recipe.stopping, known.choices.settle, set(known.data.kinds) == {"text"}
+    why = "running text" if running else "answers"
+    patience = settle("recipe.stopping.patience", asked.patience, lambda: (5 if running else 3, why))
+    threshold = settle(
+        "recipe.stopping.overfitting_threshold", asked.overfitting_threshold, lambda: (0.2 if running else 0.1, why)
+    )
+    perfect = settle("recipe.stopping.perfect_loss", asked.perfect_loss, lambda: (0.5 if running else 0.01, why))
+    changes = {"patience": patience, "overfitting_threshold": threshold, "perfect_loss": perfect}
+    return asked.model_copy(update=changes)
 
 
 def _adapter(known: _Known, method: Method) -> tuple[AdapterRecipe, int]:

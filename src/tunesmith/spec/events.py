@@ -28,8 +28,9 @@ class Started(Part):
     kind: Literal["started"] = "started"
     step: int
     """Steps already done (not 0 after a resume)."""
-    total_steps: int
-    epochs: float
+    total_steps: int | None
+    """None where there is no end."""
+    epochs: float | None
     rows: int
     validation_rows: int
     trainable_parameters: int
@@ -84,6 +85,17 @@ class Evaluated(Part):
     """Evaluations in a row without improvement."""
     perplexity: float | None = None
     """Only for text generation (plain text)."""
+    metrics: dict[str, float] = {}
+    """What else the task measures, such as accuracy."""
+
+
+class Tested(Part):
+    """The result measured on the rows kept for the end."""
+
+    kind: Literal["tested"] = "tested"
+    rows: int
+    loss: float
+    metrics: dict[str, float] = {}
 
 
 class CheckpointSaved(Part):
@@ -190,8 +202,8 @@ class Finished(Part):
 
 
 Body = (
-    Phase | Started | Heartbeat | Step | Evaluated | CheckpointSaved | Sample | DecisionMade | Warned | Prepared
-    | Acknowledged | Progress | Serving | Ended | Failed | Finished
+    Phase | Started | Heartbeat | Step | Evaluated | Tested | CheckpointSaved | Sample | DecisionMade | Warned
+    | Prepared | Acknowledged | Progress | Serving | Ended | Failed | Finished
 )  # fmt: skip
 
 

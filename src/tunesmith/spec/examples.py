@@ -18,6 +18,8 @@ class Message:
     content: str
     train: bool = True
     """Whether an assistant turn is trained on; other roles never are."""
+    tool_calls: str = ""
+    """JSON list of the calls that an assistant turn makes; empty: none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,8 @@ class Conversation:
 
     messages: tuple[Message, ...]
     where: Where
+    tools: str = ""
+    """JSON list of the tools that the assistant may call; empty: none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,4 +49,45 @@ class PromptCompletion:
     where: Where
 
 
-Example = Conversation | PlainText | PromptCompletion
+@dataclass(frozen=True, slots=True)
+class LabelledText:
+    """A text and the class it belongs to."""
+
+    text: str
+    label: str
+    where: Where
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """A conversation up to an answer, the better answer and the worse one."""
+
+    messages: tuple[Message, ...]
+    chosen: tuple[Message, ...]
+    """What follows if it goes well; ends with an assistant turn."""
+    rejected: tuple[Message, ...]
+    where: Where
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionedImage:
+    """A picture and what it shows."""
+
+    image: str
+    """Path, relative to the file of the row."""
+    caption: str
+    where: Where
+
+
+@dataclass(frozen=True, slots=True)
+class ImageQuestion:
+    """A question about a picture, and the answer."""
+
+    image: str
+    """Path, relative to the file of the row."""
+    question: str
+    answer: str
+    where: Where
+
+
+Example = Conversation | PlainText | PromptCompletion | LabelledText | Preference | CaptionedImage | ImageQuestion

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from tunesmith.spec.recipe import Part, Recipe
 
@@ -18,11 +18,24 @@ class Device(StrEnum):
     CUDA = "cuda"
 
 
+class Continue(StrEnum):
+    """What a run takes over from the run that it continues."""
+
+    NO = "no"
+    WEIGHTS = "weights"
+    STATE = "state"
+
+
 class ModelRef(Part):
     """A model to start from."""
 
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
+
     source: str = Field(min_length=1, json_schema_extra={"flag": "--model"})
-    """A folder, a name that `tunesmith pull` knows, or a hub id."""
+    """A folder, a name that `tunesmith pull` knows, a hub id, or run:ID, the result of a run."""
+    continue_: Continue | None = Field(None, alias="continue", json_schema_extra={"flag": "--continue"})
+    """What is taken over from run:ID: no (its result is only the model to start from), weights (its adapter is trained
+    on), state (optimizer, step counter and schedule position too). Open: weights for a run, else no."""
     revision: str | None = None
     """Branch, tag or commit of a hub id. Open: the hub's default branch."""
 
@@ -31,7 +44,7 @@ class DatasetRef(Part):
     """A source of rows."""
 
     uri: str = Field(min_length=1)
-    """A file, a folder, a glob, or a name that `tunesmith pull` knows."""
+    """A file, a folder, a glob, an archive, a name that `tunesmith pull` knows, or a hub name such as squad:train."""
     format: str = "auto"
     """Name of a data set format; auto asks each format, row by row."""
     columns: dict[str, str] = {}
@@ -40,6 +53,8 @@ class DatasetRef(Part):
     """First rows taken from this source, at most."""
     validation: bool = False
     """Use these rows for validation instead of splitting some off."""
+    test: bool = False
+    """Keep these rows for the one evaluation at the end."""
 
 
 class Evaluation(Part):
@@ -47,8 +62,12 @@ class Evaluation(Part):
 
     validation_split: float | None = Field(None, ge=0, lt=1)
     """Share of the rows held out for validation. Open: 0.1, and none where that leaves no row."""
+    test_split: float = Field(0.0, ge=0, lt=1)
+    """Share of the rows kept for one evaluation of the result, at the end."""
     test_prompts: int = Field(3, ge=0, le=100)
     """Held-out prompts answered before and after training, side by side."""
+    prompts: list[str] = Field([], json_schema_extra={"flag": "--test-prompt"})
+    """Further prompts answered before and after training."""
 
 
 class Output(Part):

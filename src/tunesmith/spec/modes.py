@@ -16,12 +16,14 @@ class Mode:
     name: str
     rate: float
     """Factor on the base learning rate."""
-    epochs: int
+    epochs: int | None
+    """None: no end (non-stop), or as many as ``recipe.circular.cycles`` (circular)."""
     effective_batch: int
     """Rows per optimizer step that the plan aims at."""
     evaluation_share: float
     """Share of an epoch between two evaluations."""
     summary: str
+    schedule: str = "cosine"
 
 
 MODES: Final = {
@@ -30,8 +32,12 @@ MODES: Final = {
         Mode("slow", 0.5, 5, 32, 0.10, "highest quality, for production models"),
         Mode("medium", 1.0, 3, 16, 0.05, "balanced; the default"),
         Mode("fast", 2.0, 1, 8, 0.02, "quick iteration"),
+        Mode("circular", 0.8, None, 4, 0.01, "cycles over a small data set with a growing batch"),
+        Mode("non-stop", 0.3, None, 32, 0.20, "goes on until it is stopped, then lands", "constant"),
+        Mode("adaptive", 1.0, 3, 16, 0.05, "changes rate and batch by the trend of the validation loss"),
+        Mode("ultra", 0.25, 8, 64, 0.10, "longest and most careful", "cosine_with_restarts"),
     )
 }
 
-ALIASES: Final = {"quality": "slow", "balanced": "medium", "quick": "fast"}
+ALIASES: Final = {"quality": "slow", "balanced": "medium", "quick": "fast", "circle": "circular", "nonstop": "non-stop"}
 """Other names for the same modes."""

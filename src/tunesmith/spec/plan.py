@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from tunesmith.spec.job import JobSpec
 from tunesmith.spec.recipe import Part
@@ -64,6 +64,8 @@ class ModelFacts(Part):
     """First of ``architectures`` in ``config.json``, such as LlamaForCausalLM."""
     model_type: str
     """``model_type`` in ``config.json``, such as llama."""
+    kind: Literal["decoder", "encoder"] = "decoder"
+    """decoder: a causal language model; encoder: one that sees both sides (BERT)."""
     parameters: int
     layers: int
     hidden: int
@@ -146,10 +148,10 @@ class Plan(Part):
     execution: Execution
     decisions: list[Decision]
     memory: MemoryEstimate
-    steps: int
-    """Optimizer steps, estimated from the row count."""
-    seconds: float
-    """Estimated duration."""
+    steps: int | None
+    """Optimizer steps, estimated from the row count; None where there is no end."""
+    seconds: float | None
+    """Estimated duration; None where there is no end."""
     warnings: list[str]
     length_chosen: bool
     """Whether the plan (not the user) chose the length; then losing over 5 % of the trained tokens refuses the job."""

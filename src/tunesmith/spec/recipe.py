@@ -7,9 +7,9 @@ A field here becomes a flag of ``tunesmith train``, a key of ``job.yaml`` and a 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from tunesmith.spec.errors import UnknownName
 from tunesmith.spec.modes import ALIASES, MODES
@@ -26,13 +26,38 @@ class Method(StrEnum):
 
     FULL = "full"
     LORA = "lora"
+    QLORA = "qlora"
+    """An adapter on a base in 4 bits (https://arxiv.org/abs/2305.14314)."""
+    LORA_8BIT = "lora-8bit"
+    """An adapter on a base in 8 bits (https://arxiv.org/abs/2208.07339)."""
+
+    @property
+    def adapts(self) -> bool:
+        """Whether an adapter is trained and the base stays as it is."""
+        return self is not Method.FULL
+
+    @property
+    def bits(self) -> int | None:
+        """Bits of a frozen weight of the base; None where it keeps its number format."""
+        return {Method.QLORA: 4, Method.LORA_8BIT: 8}.get(self)
 
 
 class Precision(StrEnum):
     """The number format that is computed in; trainable weights always keep a 32-bit master copy."""
 
     BF16 = "bf16"
+    FP16 = "fp16"
     FP32 = "fp32"
+
+
+PRECISION_NAMES: Final = {
+    "bfloat16": "bf16",
+    "float16": "fp16",
+    "half": "fp16",
+    "float32": "fp32",
+    "float": "fp32",
+}
+"""Other names of the number formats."""
 
 
 class Schedule(StrEnum):
@@ -41,12 +66,22 @@ class Schedule(StrEnum):
     COSINE = "cosine"
     LINEAR = "linear"
     CONSTANT = "constant"
+    COSINE_WITH_RESTARTS = "cosine_with_restarts"
+    WSD = "wsd"
+    """Warm-up, stable, decay (https://arxiv.org/abs/2404.06395): constant, then down to zero at the end."""
 
 
 class Optimizer(StrEnum):
     """The update rule."""
 
     ADAMW_TORCH = "adamw_torch"
+    ADAMW_BNB_8BIT = "adamw_bnb_8bit"
+    PAGED_ADAMW_8BIT = "paged_adamw_8bit"
+    ADAFACTOR = "adafactor"
+
+
+def _precision(value: object) -> object:
+    return None if value == "auto" else PRECISION_NAMES.get(value, value) if isinstance(value, str) else value
 
 
 def _mode(name: str) -> str:
@@ -67,6 +102,23 @@ class AdapterRecipe(Part):
     """Share of the adapter's inputs set to zero while training."""
     targets: list[str] | None = Field(None, min_length=1, json_schema_extra={"flag": "--target-modules"})
     """Names of the linear layers that get an adapter. Open: the model family's list."""
+    dora: bool = Field(False, json_schema_extra={"flag": "--dora"})
+    """Train the size of each weight apart from its direction (DoRA, https://arxiv.org/abs/2402.09353)."""
+    rslora: bool = Field(False, json_schema_extra={"flag": "--rslora"})
+    """Divide alpha by the root of the rank instead of the rank (rsLoRA, https://arxiv.org/abs/2312.03732)."""
+
+
+class QuantizationRecipe(Part):
+    """How the frozen base is stored in 4 bits (method qlora)."""
+
+    kind: Literal["nf4", "fp4"] = Field("nf4", json_schema_extra={"flag": "--quant-type"})
+    """Which 16 values a weight can have."""
+    double: bool = Field(False, json_schema_extra={"flag": "--double-quant"})
+    """Quantise the scales of the blocks too: 0.4 bits less for each weight."""
+    compute: Annotated[Precision | None, BeforeValidator(_precision)] = Field(
+        None, json_schema_extra={"flag": "--quant-compute-dtype"}
+    )
+    """Number format that 4-bit weights are computed in. Open: the run's own."""
 
 
 class BatchRecipe(Part):
@@ -85,10 +137,28 @@ class BatchRecipe(Part):
 class StoppingRecipe(Part):
     """When to stop before the last epoch."""
 
-    patience: int = Field(3, ge=1, json_schema_extra={"flag": "--patience"})
-    """Evaluations in a row without a better validation loss before training stops."""
+    patience: int | None = Field(None, ge=1, json_schema_extra={"flag": "--patience"})
+    """Evaluations in a row without a better validation loss before training stops. Open: 3, for running text 5."""
     min_delta: float = Field(0.0, ge=0, json_schema_extra={"flag": "--min-delta"})
     """By how much the validation loss must fall to count as better."""
+    overfitting_threshold: float | None = Field(None, gt=0, json_schema_extra={"flag": "--overfitting-threshold"})
+    """Gap between validation and training loss, as a share of the latter, above which a rising validation loss stops
+    training. Open: 0.1, for running text 0.2."""
+    min_evaluations: int = Field(5, ge=2, json_schema_extra={"flag": "--min-evaluations"})
+    """Evaluations before overfitting is looked for."""
+    perfect_loss: float | None = Field(None, ge=0, json_schema_extra={"flag": "--perfect-loss"})
+    """Mean of the last training losses below which there is nothing left to learn. Open: 0.01, for running text 0.5."""
+    perplexity_limit: float = Field(100.0, gt=1, json_schema_extra={"flag": "--perplexity-limit"})
+    """Validation perplexity above which a rising loss stops training."""
+
+
+class CircularRecipe(Part):
+    """Mode circular: cycle over a small data set with a growing batch."""
+
+    cycles: int = Field(100, ge=1, le=100_000, json_schema_extra={"flag": "--max-circular-epochs"})
+    """Passes over the data, at most."""
+    batch_multiplier: float = Field(1.25, ge=1, le=100, json_schema_extra={"flag": "--circular-batch-multiplier"})
+    """Factor on the effective batch every 5 cycles; 1 leaves it as it is."""
 
 
 class CheckpointRecipe(Part):
@@ -104,21 +174,31 @@ class Recipe(Part):
     """Everything about training that does not depend on the kind of data."""
 
     mode: Annotated[str, AfterValidator(_mode)] = "medium"
-    """Preset that fills in what is left open: slow (quality), medium (balanced) or fast (quick)."""
+    """Preset that fills in what is left open: slow (quality), medium (balanced), fast (quick), circular, non-stop,
+    adaptive or ultra."""
     method: Method | None = None
-    """full trains every weight; lora trains a small adapter. Open: lora."""
+    """full trains every weight; lora a small adapter; qlora and lora-8bit an adapter on a base in 4 or 8 bits. Open:
+    lora, and qlora where that cannot fit."""
     adapter: AdapterRecipe = AdapterRecipe()
+    quantization: QuantizationRecipe = QuantizationRecipe()
     length: int | None = Field(None, ge=16, le=1_048_576, json_schema_extra={"flag": "--max-seq-length"})
     """Longest row in tokens; the rest is cut and counted. Open: a sample's longest row, within the model's limit."""
     batch: BatchRecipe = BatchRecipe()
     epochs: float | None = Field(None, gt=0, le=10_000)
-    """Passes over the training rows. Open: the mode's."""
+    """Passes over the training rows. Open: the mode's (non-stop has no end)."""
+    force_epochs: bool = False
+    """Train exactly the epochs or cycles asked for: no automatic stop, and the result has the last weights."""
+    circular: CircularRecipe = CircularRecipe()
     max_steps: int | None = Field(None, ge=0)
     """Optimizer steps at which training ends, before the last epoch if it comes to that. Open: no limit."""
     learning_rate: float | None = Field(None, gt=0, le=1)
     """Highest learning rate. Open: by the model's number of parameters, times the mode's factor."""
-    schedule: Schedule = Schedule.COSINE
-    """How the learning rate falls after the warm-up."""
+    schedule: Schedule | None = None
+    """How the learning rate goes after the warm-up. Open: the mode's, cosine for most."""
+    schedule_cycles: int = Field(3, ge=1, le=1000)
+    """Waves of cosine_with_restarts."""
+    decay_ratio: float = Field(0.2, gt=0, le=1)
+    """Share of the steps over which wsd falls to zero at the end."""
     warmup_ratio: float = Field(0.1, ge=0, le=1)
     """Share of the steps over which the learning rate rises from zero."""
     optimizer: Optimizer = Optimizer.ADAMW_TORCH
@@ -127,8 +207,11 @@ class Recipe(Part):
     """Decoupled weight decay of the matrices (vectors have none)."""
     max_grad_norm: float = Field(1.0, gt=0)
     """Gradients with a larger norm are scaled down to it."""
-    precision: Precision | None = Field(None, json_schema_extra={"flag": "--dtype"})
-    """Number format of the computation. Open: bf16 where the device computes in it, else fp32."""
+    precision: Annotated[Precision | None, BeforeValidator(_precision)] = Field(
+        None, json_schema_extra={"flag": "--dtype"}
+    )
+    """Number format of the computation. Open: bf16 where the device computes in it, else fp16 on a GPU and fp32 on a
+    CPU."""
     gradient_checkpointing: bool | None = None
     """Recompute activations instead of keeping them: less memory, a third more time. Open: where memory needs it."""
     evaluate_every: int | None = Field(None, ge=1, json_schema_extra={"flag": "--eval-steps"})

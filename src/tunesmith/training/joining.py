@@ -138,11 +138,11 @@ class TokenBatches:
         """(rows,) tokens of each row."""
         return self._rows.lengths
 
-    def labels(self, rows: Sequence[int]) -> int:
-        """Count the labelled tokens of these rows."""
+    def labels(self, rows: Sequence[int], epoch: int = 0) -> int:
+        """Count the labelled tokens of these rows, the same in every epoch."""
         return int(self._labels[list(rows)].sum())
 
-    def batch(self, rows: Sequence[int]) -> JoinedBatch | PaddedBatch:
+    def batch(self, rows: Sequence[int], epoch: int = 0) -> JoinedBatch | PaddedBatch:
         """Make a batch of these rows."""
         chosen = [self._rows.row(row) for row in rows]
         if self._joined:

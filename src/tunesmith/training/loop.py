@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,6 +144,11 @@ class Loop:
         self.progress.total = self.total
         save_state(folder, self.trainables, self.optimizer, self.progress)
 
+    @property
+    def _pass(self) -> int:
+        """Which pass over the training rows the step belongs to, counted from 0."""
+        return self.progress.step // self.per_epoch
+
     def _end(self, reason: str) -> str:
         self._take_best()
         self._clock()
@@ -154,7 +160,7 @@ class Loop:
         """Make one optimizer step; False when the run went back instead."""
         began = time.monotonic()
         rows = step_rows(self.rows, self.settings.effective_batch, self.settings.seed, self.progress.step)
-        labels = self.pieces.train.labels(rows)
+        labels = self.pieces.train.labels(rows, self._pass)
         loss, tokens = self._gradients(rows, labels)
         norm = clip(self.trainables.gradients(), self.settings.max_grad_norm)
         if not math.isfinite(loss) or not math.isfinite(norm):
@@ -199,7 +205,7 @@ class Loop:
 
     def _attempt(self, part: Sequence[int], labels: int) -> tuple[float, int]:
         """Compute forward and backward. What it holds dies with it, so that a failed attempt leaves its memory."""
-        batch = self.pieces.train.batch(part)
+        batch = self.pieces.train.batch(part, self._pass)
         loss = self.pieces.loss(batch) / labels
         loss.backward()  # type: ignore[no-untyped-call]
         self.trainables.collect()
@@ -283,15 +289,15 @@ class Loop:
     def _evaluate_start(self) -> None:
         if self.pieces.validation is None:
             return
-        loss = self._mean_loss(self.pieces.validation)
+        loss, metrics = self._measure(self.pieces.validation)
         self.progress.start_loss = loss
         self.progress.history.append([0, None, loss])
-        self.observer.say(self._evaluated(0, loss, best=loss))
+        self.observer.say(self._evaluated(0, loss, metrics, best=loss))
 
     def _evaluate(self) -> bool:
         """Measure the validation loss; True when it is the best so far."""
         assert self.pieces.validation is not None
-        progress, loss = self.progress, self._mean_loss(self.pieces.validation)
+        progress, (loss, metrics) = self.progress, self._measure(self.pieces.validation)
         progress.evaluations += 1
         progress.validation_loss = loss
         better = math.isfinite(loss) and improved(loss, progress.best_loss, self.settings.min_delta)
@@ -300,35 +306,43 @@ class Loop:
             progress.best_loss, progress.best_step = loss, progress.step
         progress.history.append([progress.step, progress.train_loss, loss])
         best = loss if progress.best_loss is None else progress.best_loss
-        self.observer.say(self._evaluated(progress.evaluations, loss, best=best))
+        self.observer.say(self._evaluated(progress.evaluations, loss, metrics, best=best))
         return better
 
-    def _mean_loss(self, rows: Rows) -> float:
-        """Mean loss over all labels of ``rows``, computed in parts like training, without gradient."""
+    def _measure(self, rows: Rows) -> tuple[float, dict[str, float]]:
+        """Mean loss over all labels of ``rows``, and what else the task measures, computed in parts like training."""
         self.pieces.model.eval()
         everything = range(len(rows.lengths))
         parts = micro_batches(everything, rows.lengths, self.progress.micro_tokens)
-        total = 0.0
+        sums: Counter[str] = Counter()
         with torch.no_grad():
             for part in parts[self.ranks.rank :: self.ranks.world]:
-                total += self._evaluated_part(rows, part)
+                self._add_part(sums, rows, part)
                 self.observer.beat(self.progress.step)
         self.pieces.model.train()
-        (total,) = self.ranks.total(total, device=self.device)
-        return total / max(1, rows.labels(everything))
+        labels = max(1, rows.labels(everything, 0))
+        found = self._over_all_ranks(sums)
+        return found["loss"] / labels, self.pieces.metrics(found, labels)
 
-    def _evaluated_part(self, rows: Rows, part: Sequence[int]) -> float:
+    def _over_all_ranks(self, sums: Counter[str]) -> dict[str, float]:
+        """Add the sums of all processes up; each of them knows the same names, in any order."""
+        names = sorted(sums)
+        return dict(zip(names, self.ranks.total(*(sums[name] for name in names), device=self.device), strict=True))
+
+    def _add_part(self, sums: Counter[str], rows: Rows, part: Sequence[int]) -> None:
         try:
-            return float(self.pieces.loss(rows.batch(part)))
+            sums.update(self.pieces.measure(rows.batch(part, 0)))
+            return
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             if len(part) == 1:
                 raise OutOfMemory(self.progress.step, int(rows.lengths[part[0]])) from error
         release_memory(self.device)
-        return sum(self._evaluated_part(rows, half) for half in halves(part))
+        for half in halves(part):
+            self._add_part(sums, rows, half)
 
-    def _evaluated(self, number: int, loss: float, *, best: float) -> Evaluated:
+    def _evaluated(self, number: int, loss: float, metrics: dict[str, float], *, best: float) -> Evaluated:
         return Evaluated(
             number=number,
             step=self.progress.step,
@@ -338,7 +352,8 @@ class Loop:
             validation_loss=loss,
             best_validation_loss=best,
             patience=self.progress.waited,
-            perplexity=self.pieces.metrics(loss).get("perplexity"),
+            perplexity=metrics.get("perplexity"),
+            metrics=metrics,
         )
 
     def _take_best(self) -> None:

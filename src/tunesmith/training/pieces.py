@@ -33,12 +33,12 @@ class Rows(Protocol):
         """(rows,) tokens of each row."""
         ...
 
-    def labels(self, rows: Sequence[int]) -> int:
-        """Count the labelled tokens of these rows."""
+    def labels(self, rows: Sequence[int], epoch: int) -> int:
+        """Count what the loss of these rows is divided by: labelled tokens, or whatever the task learns from."""
         ...
 
-    def batch(self, rows: Sequence[int]) -> Batch:
-        """Make a batch of these rows, on the device."""
+    def batch(self, rows: Sequence[int], epoch: int) -> Batch:
+        """Make a batch of these rows, on the device; what is drawn at random follows from seed, epoch and row."""
         ...
 
 
@@ -64,8 +64,12 @@ class TrainingPieces(Protocol):
         """Sum of the loss over the labels of a batch, in nats; a scalar with gradient."""
         ...
 
-    def metrics(self, loss: float) -> dict[str, float]:
-        """Turn a mean validation loss into what the task also reports, by name."""
+    def measure(self, batch: Any) -> dict[str, float]:
+        """Return sums over a batch that add up over batches and processes: "loss", and what ``metrics`` needs."""
+        ...
+
+    def metrics(self, sums: dict[str, float], labels: int) -> dict[str, float]:
+        """Turn the sums over all rows into what the task reports beside its mean loss, by name; may be empty."""
         ...
 
     def initial_weights(self) -> dict[str, Tensor]:

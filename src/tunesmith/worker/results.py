@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tunesmith.runs.durable import write_json
 from tunesmith.runs.event_log import read
 from tunesmith.spec.events import RunSummary, Started, Step
-from tunesmith.spec.recipe import Method
+from tunesmith.spec.plan import settled
 from tunesmith.worker.charts import draw_history
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def write_results(run: RunFolder, plan: Plan, loop: Loop, summary: RunSummary) -
     loop.pieces.save(folder)
     if plan.spec.output.save_bin:
         _save_bin(folder)
-    info = "adapter_info.json" if plan.spec.recipe.method is Method.LORA else "model_info.json"
+    info = "adapter_info.json" if settled(plan.spec.recipe.method, "recipe.method").adapts else "model_info.json"
     write_json(folder / info, _info(run, plan, loop, summary))
     (folder / "README.md").write_text(_card(plan, summary))
     title = f"{run.header().name}: {plan.spec.recipe.method} of {Path(plan.model.source).name}"
@@ -73,7 +73,7 @@ def _info(run: RunFolder, plan: Plan, loop: Loop, summary: RunSummary) -> dict[s
 
 def _card(plan: Plan, summary: RunSummary) -> str:
     recipe = plan.spec.recipe
-    lora = recipe.method is Method.LORA
+    lora = settled(recipe.method, "recipe.method").adapts
     rows = [
         ("Base model", plan.model.source),
         ("Data", ", ".join(dataset.uri for dataset in plan.spec.datasets)),

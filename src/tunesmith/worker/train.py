@@ -87,13 +87,13 @@ def _settings(plan: Plan) -> LoopSettings:
         max_steps=recipe.max_steps,
         optimizer=recipe.optimizer,
         learning_rate=settled(recipe.learning_rate, "recipe.learning_rate"),
-        schedule=recipe.schedule,
+        schedule=settled(recipe.schedule, "recipe.schedule"),
         warmup_ratio=recipe.warmup_ratio,
         weight_decay=recipe.weight_decay,
         max_grad_norm=recipe.max_grad_norm,
         evaluate_every=settled(recipe.evaluate_every, "recipe.evaluate_every"),
         save_every=settled(recipe.checkpoints.every_steps, "recipe.checkpoints.every_steps"),
-        patience=recipe.stopping.patience,
+        patience=settled(recipe.stopping.patience, "recipe.stopping.patience"),
         min_delta=recipe.stopping.min_delta,
     )
 

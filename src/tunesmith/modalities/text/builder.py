@@ -15,7 +15,6 @@ from tunesmith.data.token_rows import TokenRows
 from tunesmith.modalities.text.metrics import perplexity
 from tunesmith.spec.errors import MissingTarget, NotALanguageModel
 from tunesmith.spec.plan import Plan, settled
-from tunesmith.spec.recipe import Method
 from tunesmith.training.adapters import add_adapter, trained_copy
 from tunesmith.training.forward import ATTENTION, Forward, build_forward, inner, loss_of
 from tunesmith.training.joining import TokenBatches
@@ -43,7 +42,8 @@ class TextPieces:
         self.validation = validation
         self.warnings = list(forward.warnings)
         self._forward = forward
-        self._initial = trained_copy(model) if plan.spec.recipe.method is Method.LORA else None
+        self._adapts = settled(plan.spec.recipe.method, "recipe.method").adapts
+        self._initial = trained_copy(model) if self._adapts else None
 
     @property
     def keeps_base(self) -> bool:
@@ -67,9 +67,13 @@ class TextPieces:
         """Sum of the cross entropy over the labels of a batch, in nats."""
         return loss_of(self._forward, self.model, batch)
 
-    def metrics(self, loss: float) -> dict[str, float]:
+    def measure(self, batch: Any) -> dict[str, float]:
+        """Sum the loss of a batch."""
+        return {"loss": float(self.loss(batch))}
+
+    def metrics(self, sums: dict[str, float], labels: int) -> dict[str, float]:
         """Running text is judged by its perplexity; answers by their loss alone."""
-        return {"perplexity": perplexity(loss)} if self.plan.spec.task == "pretraining" else {}
+        return {"perplexity": perplexity(sums["loss"] / labels)} if self.plan.spec.task == "pretraining" else {}
 
     def initial_weights(self) -> dict[str, Tensor]:
         """Values of the trained parameters before the first step."""
@@ -81,7 +85,7 @@ class TextPieces:
     def save(self, folder: Path) -> None:
         """Write an adapter folder for PEFT, or a whole model folder for transformers."""
         folder.mkdir(parents=True, exist_ok=True)
-        if self.plan.spec.recipe.method is Method.LORA:
+        if self._adapts:
             state = trained_copy(self.model)
             self.model.peft_config["default"].base_model_name_or_path = self.plan.model.path
             self.model.save_pretrained(folder, state_dict=state, safe_serialization=True)
@@ -101,7 +105,7 @@ def build(plan: Plan, train: TokenRows, validation: TokenRows, device: torch.dev
     recipe, execution = plan.spec.recipe, plan.execution
     model = load_model(Path(plan.model.path), settled(recipe.precision, "recipe.precision")).to(device)
     _align(model)
-    if recipe.method is Method.LORA:
+    if settled(recipe.method, "recipe.method").adapts:
         model = _with_adapter(model, plan)
     forward = build_forward(
         model,
