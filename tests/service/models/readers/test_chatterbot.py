@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tunesmith.service.models.chatterbot import conversations, write_conversations
+from tunesmith.service.models.readers.chatterbot import conversations, write_conversations
 
 
 def test_a_pair_is_a_conversation() -> None:
