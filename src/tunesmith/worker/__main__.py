@@ -31,7 +31,9 @@ KINDS: Final = {
     Kind.SERVE: "tunesmith.worker.serve:run",
 }
 """What does each kind of run; imported only when it is its turn, as most of them import torch."""
-TRAIN_PACKAGES: Final = frozenset({"torch", "transformers", "peft", "accelerate", "tensorboard", "matplotlib", "gguf"})
+TRAIN_PACKAGES: Final = frozenset(
+    {"torch", "transformers", "peft", "accelerate", "bitsandbytes", "tensorboard", "matplotlib", "gguf"}
+)
 """What the worker side needs beyond the service side: the extra ``train``."""
 USAGE: Final = 2
 
