@@ -33,7 +33,7 @@ def test_any_split_into_micro_batches_gives_the_same_gradient(micro_tokens, tiny
     whole, _ = make_loop(pieces(tiny_model), tmp_path)
     split, _ = make_loop(pieces(tiny_model), tmp_path, micro_tokens=micro_tokens)
     rows = list(range(8))
-    labels = whole.pieces.train.labels(rows)
+    labels = whole.pieces.train.labels(rows, 0)
     one, other = whole._gradients(rows, labels), split._gradients(rows, labels)
     assert one == pytest.approx(other, rel=1e-5)
     for a, b in zip(whole.trainables.gradients(), split.trainables.gradients(), strict=True):
@@ -137,7 +137,7 @@ def test_patience_ends_a_run_that_no_longer_improves_and_the_best_weights_stay(t
     losses = [e.validation_loss for e in recorder.of("evaluated")][1:]
     assert loop.progress.best_loss == min(losses)
     assert loop.progress.step > (loop.progress.best_step or 0)
-    assert loop._mean_loss(parts.validation) == pytest.approx(min(losses), rel=1e-4)
+    assert loop._measure(parts.validation)[0] == pytest.approx(min(losses), rel=1e-4)
 
 
 def test_the_validation_loss_before_the_first_step_is_told(tiny_model, tmp_path):
