@@ -15,9 +15,9 @@ from typing import Final
 
 import psutil
 
-from tunesmith.runs.folder import run_folders
-from tunesmith.runs.handle import is_running
+from tunesmith.planning.gpus import gpus
 from tunesmith.service.models import hub
+from tunesmith.service.system.mending import leftovers
 from tunesmith.service.system.packages import lacking
 from tunesmith.service.system.probes import TorchFacts, torch_facts
 from tunesmith.settings import Settings
@@ -57,6 +57,7 @@ def examine(settings: Settings) -> Iterator[Check]:
     facts = torch_facts()
     yield check_torch(facts)
     yield check_device(facts)
+    yield check_quantization(facts)
 
 
 def check_python(settings: Settings) -> Check:
@@ -72,7 +73,12 @@ def check_packages(settings: Settings) -> Check:
     core, training = lacking("tunesmith", extra=None), lacking("tunesmith", extra="train")
     if core or training:
         extra = "tunesmith[train]" if training else "tunesmith"
-        return Check("packages", State.FAULT, "; ".join([*core, *training]), f"Run: pip install '{extra}'.")
+        return Check(
+            "packages",
+            State.FAULT,
+            "; ".join([*core, *training]),
+            f"Run: tunesmith doctor --fix, or pip install '{extra}'.",
+        )
     return Check("packages", State.OK, f"tunesmith {metadata.version('tunesmith')}, all that it needs is installed")
 
 
@@ -111,12 +117,11 @@ def check_memory(settings: Settings) -> Check:
 
 def check_leftovers(settings: Settings) -> Check:
     """Did a process that died leave half-written folders behind?"""
-    over = [run for run in run_folders(settings.runs_dir) if not is_running(run)]
-    left = [folder for run in over for folder in run.checkpoints_dir.glob(f"{STAGING}*")]
+    left = leftovers(settings)
     if not left:
         return Check("leftovers", State.OK, "none")
     size = sum(file.stat().st_size for folder in left for file in folder.rglob("*") if file.is_file())
-    advice = "They go when their run is resumed; the folders of runs that are over can be deleted."
+    advice = "They go when their run is resumed; `tunesmith doctor --fix` removes them."
     return Check("leftovers", State.WARNING, f"{len(left)} half-written checkpoints, {size / 1e6:,.0f} MB", advice)
 
 
@@ -133,9 +138,19 @@ def check_hub(settings: Settings) -> Check:
 def check_torch(facts: TorchFacts) -> Check:
     """Can torch, and what stands beside it, be imported?"""
     if facts.version is None:
-        return Check("torch", State.FAULT, facts.fault or "not installed", "Run: pip install 'tunesmith[train]'.")
+        return Check(
+            "torch",
+            State.FAULT,
+            facts.fault or "not installed",
+            "Run: tunesmith doctor --fix, or pip install 'tunesmith[train]'.",
+        )
     if facts.fault:
-        return Check("torch", State.FAULT, f"{facts.version}; {facts.fault}", "Run: pip uninstall torchvision.")
+        return Check(
+            "torch",
+            State.FAULT,
+            f"{facts.version}; {facts.fault}",
+            "Run: tunesmith doctor --fix (it takes torchvision out, which nothing here needs).",
+        )
     return Check("torch", State.OK, facts.version)
 
 
@@ -143,14 +158,24 @@ def check_device(facts: TorchFacts) -> Check:
     """What would be computed on, and in which precision?"""
     if facts.devices:
         return Check("device", State.OK, f"{', '.join(facts.devices)}; {'bf16' if facts.bf16 else 'fp32'}")
+    if found := gpus():
+        advice = "torch does not see it: a build for CPUs, or one that does not match the driver. Run: tunesmith doctor"
+        return Check("device", State.WARNING, f"{found[0].name}, unused", f"{advice} --fix-cuda.")
     if facts.bf16:
         return Check("device", State.OK, f"CPU with {psutil.cpu_count(logical=False) or 1} cores; bf16")
     advice = "Training computes in fp32, which is slower and takes more memory."
     return Check("device", State.WARNING, "CPU without bf16 (avx512_bf16 or AMX)", advice)
 
 
-STAGING: Final = ".staging-"
-"""How the folder of an uncommitted checkpoint starts."""
+def check_quantization(facts: TorchFacts) -> Check:
+    """Can bitsandbytes store a model in 4 bits here?"""
+    if facts.quantises is None:
+        return Check("bitsandbytes", State.WARNING, "not asked, as torch is missing", "Mend torch first.")
+    if facts.quantises:
+        advice = "Only qlora, lora-8bit and 8-bit optimizers need it; `tunesmith doctor --fix` installs it again."
+        return Check("bitsandbytes", State.WARNING, facts.quantises, advice)
+    return Check("bitsandbytes", State.OK, f"{metadata.version('bitsandbytes')}; 4-bit and 8-bit training")
+
 
 CHECKS: Final[tuple[Callable[[Settings], Check], ...]] = (
     check_python,

@@ -14,6 +14,12 @@ def lacking(package: str, *, extra: str | None) -> list[str]:
     return [told for line in needed if (told := fault(line))]
 
 
+def requirements(package: str, extras: tuple[str | None, ...] = (None, "train")) -> list[str]:
+    """Return what ``package`` asks for, for itself and for some extras, as pip reads it: ``peft>=0.20``."""
+    lines = metadata.requires(package) or []
+    return [line.partition(";")[0].strip() for line in lines if _extra(line) in extras]
+
+
 def _extra(requirement: str) -> str | None:
     found = re.search(r"extra\s*==\s*['\"]([^'\"]+)", requirement)
     return found.group(1) if found else None

@@ -13,7 +13,7 @@ TORCH_SECONDS: Final = 120
 
 _ASK_TORCH: Final = """
 import importlib.util, json
-facts = {"version": None, "devices": [], "bf16": False, "fault": None}
+facts = {"version": None, "devices": [], "bf16": False, "fault": None, "quantises": None}
 try:
     import torch
     facts["version"] = torch.__version__
@@ -24,6 +24,14 @@ try:
         import torchvision
 except Exception as error:
     facts["fault"] = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+if facts["version"]:
+    try:
+        from bitsandbytes.functional import dequantize_4bit, quantize_4bit
+        values = torch.ones(64, 64, device="cuda" if facts["devices"] else "cpu")
+        dequantize_4bit(*quantize_4bit(values, quant_type="nf4")).sum().item()
+        facts["quantises"] = ""
+    except Exception as error:
+        facts["quantises"] = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
 print(json.dumps(facts))
 """
 
@@ -39,6 +47,8 @@ class TorchFacts:
     bf16: bool = False
     """Whether the GPUs, or else the CPU, compute in bf16."""
     fault: str | None = None
+    quantises: str | None = None
+    """Why bitsandbytes cannot quantise here; empty if it can, None if torch is not there to ask it."""
 
 
 def torch_facts() -> TorchFacts:
@@ -54,7 +64,7 @@ def torch_facts() -> TorchFacts:
         return TorchFacts(None, fault=f"its import ended the process (exit status {child.returncode})")
     devices = tuple(answer["devices"])
     bf16 = answer["bf16"] if devices else cpu_has_bf16()
-    return TorchFacts(answer["version"], devices, bf16, answer["fault"])
+    return TorchFacts(answer["version"], devices, bf16, answer["fault"], answer["quantises"])
 
 
 def cpu_has_bf16() -> bool:
