@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from tunesmith.cli.runs_compare import compare
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -41,10 +43,13 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 @click.group()
 def command() -> None:
-    """List, follow, pause, resume and cancel runs.
+    """List, compare, follow, pause, resume and cancel runs.
 
     RUN is a run's id, the beginning of it, or its name.
     """
+
+
+command.add_command(compare)
 
 
 @command.command("list")
