@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from tunesmith.data.token_rows import Indices
+from tunesmith.data.token_rows import Indices, TokenRows
 
 
 class Batch(Protocol):
@@ -21,7 +21,7 @@ class Batch(Protocol):
 
     @property
     def labels(self) -> int:
-        """Tokens that carry a label."""
+        """What the loss is divided by: labelled tokens, or whatever the task learns from."""
         ...
 
 
@@ -42,6 +42,36 @@ class Rows(Protocol):
         ...
 
 
+class Objective(Protocol):
+    """What a task asks of the model: rows as the task reads them, and what a batch of them is worth."""
+
+    warnings: list[str]
+    """What the user should know of how it is computed."""
+
+    def rows(self, rows: TokenRows) -> Rows:
+        """Make the task's rows of token rows."""
+        ...
+
+    def warm_up(self, folder: Path, earlier: Sequence[Path], beat: Callable[[], None]) -> None:
+        """Compute, before the first step, what stays the same for the whole run, and keep it in ``folder``.
+
+        ``earlier`` are folders of runs that this one resumes, where it may lie already. Many tasks need nothing.
+        """
+        ...
+
+    def loss(self, batch: Any) -> Tensor:
+        """Sum of the loss over the labels of a batch, in nats; a scalar with gradient."""
+        ...
+
+    def measure(self, batch: Any) -> dict[str, float]:
+        """Return sums over a batch that add up: "loss", and what ``metrics`` needs; the same names for each batch."""
+        ...
+
+    def metrics(self, sums: dict[str, float], labels: int) -> dict[str, float]:
+        """Turn the sums over all rows into what the task reports beside its mean loss, by name; may be empty."""
+        ...
+
+
 class TrainingPieces(Protocol):
     """The model, its rows, and how a batch becomes a loss."""
 
@@ -58,6 +88,14 @@ class TrainingPieces(Protocol):
     @property
     def validation(self) -> Rows | None:
         """Rows held out, if there are any."""
+        ...
+
+    def rows(self, rows: TokenRows) -> Rows:
+        """Make the task's rows of further token rows, such as those of a test; before ``warm_up``."""
+        ...
+
+    def warm_up(self, folder: Path, earlier: Sequence[Path], beat: Callable[[], None]) -> None:
+        """Compute, before the first step, what stays the same for the whole run (see ``Objective``)."""
         ...
 
     def loss(self, batch: Any) -> Tensor:
