@@ -86,7 +86,7 @@ _ALIASES: Final = (
         reader="chatterbot",
         licence="BSD-3-Clause",
         origin="https://github.com/gunthercox/chatterbot-corpus",
-        summary="About 2,200 short English conversations on everyday subjects.",
+        summary="About 1,100 short English conversations on everyday subjects.",
     ),
     Alias(
         name="minilm-l6",
