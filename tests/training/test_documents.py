@@ -49,3 +49,24 @@ def test_a_change_in_one_row_leaves_the_others_as_they_were():
 def test_rows_of_unlike_length_do_not_share_a_rectangle():
     layout = layout_of([100, 90, 20, 19])
     assert [(b.documents, b.longest) for b in layout.buckets] == [(2, 104), (2, 24)]
+
+
+@pytest.mark.parametrize(("block", "keep"), [(256, 192), (16, 192), (16, 0)])
+def test_the_two_ways_of_a_fork_see_the_trunk_and_themselves(block, keep, monkeypatch):
+    monkeypatch.setattr(documents, "QUERY_BLOCK", block)
+    monkeypatch.setattr(documents, "KEEP_LENGTH", keep)
+    torch.manual_seed(0)
+    trunk, first, second = 20, 15, 17
+    states = [torch.randn(52 + 40, heads, 8, dtype=torch.float64, requires_grad=True) for heads in (6, 2, 2)]
+    together = attend(*states, layout_of([52, 40], forks=[(trunk, trunk + first)]), 0.3)
+    one = attend(*(part[: trunk + first] for part in states), layout_of([trunk + first]), 0.3)
+    way = [torch.cat([part[:trunk], part[trunk + first : 52]]) for part in states]
+    other = attend(*way, layout_of([trunk + second]), 0.3)
+    alone = attend(*(part[52:] for part in states), layout_of([40]), 0.3)
+    apart = torch.cat([one, other[trunk:], alone])
+    torch.testing.assert_close(together, apart)
+    slope = torch.randn_like(apart)
+    for a, b in zip(
+        torch.autograd.grad(together, states, slope), torch.autograd.grad(apart, states, slope), strict=True
+    ):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)

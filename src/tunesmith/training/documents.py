@@ -45,6 +45,8 @@ class Bucket:
     """(places in the flattened rectangle that hold no token,) int64: their gradients must be zero."""
     prefix: int
     """Keys before the first query that every query sees."""
+    forks: Tensor | None = None
+    """(documents, 2) int64: queries from the second place on do not see the keys from the first up to it."""
 
     @property
     def documents(self) -> int:
@@ -68,14 +70,22 @@ class Layout:
     def to(self, device: torch.device) -> Layout:
         """Return the same layout with its index tensors on ``device``."""
         moved = [
-            Bucket(b.queries.to(device), b.inverse.to(device), b.places.to(device), b.padding.to(device), b.prefix)
+            Bucket(
+                *(part.to(device) for part in (b.queries, b.inverse, b.places, b.padding)),
+                b.prefix,
+                None if b.forks is None else b.forks.to(device),
+            )
             for b in self.buckets
         ]
         return Layout(self.tokens, tuple(moved))
 
 
-def layout_of(lengths: Sequence[int], *, prefix: int = 0) -> Layout:
-    """Lay out documents of ``lengths`` tokens (without the shared prefix of ``prefix`` tokens) in the order given."""
+def layout_of(lengths: Sequence[int], *, prefix: int = 0, forks: Sequence[tuple[int, int]] = ()) -> Layout:
+    """Lay out documents of ``lengths`` tokens (without the shared prefix of ``prefix`` tokens) in the order given.
+
+    A document may fork: its trunk goes on in two ways, one behind the other, which do not see each other. ``forks``
+    tells for the first documents where each of the two begins.
+    """
     starts, start = [], prefix
     for length in lengths:
         starts.append(start)
@@ -87,13 +97,17 @@ def layout_of(lengths: Sequence[int], *, prefix: int = 0) -> Layout:
             groups[-1].append(i)
         else:
             groups.append([i])
-    buckets = [_bucket([(starts[i], lengths[i]) for i in group], prefix) for group in groups]
+    places = [*forks, *[(length, length) for length in lengths[len(forks) :]]]
+    buckets = [
+        _bucket([(starts[i], lengths[i]) for i in group], prefix, [places[i] for i in group] if forks else [])
+        for group in groups
+    ]
     if prefix:
         buckets.insert(0, _bucket([(0, prefix)], 0))
     return Layout(start, tuple(buckets))
 
 
-def _bucket(spans: list[tuple[int, int]], prefix: int) -> Bucket:
+def _bucket(spans: list[tuple[int, int]], prefix: int, forks: Sequence[tuple[int, int]] = ()) -> Bucket:
     longest = -(-max(length for _, length in spans) // ROUND) * ROUND
     steps = torch.arange(longest)
     starts = torch.tensor([start for start, _ in spans]).unsqueeze(1)
@@ -102,7 +116,7 @@ def _bucket(spans: list[tuple[int, int]], prefix: int) -> Bucket:
     queries = starts + torch.where(valid, steps, 0)
     inverse = torch.nonzero(valid.flatten()).squeeze(1)
     padding = torch.nonzero(~valid.flatten()).squeeze(1)
-    return Bucket(queries, inverse, queries.flatten()[inverse], padding, prefix)
+    return Bucket(queries, inverse, queries.flatten()[inverse], padding, prefix, torch.tensor(forks) if forks else None)
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, layout: Layout, scale: float) -> Tensor:
@@ -199,7 +213,19 @@ def _weights(q: Tensor, k: Tensor, bucket: Bucket, begin: int, end: int) -> Tens
     size = end - begin
     future = torch.ones(size, size, dtype=torch.bool, device=q.device).triu_(1)
     scores[..., bucket.prefix + begin :].masked_fill_(future, float("-inf"))
+    if bucket.forks is not None:
+        scores[..., bucket.prefix :].masked_fill_(_other_branch(bucket, begin, end, scores.shape[0]), float("-inf"))
     return torch.softmax(scores, -1)
+
+
+def _other_branch(bucket: Bucket, begin: int, end: int, rows: int) -> Tensor:
+    """Tell which keys lie in the branch that a query is not in: (documents * groups, 1, end - begin, end)."""
+    assert bucket.forks is not None
+    first, second = bucket.forks[:, :1, None], bucket.forks[:, 1:, None]
+    places = torch.arange(end, device=bucket.forks.device)
+    queries, keys = places[begin:].view(1, -1, 1), places.view(1, 1, -1)
+    hidden = (queries >= second) & (keys >= first) & (keys < second)
+    return hidden.repeat_interleave(rows // bucket.documents, 0).unsqueeze(1)
 
 
 def _bmm(left: Tensor, right: Tensor) -> Tensor:

@@ -99,25 +99,66 @@ def shared_prefix(rows: Sequence[tuple[Ids, Mask]]) -> int:
     return shared
 
 
-def pad(rows: Sequence[tuple[Ids, Mask]], device: torch.device, fill: int) -> PaddedBatch:
-    """Put rows side by side."""
-    longest = max(len(ids) for ids, _ in rows)
-    rectangle = np.full((len(rows), longest), fill, dtype=np.int64)
-    attention = np.zeros((len(rows), longest), dtype=np.int64)
-    places, targets = [], []
-    for i, (ids, mask) in enumerate(rows):
-        rectangle[i, : len(ids)] = ids
-        attention[i, : len(ids)] = 1
-        labelled = np.flatnonzero(mask)
-        places.append(labelled - 1 + i * longest)
-        targets.append(ids[labelled])
-    return PaddedBatch(
-        torch.from_numpy(rectangle).to(device),
-        torch.from_numpy(attention).to(device),
+def join_pairs(pairs: Sequence[tuple[tuple[Ids, Mask], tuple[Ids, Mask]]], device: torch.device) -> JoinedBatch:
+    """Join pairs of rows end to end; what the two rows of a pair begin with is computed once.
+
+    Labels stand in the order of the rows: those of a pair's first row, then those of its second.
+    """
+    parts, positions, places, targets, lengths, forks = [], [], [], [], [], []
+    begin = 0
+    for (ids, mask), (others, other_mask) in pairs:
+        trunk = _trunk(ids, mask, others, other_mask)
+        labelled, other_labelled = np.flatnonzero(mask), np.flatnonzero(other_mask)
+        behind = np.where(other_labelled > trunk, len(ids) - trunk, 0)
+        parts += [ids, others[trunk:]]
+        positions += [np.arange(len(ids)), np.arange(trunk, len(others))]
+        places += [labelled - 1 + begin, other_labelled - 1 + behind + begin]
+        targets += [ids[labelled], others[other_labelled]]
+        forks.append((trunk, len(ids)))
+        lengths.append(len(ids) + len(others) - trunk)
+        begin += lengths[-1]
+    filling = -begin % ROUND
+    return JoinedBatch(
+        _tensor([*parts, np.zeros(filling, np.int64)], device),
+        _tensor([*positions, np.arange(filling)], device),
+        layout_of([*lengths, filling], forks=forks).to(device),
         _tensor(places, device),
         _tensor(targets, device),
-        sum(len(ids) for ids, _ in rows),
+        sum(len(row) for pair in pairs for row, _ in pair),
+        sum(fork[0] for fork in forks),
     )
+
+
+def _trunk(ids: Ids, mask: Mask, others: Ids, other_mask: Mask) -> int:
+    """Count the tokens that two rows begin with, up to the first label; the last of them predicts in both."""
+    first = (int(np.argmax(one)) if one.any() else len(one) for one in (mask, other_mask))
+    limit = min(len(ids), len(others), *first)
+    different = np.flatnonzero(ids[:limit] != others[:limit])
+    return int(different[0]) if len(different) else limit
+
+
+def pad(rows: Sequence[tuple[Ids, Mask]], device: torch.device, fill: int) -> PaddedBatch:
+    """Put rows side by side."""
+    ids, attention = rectangle([ids for ids, _ in rows], device, fill)
+    places, targets = [], []
+    for i, (own, mask) in enumerate(rows):
+        labelled = np.flatnonzero(mask)
+        places.append(labelled - 1 + i * ids.shape[1])
+        targets.append(own[labelled])
+    return PaddedBatch(
+        ids, attention, _tensor(places, device), _tensor(targets, device), sum(len(own) for own, _ in rows)
+    )
+
+
+def rectangle(rows: Sequence[Ids], device: torch.device, fill: int) -> tuple[Tensor, Tensor]:
+    """Put the tokens of rows side by side; return them and where there are any, both (rows, longest) int64."""
+    longest = max(len(ids) for ids in rows)
+    filled = np.full((len(rows), longest), fill, dtype=np.int64)
+    attention = np.zeros((len(rows), longest), dtype=np.int64)
+    for i, ids in enumerate(rows):
+        filled[i, : len(ids)] = ids
+        attention[i, : len(ids)] = 1
+    return torch.from_numpy(filled).to(device), torch.from_numpy(attention).to(device)
 
 
 class TokenBatches:
