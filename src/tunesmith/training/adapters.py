@@ -9,8 +9,22 @@ import torch
 from torch import Tensor
 
 
-def add_adapter(model: Any, *, rank: int, alpha: float, dropout: float, targets: Sequence[str], seed: int) -> Any:
-    """Freeze ``model`` and put a LoRA adapter in 32 bits on the named linear layers; returns PEFT's wrapper."""
+def add_adapter(
+    model: Any,
+    *,
+    rank: int,
+    alpha: float,
+    dropout: float,
+    targets: Sequence[str],
+    seed: int,
+    dora: bool = False,
+    rslora: bool = False,
+    task: str = "CAUSAL_LM",
+) -> Any:
+    """Freeze ``model`` and put a LoRA adapter in 32 bits on the named linear layers; returns PEFT's wrapper.
+
+    ``task`` is PEFT's name for what the model is for: CAUSAL_LM, SEQ_CLS, ...
+    """
     from peft import LoraConfig, get_peft_model
 
     config = LoraConfig(
@@ -19,10 +33,17 @@ def add_adapter(model: Any, *, rank: int, alpha: float, dropout: float, targets:
         lora_dropout=dropout,
         target_modules=list(targets),
         bias="none",
-        task_type="CAUSAL_LM",
+        task_type=task,
+        use_dora=dora,
+        use_rslora=rslora,
     )
     torch.manual_seed(seed)
     return get_peft_model(model, config)
+
+
+def has_dora(model: torch.nn.Module) -> bool:
+    """Whether an adapter of the model trains sizes apart from directions, which only PEFT's own layers compute."""
+    return any(len(getattr(module, "lora_magnitude_vector", {})) > 0 for module in model.modules())
 
 
 def trained_copy(model: torch.nn.Module) -> dict[str, Tensor]:

@@ -10,10 +10,11 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from tunesmith.training.adapters import has_dora
 from tunesmith.training.decoder import JoinedDecoder, supports
 from tunesmith.training.documents import attend
 from tunesmith.training.joining import JoinedBatch, PaddedBatch
-from tunesmith.training.logits import summed_loss
+from tunesmith.training.logits import label_losses, summed_loss
 from tunesmith.training.projection import group_of, project
 
 ATTENTION = "tunesmith_documents"
@@ -62,9 +63,8 @@ class Documents:
         register_attention()
         decoder.config._attn_implementation = ATTENTION
         for module in list(decoder.modules()):
-            if "default" in getattr(module, "lora_A", {}) and isinstance(
-                getattr(module, "base_layer", None), nn.Linear
-            ):
+            base = getattr(module, "base_layer", None)
+            if "default" in getattr(module, "lora_A", {}) and isinstance(base, nn.Linear) and not has_dora(module):
                 _speed_up(module)
         self._decoder = decoder
 
@@ -122,11 +122,18 @@ def loss_of(forward: Forward, model: Any, batch: Any) -> Tensor:
     return summed_loss(forward(batch), inner(model).get_output_embeddings().weight, batch.targets)
 
 
+def losses_of(forward: Forward, model: Any, batch: Any) -> Tensor:
+    """Cross entropy of each label of a batch alone, in nats: (labels,) in 32 bits."""
+    if forward.logits:
+        return nn.functional.cross_entropy(forward(batch).float(), batch.targets, reduction="none")
+    return label_losses(forward(batch), inner(model).get_output_embeddings().weight, batch.targets)
+
+
 def build_forward(
     model: Any, *, attention: str, fused: bool, joined: bool, checkpointing: bool, length: int
 ) -> Forward:
     """Choose the pass for a causal language model (or PEFT's wrapper of one) and rows of up to ``length`` tokens."""
-    decoder = inner(model).get_decoder()
+    decoder = decoder_of(inner(model))
     warnings = []
     plain = head_is_plain(inner(model))
     joined = joined and plain
@@ -135,7 +142,10 @@ def build_forward(
             f"Rows may be longer than the model's attention window: its own attention is used ({length} tokens)."
         )
         joined = False
-    if attention == "documents" and joined and fused and supports(decoder):
+    if attention == "documents" and joined and getattr(decoder.config, "attention_dropout", 0):
+        warnings.append("The model drops attention weights while it trains: its own attention is used.")
+        joined = False
+    if attention == "documents" and joined and fused and supports(decoder) and not has_dora(decoder):
         return Fused(decoder, checkpointing)
     if checkpointing:
         inner(model).gradient_checkpointing_enable({"use_reentrant": False})
@@ -150,13 +160,15 @@ def head_is_plain(model: Any) -> bool:
     head = model.get_output_embeddings()
     if head is None or getattr(head, "bias", None) is not None:
         return False
+    if getattr(model.config.get_text_config(), "final_logit_softcapping", None):  # shows in large logits alone
+        return False
     ids = torch.arange(min(8, head.weight.shape[0]), device=head.weight.device).unsqueeze(0)
     was_training = model.training
     model.eval()
     try:
         with torch.no_grad():
             own = model(input_ids=ids, use_cache=False).logits[0].float()
-            ours = model.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state[0] @ head.weight.t()
+            ours = decoder_of(model)(input_ids=ids, use_cache=False).last_hidden_state[0] @ head.weight.t()
     finally:
         model.train(was_training)
     return bool(torch.allclose(own, ours.float(), rtol=1e-3, atol=1e-3 * float(own.abs().max())))
@@ -166,6 +178,12 @@ def _sees_less(config: Any, length: int) -> bool:
     """Whether a sliding window is shorter than the rows."""
     window = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
     return window is not None and length > int(window)
+
+
+def decoder_of(model: Any) -> Any:
+    """Return the layers below the output head (Llama 4 does not name them, so it gives itself)."""
+    found = model.get_decoder()
+    return model.model if found is model else found
 
 
 def inner(model: Any) -> Any:

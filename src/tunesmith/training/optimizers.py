@@ -8,8 +8,45 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-BUILDERS: Final[dict[str, Callable[[list[dict[str, Any]], float], torch.optim.Optimizer]]] = {
-    "adamw_torch": lambda groups, rate: torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.999), eps=1e-8, fused=True),
+Groups = list[dict[str, Any]]
+"""Parameters in groups, each with its weight decay."""
+BETAS: Final = (0.9, 0.999)
+EPSILON: Final = 1e-8
+
+
+def _adamw(groups: Groups, rate: float) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(groups, lr=rate, betas=BETAS, eps=EPSILON, fused=True)
+
+
+def _adamw_8bit(groups: Groups, rate: float) -> torch.optim.Optimizer:
+    import bitsandbytes as bnb
+
+    optimizer: torch.optim.Optimizer = bnb.optim.AdamW8bit(groups, lr=rate, betas=BETAS, eps=EPSILON)
+    return optimizer
+
+
+def _paged_adamw_8bit(groups: Groups, rate: float) -> torch.optim.Optimizer:
+    """Page the state out to the host where a GPU runs short; on a CPU there is nowhere to page it to."""
+    import bitsandbytes as bnb
+
+    if groups[0]["params"][0].device.type == "cpu":
+        return _adamw_8bit(groups, rate)
+    optimizer: torch.optim.Optimizer = bnb.optim.PagedAdamW8bit(groups, lr=rate, betas=BETAS, eps=EPSILON)
+    return optimizer
+
+
+def _adafactor(groups: Groups, rate: float) -> torch.optim.Optimizer:
+    """Take transformers' own: torch's multiplies the rate by the size of the weights, zero in a new adapter."""
+    from transformers.optimization import Adafactor
+
+    return Adafactor(groups, lr=rate, scale_parameter=False, relative_step=False, warmup_init=False)
+
+
+BUILDERS: Final[dict[str, Callable[[Groups, float], torch.optim.Optimizer]]] = {
+    "adamw_torch": _adamw,
+    "adamw_bnb_8bit": _adamw_8bit,
+    "paged_adamw_8bit": _paged_adamw_8bit,
+    "adafactor": _adafactor,
 }
 
 
@@ -17,17 +54,16 @@ class Trainables:
     """The trained parameters, a 32-bit master copy of each, and the gradient of the step so far.
 
     Small updates would be rounded away in 16 bits, so the optimizer works on the masters; a parameter that has 32 bits
-    is its own master. Gradients of a micro-batch count only once its backward pass is complete (``collect``), so that a
-    pass that ran out of memory half-way can be repeated.
+    is its own master. A master starts from the numbers of the model's files, which a parameter carries as ``stored``
+    where it was rounded. Gradients of a micro-batch count only once its backward pass is complete (``collect``), so
+    that a pass that ran out of memory half-way can be repeated.
     """
 
     def __init__(self, model: nn.Module) -> None:
         named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
         self.names = [name for name, _ in named]
         self.parameters = [p for _, p in named]
-        self.masters: list[Tensor] = [
-            p if p.dtype == torch.float32 else p.detach().float().clone() for p in self.parameters
-        ]
+        self.masters: list[Tensor] = [_master(parameter) for parameter in self.parameters]
         for master in self.masters:
             master.requires_grad_(True)
         self._sums: list[Tensor | None] = [None] * len(named)
@@ -88,6 +124,13 @@ class Trainables:
             for name, master in self:
                 master.copy_(weights[name])
         self.publish()
+
+
+def _master(parameter: nn.Parameter) -> Tensor:
+    if parameter.dtype == torch.float32:
+        return parameter
+    stored: Tensor | None = parameter.__dict__.pop("stored", None)
+    return parameter.detach().float().clone() if stored is None else stored
 
 
 def build_optimizer(

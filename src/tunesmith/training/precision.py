@@ -6,5 +6,5 @@ from typing import Final
 
 import torch
 
-DTYPES: Final = {"bf16": torch.bfloat16, "fp32": torch.float32}
+DTYPES: Final = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 """Format of the frozen weights and of the computation; trained weights keep 32-bit masters in either."""

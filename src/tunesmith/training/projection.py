@@ -9,6 +9,7 @@ SwiGLU, https://arxiv.org/abs/2002.05202, eq. 6.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,18 +31,21 @@ class Member:
     up: nn.Parameter | None = None
     """Factor B, (outputs, rank)."""
     scale: float = 1.0
+    layer: Any = None
+    """PEFT's layer, which may be told to compute without its adapter."""
 
 
 @dataclass
 class Group:
     """Linear layers that read the same input."""
 
-    weight: Tensor
-    """(sum of outputs, inputs); the layers' own weights are views of its rows."""
+    matrix: Callable[[], Tensor]
+    """Gives the joined weight, (sum of outputs, inputs): kept as it is, or written out anew from 4 or 8 bits."""
     bias: Tensor | None
     members: list[Member]
     weights: list[nn.Parameter]
-    """The layers' own weight parameters, in order (they receive the gradients of full fine-tuning)."""
+    """The layers' own weight parameters, in order (they receive the gradients of full fine-tuning); none if stored in
+    fewer bits."""
     biases: list[nn.Parameter]
     dropout: float = 0.0
     norm: nn.Parameter | None = None
@@ -58,34 +62,45 @@ class Group:
 
     @property
     def adapted(self) -> list[Member]:
-        """The members that have an adapter."""
-        return [member for member in self.members if member.down is not None]
+        """The members that have an adapter which is switched on."""
+        return [m for m in self.members if m.down is not None and not getattr(m.layer, "disable_adapters", False)]
 
 
 def group_of(layers: list[Any], **options: Any) -> Group:
     """Join ``nn.Linear`` layers, or PEFT's LoRA around them, into a group; their weights become views of one tensor."""
     bases: list[Any] = [getattr(layer, "base_layer", layer) for layer in layers]
-    weights: list[nn.Parameter] = [base.weight for base in bases]
-    joined: Tensor = weights[0].data
-    if len(bases) > 1:
-        joined = torch.cat([weight.data for weight in weights])
     members, begin, dropout = [], 0, 0.0
-    for layer, weight in zip(layers, weights, strict=True):
-        end = begin + weight.shape[0]
-        weight.data = joined[begin:end]
-        member = Member(begin, end)
+    for layer, base in zip(layers, bases, strict=True):
+        member = Member(begin, begin + base.out_features)
         if "default" in getattr(layer, "lora_A", {}):
             member.down, member.up = layer.lora_A["default"].weight, layer.lora_B["default"].weight
             member.scale = float(layer.scaling["default"])
+            member.layer = layer
             dropout = float(getattr(layer.lora_dropout["default"], "p", 0.0))
         members.append(member)
-        begin = end
+        begin = member.end
+    if hasattr(bases[0], "join"):
+        matrix, weights = bases[0].join(bases), []
+    else:
+        matrix, weights = _joined(bases), [base.weight for base in bases]
     biases = [base.bias for base in bases if base.bias is not None]
     bias = torch.cat([b.data for b in biases]) if biases else None
     if bias is not None:
         for member, own in zip(members, biases, strict=True):
             own.data = bias[member.begin : member.end]
-    return Group(joined, bias, members, weights, biases, dropout, **options)
+    return Group(matrix, bias, members, weights, biases, dropout, **options)
+
+
+def _joined(bases: list[Any]) -> Callable[[], Tensor]:
+    """Return what gives the layers' weights one below the other; they become views of one tensor."""
+    joined: Tensor = bases[0].weight.data
+    if len(bases) > 1:
+        joined = torch.cat([base.weight.data for base in bases])
+    begin = 0
+    for base in bases:
+        base.weight.data = joined[begin : begin + base.out_features]
+        begin += base.out_features
+    return lambda: joined
 
 
 def project(x: Tensor, group: Group, *, residual: Tensor | None = None, training: bool = True) -> Tensor:
@@ -100,7 +115,7 @@ class _Project(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, residual: Tensor | None, group: Group, dropout: float, *_: Tensor) -> Tensor:
         rstd = _rstd(x, group.epsilon) if group.norm is not None else None
         z = _before(x, rstd, group)
-        y = _linear(z, group.weight, group.bias, residual)
+        y = _linear(z, group, residual)
         mask = _dropout_mask(z, dropout) if dropout else None
         activations = None
         if group.adapted:
@@ -119,7 +134,9 @@ class _Project(torch.autograd.Function):
         group: Group = ctx.group
         dy = grads[0].contiguous()
         z = _before(x, rstd, group)
-        dz = dy @ group.weight
+        matrix = group.matrix()
+        dz = (dy.to(matrix.dtype) @ matrix).to(dy.dtype)
+        del matrix
         gradients: dict[int, Tensor] = {}
         if group.adapted:
             _adapter_gradients(group, dy, z, dz, activations, mask, ctx.dropout, gradients)
@@ -129,8 +146,10 @@ class _Project(torch.autograd.Function):
         return dx, dy if ctx.has_residual else None, None, None, *own
 
 
-def _linear(z: Tensor, weight: Tensor, bias: Tensor | None, residual: Tensor | None) -> Tensor:
-    y = torch.nn.functional.linear(z, weight, bias)
+def _linear(z: Tensor, group: Group, residual: Tensor | None) -> Tensor:
+    matrix = group.matrix()
+    bias = None if group.bias is None else group.bias.to(matrix.dtype)
+    y = torch.nn.functional.linear(z.to(matrix.dtype), matrix, bias).to(z.dtype)
     return y if residual is None else y.add_(residual)
 
 

@@ -217,6 +217,17 @@ class PackageMissing(ConfigError):
         )
 
 
+class PackageUnusable(ConfigError):
+    """A Python package that this needs is missing, too old or broken."""
+
+    code = "package_unusable"
+
+    def __init__(self, package: str, why: str) -> None:
+        super().__init__(
+            f"{package} {why}. Run `tunesmith doctor --fix`, or: pip install --force-reinstall --no-deps {package}"
+        )
+
+
 class PullFailed(ConfigError):
     """A model or data set could not be fetched or converted."""
 
