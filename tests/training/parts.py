@@ -12,10 +12,14 @@ from tunesmith.data.token_rows import EncodedRow, TokenRows
 from tunesmith.spec.events import Body
 from tunesmith.spec.states import Request
 from tunesmith.training.adapters import add_adapter, trained_copy
+from tunesmith.training.course import Course
 from tunesmith.training.device import Ranks
 from tunesmith.training.forward import build_forward, loss_of
 from tunesmith.training.joining import TokenBatches
-from tunesmith.training.loop import Loop, LoopSettings
+from tunesmith.training.loop import Loop
+from tunesmith.training.loop_settings import LoopSettings, Origin
+from tunesmith.training.schedules import Curve
+from tunesmith.training.stopping import Thresholds
 
 CPU = torch.device("cpu")
 
@@ -91,6 +95,7 @@ class Recorder:
         self.step = 0
         self.folders: dict[int, Path] = {}
         self.beats: list[int] = []
+        self.acknowledged: list[tuple[Request, int]] = []
 
     def say(self, body: Body) -> None:
         self.told.append(body)
@@ -102,6 +107,9 @@ class Recorder:
 
     def request(self) -> Request:
         return self.asked.pop(self.step, Request.NONE)
+
+    def acknowledge(self, request: Request, step: int) -> None:
+        self.acknowledged.append((request, step))
 
     def save(self, loop: Loop, *, best: bool, reason: str) -> None:
         path = self.folder / f"checkpoint-{len(self.saved)}"
@@ -120,19 +128,28 @@ class Recorder:
 
 
 def settings(**changes: Any) -> LoopSettings:
-    """Ten steps an epoch over 20 rows, two epochs, constant rate."""
+    """Five steps an epoch over 20 rows, two epochs, constant rate; ``changes`` may name what a part of it holds."""
     values: dict[str, Any] = {
-        "seed": 1, "effective_batch": 4, "micro_tokens": 128, "epochs": 2, "max_steps": None,
-        "optimizer": "adamw_torch", "learning_rate": 1e-3, "schedule": "constant", "warmup_ratio": 0.0,
-        "weight_decay": 0.01, "max_grad_norm": 1.0, "evaluate_every": 2, "save_every": 2, "patience": 100,
-        "min_delta": 0.0,
+        "seed": 1, "micro_tokens": 128, "optimizer": "adamw_torch", "learning_rate": 1e-3, "warmup_ratio": 0.0,
+        "weight_decay": 0.01, "max_grad_norm": 1.0, "evaluate_every": 2, "save_every": 2, "min_delta": 0.0,
     }  # fmt: skip
-    return LoopSettings(**values | changes)
+    course: dict[str, Any] = {"batch": 4, "epochs": 2}
+    curve, stops = {"name": changes.pop("schedule", "constant")}, {"patience": 100}
+    for name in list(changes):
+        for part, fields in ((course, Course), (stops, Thresholds)):
+            if name in fields.__dataclass_fields__:
+                part[name] = changes.pop(name)
+        if name in Curve._fields:
+            curve[name] = changes.pop(name)
+    parts = {"course": Course(**course), "curve": Curve(**curve), "stops": Thresholds(**stops)}
+    return LoopSettings(**parts | values | changes)
 
 
-def make_loop(pieces: Pieces, folder: Path, **changes: Any) -> tuple[Loop, Recorder]:
+def make_loop(
+    pieces: Pieces, folder: Path, *, origin: Origin | None = None, **changes: Any
+) -> tuple[Loop, Recorder]:
     recorder = Recorder(folder)
-    return Loop(pieces, settings(**changes), recorder, CPU, Ranks(0, 1)), recorder
+    return Loop(pieces, settings(**changes), recorder, CPU, Ranks(0, 1), origin), recorder
 
 
 def weights_of(loop: Loop) -> dict[str, torch.Tensor]:

@@ -137,7 +137,7 @@ def test_patience_ends_a_run_that_no_longer_improves_and_the_best_weights_stay(t
     losses = [e.validation_loss for e in recorder.of("evaluated")][1:]
     assert loop.progress.best_loss == min(losses)
     assert loop.progress.step > (loop.progress.best_step or 0)
-    assert loop._measure(parts.validation)[0] == pytest.approx(min(losses), rel=1e-4)
+    assert loop.measure(parts.validation).loss == pytest.approx(min(losses), rel=1e-4)
 
 
 def test_the_validation_loss_before_the_first_step_is_told(tiny_model, tmp_path):

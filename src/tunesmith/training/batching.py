@@ -18,17 +18,12 @@ def epoch_order(rows: int, seed: int, epoch: int) -> Indices:
     return order
 
 
-def steps_per_epoch(rows: int, effective_batch: int) -> int:
-    """Optimizer steps in one pass; the last one may hold fewer rows."""
-    return -(-rows // effective_batch)
+def step_rows(rows: int, batch: int, seed: int, epoch: int, place: int) -> list[int]:
+    """Return the rows of the step that begins at ``place`` (rows taken before) of pass ``epoch`` (counted from 0).
 
-
-def step_rows(rows: int, effective_batch: int, seed: int, step: int) -> list[int]:
-    """Return the rows of optimizer step ``step`` (counted from 0 over all epochs)."""
-    per_epoch = steps_per_epoch(rows, effective_batch)
-    epoch, place = divmod(step, per_epoch)
-    begin = place * effective_batch
-    return [int(row) for row in epoch_order(rows, seed, epoch)[begin : begin + effective_batch]]
+    The last step of a pass may hold fewer than ``batch`` rows.
+    """
+    return [int(row) for row in epoch_order(rows, seed, epoch)[place : place + batch]]
 
 
 def micro_batches(rows: Sequence[int], lengths: Indices, limit: int) -> list[list[int]]:

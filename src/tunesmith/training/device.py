@@ -8,6 +8,7 @@ import resource
 import sys
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -54,6 +55,14 @@ class Ranks:
         tensor = torch.tensor([number], device=device)
         torch.distributed.all_reduce(tensor, torch.distributed.ReduceOp.MIN)
         return int(tensor.item())
+
+    def all_of(self, names: list[str]) -> list[list[str]]:
+        """Return what every process holds."""
+        if self.world == 1:
+            return [names]
+        held: list[Any] = [None] * self.world
+        torch.distributed.all_gather_object(held, names)
+        return held
 
     def wait(self) -> None:
         """Wait until every process is here."""

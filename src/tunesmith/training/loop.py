@@ -1,88 +1,54 @@
 """The training loop, readable top to bottom.
 
-A step takes the rows that seed and step number name, computes them micro-batch by micro-batch, adds the gradients up
-weighted by tokens, and updates. Nothing here depends on the time or on free memory, so a run that is killed and resumed
-from a checkpoint computes the same numbers, bit for bit, as one that was never interrupted.
+A step takes the rows that the seed and the place in the data name, computes them micro-batch by micro-batch, adds the
+gradients up weighted by tokens, and updates. Nothing here depends on the time or on free memory, so a run that is killed
+and resumed from a checkpoint computes the same numbers, bit for bit, as one that was never interrupted.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 
 import torch
 
 from tunesmith.spec.errors import NotANumber, OutOfMemory
-from tunesmith.spec.events import Body, DecisionMade, Evaluated, Step, Warned
+from tunesmith.spec.events import DecisionMade, Evaluated, Step, Warned
 from tunesmith.spec.states import Request
-from tunesmith.training.batching import draw_seed, halves, micro_batches, step_rows, steps_per_epoch
+from tunesmith.training.adaptive import Change, change
+from tunesmith.training.batching import draw_seed, halves, micro_batches, step_rows
+from tunesmith.training.course import batch_of_pass, landing_steps, steps_left, steps_per_epoch
 from tunesmith.training.device import Ranks, is_out_of_memory, peak_memory, release_memory
+from tunesmith.training.evaluation import Measured, measure
+from tunesmith.training.loop_settings import LoopSettings, Origin
+from tunesmith.training.observer import Observer
 from tunesmith.training.optimizers import Trainables, build_optimizer, clip, set_rate
 from tunesmith.training.pieces import Rows, TrainingPieces
-from tunesmith.training.schedules import factor, warmup_steps
-from tunesmith.training.state import Progress, forget_optimizer, load_state, load_weights, save_state
-from tunesmith.training.stopping import improved, out_of_patience
-
-
-@dataclass(frozen=True)
-class LoopSettings:
-    """Plain parameters of the loop; every one comes from the plan."""
-
-    seed: int
-    effective_batch: int
-    """Rows of one optimizer step."""
-    micro_tokens: int
-    epochs: float
-    max_steps: int | None
-    optimizer: str
-    learning_rate: float
-    schedule: str
-    warmup_ratio: float
-    weight_decay: float
-    max_grad_norm: float
-    evaluate_every: int
-    save_every: int
-    patience: int
-    min_delta: float
-
-
-class Observer(Protocol):
-    """Whom the loop tells what happens, and who keeps its checkpoints."""
-
-    def say(self, body: Body) -> None:
-        """Hear an event."""
-        ...
-
-    def beat(self, step: int) -> None:
-        """Hear, between any two parts of a step or an evaluation, that the run lives."""
-        ...
-
-    def request(self) -> Request:
-        """Tell what was asked of the run."""
-        ...
-
-    def save(self, loop: Loop, *, best: bool, reason: str) -> None:
-        """Commit a checkpoint of ``loop`` (by ``loop.write``)."""
-        ...
-
-    def checkpoint_of(self, step: int | None) -> Path | None:
-        """Return the folder of a checkpoint that verifies: of ``step``, or the newest."""
-        ...
+from tunesmith.training.progress import Progress
+from tunesmith.training.schedules import factor, landing_factor, warmup_steps
+from tunesmith.training.state import forget_optimizer, load_optimizer, load_state, load_weights, save_state
+from tunesmith.training.stopping import Stop, improved, training_stop, validation_stop
+from tunesmith.training.trend import WINDOW
 
 
 class Loop:
     """One run of training over the pieces that a modality built."""
 
     def __init__(
-        self, pieces: TrainingPieces, settings: LoopSettings, observer: Observer, device: torch.device, ranks: Ranks
+        self,
+        pieces: TrainingPieces,
+        settings: LoopSettings,
+        observer: Observer,
+        device: torch.device,
+        ranks: Ranks,
+        origin: Origin | None = None,
     ) -> None:
         self.pieces = pieces
         self.settings = settings
+        self.course = settings.course
         self.observer = observer
         self.device = device
         self.ranks = ranks
@@ -94,73 +60,143 @@ class Loop:
             weight_decay=settings.weight_decay,
         )
         self.rows = len(pieces.train.lengths)
-        self.per_epoch = steps_per_epoch(self.rows, settings.effective_batch)
-        self.total = math.ceil(settings.epochs * self.per_epoch)
-        if settings.max_steps is not None:
-            self.total = min(self.total, settings.max_steps)
-        self.warmup = warmup_steps(self.total, settings.warmup_ratio)
-        self.progress = Progress(micro_tokens=settings.micro_tokens)
         self.weights_of: int | None = None
         """Step whose weights the model holds at the end."""
+        self._origin = origin
         self._began = time.monotonic()
         self._speed: list[tuple[int, float]] = []
+        self.progress = self._at_the_start()
+        if origin is not None:
+            self._take_over(origin)
+        self._find_end()
 
     def resume(self, folder: Path) -> None:
-        """Go on from a checkpoint."""
+        """Go on from a checkpoint of this run."""
         self.progress = load_state(folder, self.trainables, self.optimizer)
+        self._find_end()
         self._began = time.monotonic() - self.progress.seconds
 
     def run(self) -> str:
         """Train to the end and return why it ended; the best weights are then in the model.
 
-        A request to pause or cancel ends it too, with the request's name.
+        A request to pause or cancel ends it too, with the request's name; a run that lands does so when it is cancelled.
         """
         self.pieces.model.train()
-        if self.progress.evaluations == 0 and self.progress.start_loss is None:
+        if self.progress.step == self.progress.base and self.progress.start_loss is None:
             self._evaluate_start()
         if self.progress.stopped and self.progress.total == self.total:
             return self._end(self.progress.stopped)  # It was killed after its last step, before the result was written.
-        while self.progress.step < self.total:
-            request = self._request()
-            if request is Request.CHECKPOINT:
-                self.observer.save(self, best=False, reason="asked for")
-            elif request is not Request.NONE:
+        while self.total is None or self.progress.step < self.total:
+            request = self._answer()
+            if request is not None:
                 return request.value
             if not self._step():
                 continue
             stopped = self._evaluate_and_save()
             if stopped:
                 return self._end(stopped)
-        return self._end("all steps done")
+        return self._end("all steps done" if self.progress.landing is None else "landed")
 
     @property
     def epoch(self) -> float:
         """Passes over the training rows so far."""
-        return self.progress.step / self.per_epoch
+        return self.progress.epoch + self.progress.place / self.rows
+
+    @property
+    def epochs(self) -> float | None:
+        """Passes over the training rows that this run is to make; None without an end."""
+        if self.course.max_steps is None or self.total is None:
+            return self.course.epochs
+        share = (self.total - self.progress.base) / steps_per_epoch(self.rows, self.course.batch)
+        return share if self.course.epochs is None else min(share, self.course.epochs)
 
     def write(self, folder: Path) -> None:
         """Write the state of the run into a folder."""
-        self._clock()
+        self._note_time()
         self.progress.total = self.total
         save_state(folder, self.trainables, self.optimizer, self.progress)
 
-    @property
-    def _pass(self) -> int:
-        """Which pass over the training rows the step belongs to, counted from 0."""
-        return self.progress.step // self.per_epoch
+    def measure(self, rows: Rows) -> Measured:
+        """Measure rows with the weights that the model holds."""
+        return measure(
+            self.pieces,
+            rows,
+            micro_tokens=self.progress.micro_tokens,
+            step=self.progress.step,
+            ranks=self.ranks,
+            device=self.device,
+            observer=self.observer,
+        )
 
     def _end(self, reason: str) -> str:
         self._take_best()
-        self._clock()
+        self._note_time()
         return reason
+
+    # --- where it begins and ends ---------------------------------------------------------------------------------
+
+    def _at_the_start(self) -> Progress:
+        return Progress(batch=self.course.batch, micro_tokens=self.settings.micro_tokens)
+
+    def _take_over(self, origin: Origin) -> None:
+        """Begin with what another run came to."""
+        load_weights(origin.folder, self.trainables)
+        if origin.state:
+            load_optimizer(origin.folder, self.trainables, self.optimizer)
+            theirs = Progress.read(origin.folder)
+            self.progress.step = self.progress.base = theirs.step
+            self.progress.clock = self.progress.clock_base = theirs.clock
+
+    def _find_end(self) -> None:
+        """Find the step at which the run ends, and what the learning rate's schedule spans; both None without an end."""
+        course, progress = self.course, self.progress
+        whole = _least(steps_left(course, self.rows, course.batch), course.max_steps)
+        self._span = None if whole is None else math.ceil(progress.clock_base) + whole
+        self._warmup = warmup_steps(self._span or steps_per_epoch(self.rows, course.batch), self.settings.warmup_ratio)
+        left = steps_left(course, self.rows, progress.batch, progress.epoch, progress.place)
+        self.total = _least(
+            None if left is None else progress.step + left,
+            None if course.max_steps is None else progress.base + course.max_steps,
+            None if progress.landing is None else progress.landing + landing_steps(progress.landing),
+        )
+
+    def _answer(self) -> Request | None:
+        """Do what was asked, between two steps; return what ends the run."""
+        request = self._request()
+        if request is Request.CHECKPOINT:
+            self.observer.save(self, best=False, reason="asked for")
+        elif request is Request.CANCEL and self.course.lands:
+            if self.progress.landing is None:
+                self.observer.acknowledge(request, self.progress.step)
+                self._land()
+        elif request is not Request.NONE:
+            return request
+        return None
+
+    def _land(self) -> None:
+        """Begin the last part, and save at once, so that a kill on the way down changes nothing."""
+        step = self.progress.step
+        self.progress.landing = step
+        self._find_end()
+        assert self.total is not None
+        self._decided(
+            "recipe.mode",
+            "landing",
+            f"the learning rate falls to nothing over the last {self.total - step} steps, then the result is saved",
+            {"step": step, "last_step": self.total},
+        )
+        self.observer.save(self, best=False, reason="landing")
 
     # --- one step -------------------------------------------------------------------------------------------------
 
     def _step(self) -> bool:
         """Make one optimizer step; False when the run went back instead."""
-        began = time.monotonic()
-        rows = step_rows(self.rows, self.settings.effective_batch, self.settings.seed, self.progress.step)
-        labels = self.pieces.train.labels(rows, self._pass)
+        began, progress = time.monotonic(), self.progress
+        self._grow()
+        if self._is_near_its_limit():
+            self._land()
+        rows = step_rows(self.rows, progress.batch, self.settings.seed, progress.epoch, progress.place)
+        labels = self.pieces.train.labels(rows, progress.epoch)
         loss, tokens = self._gradients(rows, labels)
         norm = clip(self.trainables.gradients(), self.settings.max_grad_norm)
         if not math.isfinite(loss) or not math.isfinite(norm):
@@ -169,12 +205,30 @@ class Loop:
         rate = self._rate()
         set_rate(self.optimizer, rate)
         self.trainables.apply(self.optimizer)
-        self.progress.step += 1
-        self.progress.tokens += tokens
-        self.progress.trained_tokens += labels
-        self.progress.remember(loss)
+        grows = self.course.growth > 1  # Then the schedule counts the steps as they are.
+        progress.advance(self.rows, len(rows), clock=1.0 if grows else progress.batch / self.course.batch)
+        progress.tokens += tokens
+        progress.trained_tokens += labels
+        progress.remember(loss)
         self._tell(loss, norm, rate, tokens, labels, time.monotonic() - began)
         return True
+
+    def _grow(self) -> None:
+        """Take the batch of this pass, where it grows from pass to pass."""
+        progress = self.progress
+        if self.course.growth <= 1:
+            return
+        batch = batch_of_pass(self.course, self.rows, progress.epoch)
+        if batch != progress.batch:
+            numbers = {"cycle": progress.epoch + 1, "from": progress.batch, "to": batch}
+            self._decided("recipe.batch.size", batch, f"cycle {progress.epoch + 1}: the batch grows", numbers)
+            progress.batch = batch
+
+    def _is_near_its_limit(self) -> bool:
+        """Whether a run that lands must begin to, in order to have landed at its limit."""
+        if not self.course.lands or self.progress.landing is not None or self.total is None:
+            return False
+        return self.progress.step + landing_steps(self.progress.step) >= self.total
 
     def _gradients(self, rows: Sequence[int], labels: int) -> tuple[float, int]:
         """Add up the gradients of the step, over all processes; return mean loss and tokens."""
@@ -188,7 +242,9 @@ class Loop:
         self.ranks.add_up(self.trainables.gradients())
         loss, total = self.ranks.total(loss, tokens, device=self.device)
         # What one process learned from running out of memory holds for all: they must divide the next step alike.
-        self.progress.micro_tokens = self.ranks.least(self.progress.micro_tokens, self.device)
+        least = self.ranks.least(self.progress.micro_tokens, self.device)
+        if least < self.progress.micro_tokens:
+            self._learn(least, "memory ran out in another process; all go on with its limit", {})
         return loss, int(total)
 
     def _micro_batch(self, part: Sequence[int], labels: int) -> tuple[float, int]:
@@ -205,7 +261,7 @@ class Loop:
 
     def _attempt(self, part: Sequence[int], labels: int) -> tuple[float, int]:
         """Compute forward and backward. What it holds dies with it, so that a failed attempt leaves its memory."""
-        batch = self.pieces.train.batch(part, self._pass)
+        batch = self.pieces.train.batch(part, self.progress.epoch)
         loss = self.pieces.loss(batch) / labels
         loss.backward()  # type: ignore[no-untyped-call]
         self.trainables.collect()
@@ -217,21 +273,24 @@ class Loop:
             raise OutOfMemory(self.progress.step + 1, tokens)
         learned = max(16, tokens // 2)
         if learned < self.progress.micro_tokens:
-            self.progress.micro_tokens = learned
-            self.observer.say(
-                DecisionMade(
-                    field="recipe.batch.micro_tokens",
-                    value=learned,
-                    reason=f"memory ran out at {tokens} tokens; the step goes on with half, the effective batch stays",
-                    numbers={"step": self.progress.step + 1, "tokens": tokens},
-                )
-            )
+            reason = f"memory ran out at {tokens} tokens; the step goes on with half, the effective batch stays"
+            self._learn(learned, reason, {"tokens": tokens})
         results = [self._micro_batch(half, labels) for half in halves(part)]
         return sum(loss for loss, _ in results), sum(count for _, count in results)
 
+    def _learn(self, micro_tokens: int, reason: str, numbers: dict[str, float]) -> None:
+        self.progress.micro_tokens = micro_tokens
+        numbers = {"step": self.progress.step + 1, **numbers}
+        self._decided("recipe.batch.micro_tokens", micro_tokens, reason, numbers)
+
     def _rate(self) -> float:
-        shape = factor(self.settings.schedule, self.progress.step, self.total, self.warmup)
-        return self.settings.learning_rate * shape * self.progress.rate_factor
+        progress, fall, clock = self.progress, 1.0, self.progress.clock
+        if progress.landing is not None and self.total is not None:
+            since = progress.step - progress.landing
+            clock -= since  # A landing begins at the rate that there was.
+            fall = landing_factor(since, self.total - progress.landing)
+        shape = factor(self.settings.curve, clock, self._span, self._warmup)
+        return self.settings.learning_rate * shape * fall * progress.rate_factor * progress.pace
 
     def _go_back(self) -> None:
         """Return to the last good checkpoint with half the rate, once; the second time the run fails."""
@@ -242,25 +301,30 @@ class Loop:
         checkpoint = self.observer.checkpoint_of(None)
         self.trainables.reset()
         if checkpoint is None:
-            self.trainables.load(self.pieces.initial_weights())
-            forget_optimizer(self.optimizer)
-            start = self.progress.start_loss
-            history: list[list[float | None]] = [] if start is None else [[0, None, start]]
-            self.progress = Progress(micro_tokens=learned, start_loss=start, history=history)
+            self._start_over()
         else:
             self.progress = load_state(checkpoint, self.trainables, self.optimizer)
-            self.progress.micro_tokens = min(learned, self.progress.micro_tokens)
+        self.progress.micro_tokens = min(learned, self.progress.micro_tokens)
         self.progress.rate_factor *= 0.5
         self.progress.recoveries += 1
-        self.observer.say(
-            DecisionMade(
-                field="recipe.learning_rate",
-                value=self.settings.learning_rate * self.progress.rate_factor,
-                reason=f"the gradient of '{layer}' was not a number at step {failed_at}; "
-                f"back to step {self.progress.step} with half the learning rate",
-                numbers={"step": failed_at, "back_to": self.progress.step},
-            )
+        self._find_end()
+        self._decided(
+            "recipe.learning_rate",
+            self.settings.learning_rate * self.progress.rate_factor,
+            f"the gradient of '{layer}' was not a number at step {failed_at}; "
+            f"back to step {self.progress.step} with half the learning rate",
+            {"step": failed_at, "back_to": self.progress.step},
         )
+
+    def _start_over(self) -> None:
+        start, learned = self.progress.start_loss, self.progress.micro_tokens
+        self.trainables.load(self.pieces.initial_weights())
+        forget_optimizer(self.optimizer)
+        self.progress = replace(self._at_the_start(), micro_tokens=learned, start_loss=start)
+        if self._origin is not None:
+            self._take_over(self._origin)
+        if start is not None:
+            self.progress.history.append([self.progress.step, None, start])
 
     def _sick_layer(self) -> str:
         for name, grad in zip(self.trainables.names, self.trainables.gradients(), strict=True):
@@ -272,94 +336,115 @@ class Loop:
 
     def _evaluate_and_save(self) -> str | None:
         """Evaluate and save where this step is due; return why training stops, if it does."""
-        step = self.progress.step
-        last = step >= self.total
-        due = last or step % self.settings.evaluate_every == 0 or step % self.per_epoch == 0
-        better, stopped = False, None
-        if due and self.pieces.validation is not None:
+        progress, last = self.progress, self.total is not None and self.progress.step >= self.total
+        better, stop = False, None
+        if last or progress.place == 0 or progress.place // progress.batch % self.settings.evaluate_every == 0:
             better = self._evaluate()
-            if out_of_patience(self.progress.waited, self.settings.patience) and not last:
-                stopped = f"no better validation loss in {self.progress.waited} evaluations"
-        self.progress.stopped = stopped
-        if better or last or stopped or step % self.settings.save_every == 0:
-            reason = "best validation loss" if better else "end of training" if last or stopped else "interval"
+            adapted = not last and self._adapt(better=better)
+            stop = None if last or adapted else self._stop()
+        progress.stopped = stop.reason if stop else None
+        if better or last or stop or progress.step % self.settings.save_every == 0:
+            reason = "best validation loss" if better else "end of training" if last or stop else "interval"
             self.observer.save(self, best=better, reason=reason)
-        return stopped
+        return progress.stopped
+
+    def _stop(self) -> Stop | None:
+        """Judge whether going on makes sense, and say what the judgement went by."""
+        progress, limits = self.progress, self.settings.stops
+        if self.settings.adaptive and len(progress.judged) < WINDOW:
+            limits = replace(limits, patience=None)  # The last change gets as many evaluations as decide the next one.
+        found = training_stop(progress.losses, limits)
+        if found is None and self.pieces.validation is not None:
+            found = validation_stop(progress.judged, progress.waited, limits)
+        if found is not None:
+            self._decided(found.field, "stop", found.reason, {"step": progress.step, **found.numbers})
+        return found
+
+    def _adapt(self, *, better: bool) -> bool:
+        """Change rate and batch by the trend of the validation loss; True where something changed."""
+        progress = self.progress
+        if not self.settings.adaptive or progress.clock < self._warmup:
+            return False
+        losses = [one.validation_loss for one in progress.judged if one.train_loss is not None]
+        made = change(losses, pace=progress.pace, batch=progress.batch, first_batch=self.course.batch)
+        if made is None or (better and made.goes_back):
+            return False
+        back = self._back_to_best() if made.goes_back else ""
+        self._tell_change(made, back)
+        progress.pace, progress.batch = made.pace, made.batch
+        progress.window, progress.waited = len(progress.history), 0
+        self._find_end()
+        return True
+
+    def _back_to_best(self) -> str:
+        """Take weights and optimizer of the best evaluation; the place in the data stays. Return it in words."""
+        checkpoint = self.observer.checkpoint_of(self.progress.best_step) if self.progress.best_step else None
+        if checkpoint is None:
+            return ""
+        load_weights(checkpoint, self.trainables)
+        load_optimizer(checkpoint, self.trainables, self.optimizer)
+        return f"; back to the weights of step {self.progress.best_step}"
+
+    def _tell_change(self, made: Change, back: str) -> None:
+        progress, rate = self.progress, self.settings.learning_rate * self.progress.rate_factor
+        seen = {
+            "plateau": "the validation loss stands still",
+            "rise": "the validation loss rises",
+            "improvement": "the validation loss falls steadily",
+        }[made.kind]
+        numbers = {"step": progress.step, **made.numbers}
+        if made.pace != progress.pace:
+            reason = f"{seen} ({made.numbers['change']:+.1%} in {WINDOW} evaluations){back}"
+            self._decided("recipe.learning_rate", rate * made.pace, reason, {**numbers, "rate_factor": made.pace})
+        if made.batch != progress.batch:
+            reason = f"{seen} ({made.numbers['change']:+.1%} in {WINDOW} evaluations): steadier steps{back}"
+            self._decided("recipe.batch.size", made.batch, reason, {**numbers, "batch": made.batch})
 
     def _evaluate_start(self) -> None:
+        if self.settings.forced:
+            reason = "automatic stops are ignored, and the result has the last weights"
+            self._decided("recipe.force_epochs", True, reason, {} if self.epochs is None else {"epochs": self.epochs})
         if self.pieces.validation is None:
             return
-        loss, metrics = self._measure(self.pieces.validation)
-        self.progress.start_loss = loss
-        self.progress.history.append([0, None, loss])
-        self.observer.say(self._evaluated(0, loss, metrics, best=loss))
+        found = self.measure(self.pieces.validation)
+        self.progress.start_loss = found.loss
+        self.progress.history.append([self.progress.step, None, found.loss])
+        self.observer.say(self._evaluated(0, found, best=found.loss))
 
     def _evaluate(self) -> bool:
-        """Measure the validation loss; True when it is the best so far."""
-        assert self.pieces.validation is not None
-        progress, (loss, metrics) = self.progress, self._measure(self.pieces.validation)
+        """Measure the validation loss, if there are rows for it; True when it is the best so far."""
+        if self.pieces.validation is None:
+            return False
+        progress, found = self.progress, self.measure(self.pieces.validation)
         progress.evaluations += 1
-        progress.validation_loss = loss
-        better = math.isfinite(loss) and improved(loss, progress.best_loss, self.settings.min_delta)
+        progress.validation_loss = found.loss
+        better = math.isfinite(found.loss) and improved(found.loss, progress.best_loss, self.settings.min_delta)
         progress.waited = 0 if better else progress.waited + 1
         if better:
-            progress.best_loss, progress.best_step = loss, progress.step
-        progress.history.append([progress.step, progress.train_loss, loss])
-        best = loss if progress.best_loss is None else progress.best_loss
-        self.observer.say(self._evaluated(progress.evaluations, loss, metrics, best=best))
+            progress.best_loss, progress.best_step = found.loss, progress.step
+        progress.history.append([progress.step, progress.train_loss, found.loss])
+        best = found.loss if progress.best_loss is None else progress.best_loss
+        self.observer.say(self._evaluated(progress.evaluations, found, best=best))
         return better
 
-    def _measure(self, rows: Rows) -> tuple[float, dict[str, float]]:
-        """Mean loss over all labels of ``rows``, and what else the task measures, computed in parts like training."""
-        self.pieces.model.eval()
-        everything = range(len(rows.lengths))
-        parts = micro_batches(everything, rows.lengths, self.progress.micro_tokens)
-        sums: Counter[str] = Counter()
-        with torch.no_grad():
-            for part in parts[self.ranks.rank :: self.ranks.world]:
-                self._add_part(sums, rows, part)
-                self.observer.beat(self.progress.step)
-        self.pieces.model.train()
-        labels = max(1, rows.labels(everything, 0))
-        found = self._over_all_ranks(sums)
-        return found["loss"] / labels, self.pieces.metrics(found, labels)
-
-    def _over_all_ranks(self, sums: Counter[str]) -> dict[str, float]:
-        """Add the sums of all processes up; each of them knows the same names, in any order."""
-        names = sorted(sums)
-        return dict(zip(names, self.ranks.total(*(sums[name] for name in names), device=self.device), strict=True))
-
-    def _add_part(self, sums: Counter[str], rows: Rows, part: Sequence[int]) -> None:
-        try:
-            sums.update(self.pieces.measure(rows.batch(part, 0)))
-            return
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            if len(part) == 1:
-                raise OutOfMemory(self.progress.step, int(rows.lengths[part[0]])) from error
-        release_memory(self.device)
-        for half in halves(part):
-            self._add_part(sums, rows, half)
-
-    def _evaluated(self, number: int, loss: float, metrics: dict[str, float], *, best: float) -> Evaluated:
+    def _evaluated(self, number: int, found: Measured, *, best: float) -> Evaluated:
         return Evaluated(
             number=number,
             step=self.progress.step,
             epoch=self.epoch,
             seconds=time.monotonic() - self._began,
             train_loss=self.progress.train_loss,
-            validation_loss=loss,
+            validation_loss=found.loss,
             best_validation_loss=best,
             patience=self.progress.waited,
-            perplexity=metrics.get("perplexity"),
-            metrics=metrics,
+            perplexity=found.metrics.get("perplexity"),
+            metrics=found.metrics,
         )
 
     def _take_best(self) -> None:
         """Put the weights of the best evaluation back into the model (without validation the last ones stay)."""
         self.weights_of = self.progress.step
-        if self.progress.best_step in (None, self.progress.step):
+        if self.settings.forced or self.progress.best_step in (None, self.progress.step):
             return
         self.ranks.wait()
         checkpoint = self.observer.checkpoint_of(self.progress.best_step)
@@ -389,10 +474,17 @@ class Loop:
             )
         )
 
-    def _clock(self) -> None:
+    def _decided(self, field: str, value: object, reason: str, numbers: dict[str, float]) -> None:
+        self.observer.say(DecisionMade(field=field, value=value, reason=reason, numbers=numbers))
+
+    def _note_time(self) -> None:
         self.progress.seconds = time.monotonic() - self._began
 
     def _request(self) -> Request:
         """Read what was asked; every process acts on what the first one read."""
         order = list(Request)
         return order[self.ranks.from_first(order.index(self.observer.request()), self.device)]
+
+
+def _least(*limits: int | None) -> int | None:
+    return min((limit for limit in limits if limit is not None), default=None)

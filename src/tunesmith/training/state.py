@@ -2,59 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 import torch
 from torch import Tensor
 
+from tunesmith.training import optimizer_state
 from tunesmith.training.optimizers import Trainables
+from tunesmith.training.progress import Progress
 
-
-@dataclass
-class Progress:
-    """Where training stands. Order of rows and random numbers follow from seed and ``step``, so they are not kept."""
-
-    step: int = 0
-    """Optimizer steps done."""
-    tokens: int = 0
-    """Real tokens computed."""
-    trained_tokens: int = 0
-    seconds: float = 0.0
-    """Time spent, over all runs of a resumed job."""
-    losses: list[float] = field(default_factory=list)
-    """Last 10 training losses."""
-    evaluations: int = 0
-    start_loss: float | None = None
-    """Validation loss before the first step."""
-    validation_loss: float | None = None
-    best_loss: float | None = None
-    best_step: int | None = None
-    waited: int = 0
-    """Evaluations in a row without improvement."""
-    stopped: str | None = None
-    """Why training stopped before its last step."""
-    total: int | None = None
-    """Steps that the run was to have."""
-    history: list[list[float | None]] = field(default_factory=list)
-    """One [step, training loss, validation loss] for each evaluation."""
-    micro_tokens: int = 0
-    """Most tokens computed at once: the plan's, or what an out-of-memory taught."""
-    rate_factor: float = 1.0
-    """Halved when the run went back after a loss that was not a number."""
-    recoveries: int = 0
-    """How often the run went back."""
-
-    def remember(self, loss: float) -> None:
-        """Keep the newest training losses."""
-        self.losses = [*self.losses[-9:], loss]
-
-    @property
-    def train_loss(self) -> float | None:
-        """Mean of the last 10 training losses."""
-        return sum(self.losses) / len(self.losses) if self.losses else None
+OPTIMIZER: Final = "optimizer.safetensors"
 
 
 def save_state(folder: Path, trainables: Trainables, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
@@ -62,23 +20,20 @@ def save_state(folder: Path, trainables: Trainables, optimizer: torch.optim.Opti
     from safetensors.torch import save_file
 
     save_file({name: master.detach().cpu() for name, master in trainables}, folder / "weights.safetensors")
-    save_file(_optimizer_tensors(trainables, optimizer), folder / "optimizer.safetensors")
-    (folder / "progress.json").write_text(json.dumps(asdict(progress)))
+    optimizer_state.save_optimizer(folder / OPTIMIZER, trainables, optimizer)
+    progress.write(folder)
 
 
 def load_state(folder: Path, trainables: Trainables, optimizer: torch.optim.Optimizer) -> Progress:
     """Copy a checkpoint into live objects that were built as at the start of the run."""
     load_weights(folder, trainables)
-    tensors = _load(folder / "optimizer.safetensors")
-    for name, master in trainables:
-        state = optimizer.state[master]
-        state.clear()
-        for key in ("exp_avg", "exp_avg_sq"):
-            if f"{name}:{key}" in tensors:
-                state[key] = torch.empty_like(master, requires_grad=False).copy_(tensors[f"{name}:{key}"])
-        if state:
-            state["step"] = torch.empty((), device=master.device).copy_(tensors[f"{name}:step"])
-    return Progress(**json.loads((folder / "progress.json").read_text()))
+    load_optimizer(folder, trainables, optimizer)
+    return Progress.read(folder)
+
+
+def load_optimizer(folder: Path, trainables: Trainables, optimizer: torch.optim.Optimizer) -> None:
+    """Copy only the optimizer's state of a checkpoint."""
+    optimizer_state.load_optimizer(folder / OPTIMIZER, trainables, optimizer)
 
 
 def load_weights(folder: Path, trainables: Trainables) -> None:
@@ -95,13 +50,3 @@ def _load(path: Path) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
     return load_file(path)
-
-
-def _optimizer_tensors(trainables: Trainables, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    tensors: dict[str, Tensor] = {}
-    for name, master in trainables:
-        state: dict[str, Any] = optimizer.state.get(master, {})
-        for key, value in state.items():
-            # The step counters are clones: safetensors refuses tensors that share memory.
-            tensors[f"{name}:{key}"] = value.detach().cpu().float().clone() if key == "step" else value.detach().cpu()
-    return tensors
