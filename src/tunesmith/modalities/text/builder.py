@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tunesmith.training.adapters import add_adapter, trained_copy
 from tunesmith.training.forward import ATTENTION, Forward, build_forward, inner, loss_of
 from tunesmith.training.joining import TokenBatches
 from tunesmith.training.precision import DTYPES
+from tunesmith.training.quantization import load_base
 
 CARRIED = (
     "tokenizer.json",
@@ -79,8 +81,7 @@ class TextPieces:
         """Values of the trained parameters before the first step."""
         if self._initial is not None:
             return self._initial
-        fresh = load_model(Path(self.plan.model.path), settled(self.plan.spec.recipe.precision, "recipe.precision"))
-        return trained_copy(fresh)
+        return trained_copy(load_model(Path(self.plan.model.path), self.plan.model.dtype))
 
     def save(self, folder: Path) -> None:
         """Write an adapter folder for PEFT, or a whole model folder for transformers."""
@@ -103,8 +104,7 @@ class TextPieces:
 def build(plan: Plan, train: TokenRows, validation: TokenRows, device: torch.device) -> TextPieces:
     """Load the model of a plan, make its parameters trainable, and choose its pass."""
     recipe, execution = plan.spec.recipe, plan.execution
-    model = load_model(Path(plan.model.path), settled(recipe.precision, "recipe.precision")).to(device)
-    _align(model)
+    model = load_base(partial(load_model, Path(plan.model.path)), plan, device)
     if settled(recipe.method, "recipe.method").adapts:
         model = _with_adapter(model, plan)
     forward = build_forward(
@@ -153,6 +153,8 @@ def _with_adapter(model: Any, plan: Plan) -> Any:
         dropout=adapter.dropout,
         targets=targets,
         seed=plan.spec.seed,
+        dora=adapter.dora,
+        rslora=adapter.rslora,
     )
 
 
@@ -163,11 +165,3 @@ def _separate(state: dict[str, Tensor]) -> dict[str, Tensor]:
         name: copies.setdefault((tensor.data_ptr(), tensor.shape), tensor.detach().clone())
         for name, tensor in state.items()
     }
-
-
-def _align(model: torch.nn.Module) -> None:
-    """Give every parameter memory of its own: mapped files lie at odd addresses, and those show in the last bit."""
-    for parameter in model.parameters():
-        parameter.data = parameter.data.clone()
-    for buffer in model.buffers():
-        buffer.data = buffer.data.clone()
