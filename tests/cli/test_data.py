@@ -45,7 +45,7 @@ def test_faults_end_in_65_and_are_written_to_a_file(tunesmith: Call, faulty: str
     assert said.status == 65
     assert f"{faulty}:2: cannot be read: not JSON" in said.out
     assert "duplicates  1" in said.out
-    [file] = (home / "cache" / "faults").iterdir()
+    [file] = (home / "reports").iterdir()
     assert str(file) in said.out
     assert json.loads(file.read_text())["row"] == 2
 
@@ -61,7 +61,7 @@ def test_prints_one_json_object(tunesmith: Call, faulty: str, model: str) -> Non
     said = tunesmith("data", "check", faulty, "--json", "--model", model)
     report = json.loads(said.out)
     assert (said.status, report["rows"], report["by_format"]) == (65, 3, {"qa": 2, "text": 1})
-    [fault] = report["faults"]
+    [fault] = report["faults"]["first"]
     assert (fault["file"], fault["row"], fault["column"], fault["code"]) == (faulty, 2, None, "unreadable_row")
     assert (report["duplicates"], report["lengths"]["unit"]) == (1, "tokens")
     assert report["ledger"]["total"]["trained"] > 0

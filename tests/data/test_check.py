@@ -13,7 +13,7 @@ def test_counts_rows_formats_faults_and_duplicates(tmp_path: Path) -> None:
     path.write_text(path.read_text() + '{"text": "long text"}\n{"text": ""}\n')
     found = check([DatasetRef(uri=str(path))])
     assert (found.rows, found.by_format, found.duplicates) == (4, {"openai": 3, "text": 1}, 1)
-    assert [(fault.where.row, fault.code) for fault in found.faults] == [(5, "empty_row")]
+    assert [(fault.where.row, fault.code) for fault in found.faults.first] == [(5, "empty_row")]
     assert found.lengths == {"p50": 2, "p95": 9, "p99": 9, "max": 9}
     assert (found.unit, found.ledger) == ("characters", None)
 
@@ -22,7 +22,7 @@ def test_counts_tokens_with_an_encoder(tmp_path: Path) -> None:
     path = write_chats(tmp_path / "a.jsonl", [("ü", "b"), ("refuse me", "c"), ("a", "b", "c", "d")])
     found = check([DatasetRef(uri=str(path))], ByteEncoder())
     assert (found.unit, found.lengths["max"]) == ("tokens", 4)
-    assert [fault.code for fault in found.faults] == ["template_refused"]
+    assert [fault.code for fault in found.faults.first] == ["template_refused"]
     assert found.ledger is not None
     total = found.ledger.total
     assert (total.trained, total.context, total.repeated, total.tokens) == (3, 3, 3, 9)
@@ -38,13 +38,14 @@ def test_finds_nothing_in_nothing(tmp_path: Path) -> None:
     (path := tmp_path / "a.jsonl").touch()
     for encoder in (None, ByteEncoder()):
         found = check([DatasetRef(uri=str(path))], encoder)
-        assert (found.rows, found.faults, found.duplicates, found.leaked) == (0, [], 0, 0)
+        assert (found.rows, found.faults.count, found.duplicates, found.leaked) == (0, 0, 0, 0)
+        assert not found.clean
 
 
 def test_is_plain_data(tmp_path: Path) -> None:
     path = write_chats(tmp_path / "a.jsonl", [("a", "b")])
     path.write_text(path.read_text() + "{bad\n")
     plain = json.loads(json.dumps(check([DatasetRef(uri=str(path))], ByteEncoder()).as_dict()))
-    assert set(plain) == {"rows", "by_format", "faults", "duplicates", "leaked", "lengths", "ledger"}
-    assert set(plain["faults"][0]) == {"file", "row", "column", "code", "message"}
+    assert set(plain["faults"]["first"][0]) == {"file", "row", "column", "code", "message"}
+    assert (plain["clean"], plain["faults"]["by_code"], plain["sides"]["train"]) == (False, {"unreadable_row": 1}, 1)
     assert sum(plain["ledger"]["total"]["shares"].values()) == 100

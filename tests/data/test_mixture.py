@@ -83,9 +83,10 @@ def test_faults_hold_on_to_nothing(tmp_path: Path) -> None:
 
 @given(rows=st.integers(1, 500), share=st.floats(0, 0.99), seed=st.integers(0, 2**32 - 1))
 def test_a_split_gives_every_row_one_side(rows: int, share: float, seed: int) -> None:
-    train, validation = split(rows, share, seed)
-    assert len(validation) == int(rows * share)
-    assert sorted([*train, *validation]) == list(range(rows))
+    train, validation, test = split(rows, share, seed, test=(1 - share) / 2)
+    assert (len(validation), len(test)) == (int(rows * share), int(rows * (1 - share) / 2))
+    assert sorted([*train, *validation, *test]) == list(range(rows))
+    assert validation.tolist() == split(rows, share, seed)[1].tolist()
 
 
 def test_a_split_is_the_seeds_own() -> None:

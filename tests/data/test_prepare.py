@@ -114,14 +114,15 @@ def test_one_bad_line_is_one_fault(prepared: Prepare, chats: Path) -> None:
     chats.write_text(chats.read_text() + '{bad\n{"messages": [{"role": "user", "content": "refuse me"}]}\n')
     data = prepared(chats)
     assert data.rows == 40
-    assert [(fault.where.row, fault.code) for fault in data.faults] == [(41, "unreadable_row"), (42, "wrong_type")]
+    found = [(fault.where.row, fault.code) for fault in data.faults.first]
+    assert found == [(41, "unreadable_row"), (42, "wrong_type")]
 
 
 def test_a_row_that_the_encoder_refuses_is_a_fault(prepared: Prepare, tmp_path: Path) -> None:
     path = write_chats(tmp_path / "a.jsonl", [("a", "b"), ("refuse me", "c"), ("d", "e")])
     for _ in range(2):
         data = prepared(path)
-        assert [(fault.where.row, fault.code) for fault in data.faults] == [(2, "template_refused")]
+        assert [(fault.where.row, fault.code) for fault in data.faults.first] == [(2, "template_refused")]
         assert data.rows == 2
 
 
@@ -206,7 +207,7 @@ def test_rows_that_are_all_alike_train_without_validation(prepared: Prepare, tmp
     data = prepared(path)
     assert (len(data.train), len(data.validation)) == (20, 0)
     assert data.warnings == ["20 rows are too alike to hold any out: training without validation."]
-    with pytest.raises(NothingTrained, match="also stands in the validation rows"):
+    with pytest.raises(NothingTrained, match="also stands in the rows held out"):
         prepared(path, split_typed=True)
 
 

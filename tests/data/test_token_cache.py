@@ -66,7 +66,7 @@ def test_maps_what_was_written(data: Path, tmp_path: Path) -> None:
     assert entry.rows.trained().tolist() == [3, 1, 1]
     assert entry.examples["sequences"].tolist() == [1, 2]
     assert entry.examples["row"].tolist() == [1, 2]
-    [fault] = entry.faults
+    [fault] = entry.faults.first
     assert fault.message.startswith("elsewhere.jsonl:3: cannot be read: not JSON")
     assert (fault.code, fault.where.row) == ("unreadable_row", 3)
 
@@ -82,7 +82,7 @@ def flip(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [Path.unlink, cut, flip])
-@pytest.mark.parametrize("name", ["ids.npy", "mask.npy", "offsets.npy", "examples.npy", "faults.jsonl"])
+@pytest.mark.parametrize("name", ["ids.npy", "mask.npy", "offsets.npy", "examples.npy", "labels.json", "faults.jsonl"])
 def test_notices_damage(data: Path, tmp_path: Path, name: str, damage: Callable[[Path], None]) -> None:
     folder = tmp_path / "cache" / "entry"
     build(folder, data)
@@ -138,6 +138,6 @@ def test_every_kind_of_fault_comes_back_as_it_was(tmp_path: Path) -> None:
     entry = token_cache.opened(tmp_path / "cache" / "entry", [str(path)])
     assert entry is not None
     fresh = [row for row in stream(locate([DatasetRef(uri=str(path))])) if isinstance(row, RowFault)]
-    assert [(type(fault), fault.message, fault.column) for fault in entry.faults] == [
+    assert [(type(fault), fault.message, fault.column) for fault in entry.faults.first] == [
         (type(fault), fault.message, fault.column) for fault in fresh
     ]

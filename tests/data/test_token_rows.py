@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tunesmith.data import token_rows
 from tunesmith.data.array_file import ArrayFile
 from tunesmith.data.token_rows import EncodedRow, TokenRows
 
 encoded_rows = st.lists(
     st.lists(st.tuples(st.integers(0, 2**31 - 1), st.booleans()), min_size=1, max_size=9).map(
-        lambda pairs: EncodedRow([token for token, _ in pairs], [trained for _, trained in pairs])
+        lambda pairs: EncodedRow([token for token, _ in pairs], [False, *(trained for _, trained in pairs[1:])])
     ),
     min_size=1,
     max_size=9,
@@ -41,20 +43,35 @@ def test_cuts_and_chooses_without_copying(rows: list[EncodedRow], data: st.DataO
     assert chosen.ids is held.ids
 
 
-@given(encoded_rows)
-def test_reads_back_what_it_saved(tmp_path_factory: pytest.TempPathFactory, rows: list[EncodedRow]) -> None:
-    folder = tmp_path_factory.mktemp("rows")
-    chosen = TokenRows.of(rows).truncated(3).take(np.arange(len(rows))[::-1])
-    chosen.save(folder)
-    assert listed(TokenRows.load(folder)) == listed(chosen)
+def test_a_row_may_begin_inside_another_but_its_first_token_is_never_trained() -> None:
+    held = TokenRows.of([EncodedRow([1, 2, 3, 4], [False, True, True, True])])
+    part = TokenRows(held.ids, held.mask, np.array([2]), np.array([2]))
+    assert listed(part) == [([3, 4], [False, True])]
+    assert part.trained().tolist() == [1]
+    assert held.trained().tolist() == [3]
 
 
-def test_maps_what_it_saved(tmp_path: Path) -> None:
-    TokenRows.of([EncodedRow([1, 2], [False, True])]).save(tmp_path)
-    assert np.load(tmp_path / "offsets.npy").tolist() == [0, 2]
-    ids, _ = TokenRows.load(tmp_path).row(0)
-    assert not ids.flags.owndata
-    assert not ids.flags.writeable
+def test_rows_keep_their_classes_however_they_are_chosen() -> None:
+    held = TokenRows.of([EncodedRow([1, 2], [False, True]) for _ in range(3)])
+    chosen = replace(held, labels=np.array([2, 0, 1])).truncated(1).take(np.array([2, 0]))
+    assert chosen.labels is not None
+    assert chosen.labels.tolist() == [1, 2]
+
+
+def test_counts_many_rows_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = TokenRows.of([EncodedRow([1] * size, [False] + [True] * (size - 1)) for size in range(1, 60)])
+    whole = rows.trained()
+    monkeypatch.setattr(token_rows, "_TOKENS_AT_ONCE", 7)
+    assert rows.trained().tolist() == whole.tolist() == list(range(59))
+
+
+def test_maps_files(tmp_path: Path) -> None:
+    for name, values in (("ids", [1, 2, 3]), ("mask", [0, 1, 0]), ("offsets", [0, 2, 3])):
+        np.save(tmp_path / f"{name}.npy", np.array(values))
+    rows = TokenRows.load(tmp_path)
+    assert listed(rows) == [([1, 2], [False, True]), ([3], [False])]
+    assert not rows.ids.flags.owndata
+    assert not rows.ids.flags.writeable
 
 
 @given(pieces=st.lists(st.lists(st.integers(-(2**31), 2**31 - 1), max_size=5), max_size=5))

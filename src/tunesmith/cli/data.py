@@ -3,30 +3,55 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-if TYPE_CHECKING:
-    from rich.text import Text
+from tunesmith.cli.field_option import FieldOption, FieldType, field_option
+from tunesmith.spec.job import DatasetRef, Evaluation, JobSpec
+from tunesmith.spec.recipe import Recipe
 
-    from tunesmith.data.check import Report
-    from tunesmith.data.ledger import Ledger
-    from tunesmith.data.token_rows import EncodedRow
+if TYPE_CHECKING:
+    from tunesmith.cli.data_preview import Shown
     from tunesmith.modalities.text.encode import TextEncoder
     from tunesmith.spec.errors import RowFault
-    from tunesmith.spec.job import DatasetRef
 
 FAULTY: Final = 65
-"""Exit status of data with faults, or with no usable row."""
-SHOWN_FAULTS: Final = 20
-"""Faults printed; all of them are written to a file."""
+"""Exit status of data with faults, with no usable row, or with nothing to train."""
 
-_format = click.option("--dataset-format", "name", default="auto", metavar="NAME", help="Format of all rows.")
-_columns = click.option("--columns", metavar="WANTED=YOURS,...", help="Columns to read under another name.")
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_TRAIN_ON: Final = click.Choice(["assistant", "all"])
+_FILE: Final = click.Path(path_type=Path, dir_okay=False)
+
+
+def _reading(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the flags that say how data is read and rendered, named as ``train`` names them."""
+    fields = DatasetRef.model_fields
+    uri = FieldType(fields["uri"], metavar="DATA")
+    options = [
+        field_option("format", fields["format"], ["--dataset-format"], "Data"),
+        field_option("columns", fields["columns"], ["--columns"], "Data"),
+        field_option("limit", fields["limit"], ["--max-examples"], "Data"),
+        field_option("length", Recipe.model_fields["length"], ["--max-seq-length", "--max-length"], "Data"),
+        FieldOption(["--train-on"], section="Data", type=_TRAIN_ON, default="assistant", help="What is trained."),
+        FieldOption(["--chat-template"], section="Data", type=_FILE, help="Template instead of the model's own."),
+        FieldOption(["as_json", "--json"], section="Command", is_flag=True, help="Print JSON."),
+    ]
+    if function.__name__ == "check":
+        evaluation = Evaluation.model_fields
+        options += [
+            field_option("split", evaluation["validation_split"], ["--validation-split"], "Data"),
+            field_option("test_split", evaluation["test_split"], ["--test-split"], "Data"),
+            *(
+                FieldOption([f"--{side}-data"], section="Data", multiple=True, type=uri, help=f"Data for {side} alone.")
+                for side in ("validation", "test")
+            ),
+            field_option("seed", JobSpec.model_fields["seed"], ["--seed"], "Data"),
+        ]
+    for option in reversed(options):
+        function.__dict__.setdefault("__click_params__", []).append(option)
+    return function
 
 
 @click.group()
@@ -37,82 +62,97 @@ def command() -> None:
 @command.command()
 @click.argument("paths", nargs=-1, required=True, metavar="DATA...")
 @click.option("--model", metavar="NAME", help="Also count the tokens that this model would see.")
-@_format
-@_columns
-@_json
-def check(*, paths: tuple[str, ...], model: str | None, name: str, columns: str | None, as_json: bool) -> int:
+@_reading
+@click.option("--drop-duplicates", is_flag=True, help="Count duplicates as left out.")
+@click.option("--strict", is_flag=True, help="End at the first fault.")
+@click.option("faults_file", "--faults", type=_FILE, metavar="FILE", help="Where all faults are written.")
+def check(*, paths: tuple[str, ...], model: str | None, as_json: bool, strict: bool, **flags: Any) -> int:
     """Find the faults of files, folders, quoted globs or pulled data sets, row by row.
 
-    Exit status 65 when there are faults, or no row that can be used.
+    Exit status 65 when there are faults, no row that can be used, or nothing to train.
     """
-    from tunesmith.data.check import check as run_check
+    from tunesmith.cli.data_report import print_report
+    from tunesmith.data import check as checking
 
-    datasets = _datasets(paths, name, columns)
-    report = run_check(datasets, _encoder(model) if model else None)
+    datasets = list(_datasets(paths, flags))
+    encoder = _encoder(model, flags["train_on"], flags["chat_template"]) if model else None
+    report = checking.check(
+        datasets,
+        encoder,
+        _settings(flags),
+        strict=strict,
+        faults_file=flags["faults_file"] or _faults_file(datasets, model),
+    )
     if as_json:
         click.echo(json.dumps(report.as_dict()))
     else:
-        _print_report(report)
-    return FAULTY if report.faults or not report.rows else 0
+        print_report(report)
+    return 0 if report.clean else FAULTY
 
 
 @command.command()
 @click.argument("path", metavar="DATA")
 @click.option("--model", required=True, metavar="NAME", help="Whose tokenizer and chat template to use.")
-@click.option("--rows", default=3, show_default=True, type=click.IntRange(1, 1000), help="Rows to show.")
-@click.option(
-    "--train-on", default="assistant", show_default=True, type=click.Choice(["assistant", "all"]), help="What to train."
-)
-@click.option("--chat-template", type=click.Path(path_type=Path), metavar="FILE", help="Template instead of its own.")
-@_format
-@_columns
-@_json
-def preview(
-    *,
-    path: str,
-    model: str,
-    rows: int,
-    train_on: str,
-    chat_template: Path | None,
-    name: str,
-    columns: str | None,
-    as_json: bool,
-) -> int:
+@click.option("-n", "--rows", default=3, show_default=True, type=click.IntRange(1, 1000), help="Rows to show.")
+@_reading
+def preview(*, path: str, model: str, rows: int, as_json: bool, **flags: Any) -> int:
     """Show the first rows as a model would see them; what is trained is green, or in [[ ]] without colour."""
-    from tunesmith.spec.errors import NoUsableRow
+    from tunesmith.cli.data_preview import as_dict, print_rows
+    from tunesmith.spec.errors import NoUsableRow, RowFault
 
-    datasets = _datasets([path], name, columns)
-    encoder = _encoder(model, train_on, chat_template)
-    shown: list[tuple[str, list[EncodedRow]]] = []
+    encoder = _encoder(model, flags["train_on"], flags["chat_template"])
+    shown: list[Shown] = []
     faults: list[RowFault] = []
-    for found in _encoded(datasets, encoder):
-        if isinstance(found, tuple):
-            shown.append(found)
-        else:
+    for found in _encoded(list(_datasets([path], flags)), encoder, flags["length"]):
+        if isinstance(found, RowFault):
             faults.append(found)
+        else:
+            shown.append(found)
         if len(shown) == rows:
             break
     if not shown:
         raise NoUsableRow(path, len(faults), faults[0].message if faults else "")
     if as_json:
-        click.echo(json.dumps({"rows": [_as_dict(where, sequences, encoder) for where, sequences in shown]}))
+        click.echo(json.dumps({"rows": [as_dict(row, encoder) for row in shown]}))
     else:
-        _print_rows(shown, encoder)
+        print_rows(shown, encoder)
     return 0
 
 
-def _datasets(paths: Sequence[str], name: str, columns: str | None) -> list[DatasetRef]:
-    from tunesmith.cli.field_option import FieldType
+def _datasets(paths: tuple[str, ...] | list[str], flags: dict[str, Any]) -> Iterator[DatasetRef]:
+    """Yield the data sets of a command; a limit holds for those that train."""
     from tunesmith.cli.terminal import current_settings
     from tunesmith.service.models.resolve import resolve_data
-    from tunesmith.spec.job import DatasetRef
 
     settings = current_settings()
-    renamed = FieldType(DatasetRef.model_fields["columns"]).convert(columns, None, None) if columns else {}
-    return [DatasetRef(uri=resolve_data(path, settings), format=name, columns=renamed) for path in paths]
+    shape = {name: flags[name] for name in ("format", "columns") if flags[name] is not None}
+    for path in paths:
+        yield DatasetRef(uri=resolve_data(path, settings), limit=flags["limit"], **shape)
+    for side in ("validation", "test"):
+        for path in flags.get(f"{side}_data") or ():
+            yield DatasetRef.model_validate({"uri": resolve_data(path, settings), side: True, **shape})
 
 
-def _encoder(model: str, train_on: str = "assistant", chat_template: Path | None = None) -> TextEncoder:
+def _settings(flags: dict[str, Any]) -> Any:
+    """Return how the data would be used, where the flags say so."""
+    from tunesmith.data.check import Settings
+
+    names = ("length", "split", "test_split", "drop_duplicates", "seed")
+    return Settings(**{name: flags[name] for name in names if flags[name] is not None})
+
+
+def _faults_file(datasets: list[DatasetRef], model: str | None) -> Path:
+    """Return where the faults of such a check are kept: the same check writes the same file anew."""
+    import hashlib
+
+    from tunesmith.cli.terminal import current_settings
+
+    asked = json.dumps([str(Path.cwd()), model, [dataset.model_dump() for dataset in datasets]])
+    name = hashlib.sha256(asked.encode()).hexdigest()[:12]
+    return current_settings().home / "reports" / f"faults-{name}.jsonl"
+
+
+def _encoder(model: str, train_on: str, chat_template: Path | None) -> TextEncoder:
     from tunesmith.cli.terminal import current_settings
     from tunesmith.modalities.text.encode import TextEncoder
     from tunesmith.service.models.resolve import resolve_model
@@ -122,61 +162,8 @@ def _encoder(model: str, train_on: str = "assistant", chat_template: Path | None
     return TextEncoder(folder, train_on="all" if train_on == "all" else "assistant", chat_template=chat_template)
 
 
-# --- check ---
-
-
-def _print_report(report: Report) -> None:
-    formats = ", ".join(f"{count:,} {name}" for name, count in sorted(report.by_format.items()))
-    lengths = ", ".join(f"{name} {value:,}" for name, value in report.lengths.items())
-    click.echo(f"rows        {report.rows:,}{f' ({formats})' if formats else ''}")
-    click.echo(f"lengths     {lengths} {report.unit}")
-    click.echo(f"duplicates  {report.duplicates:,}")
-    click.echo(f"leaked      {report.leaked:,}  (left out of training, because their twin would validate)")
-    if report.ledger:
-        _print_ledger(report.ledger)
-    click.echo(f"faults      {len(report.faults):,}")
-    _print_faults(report.faults)
-
-
-def _print_ledger(ledger: Ledger) -> None:
-    from tunesmith.cli.terminal import printable
-
-    for entry in [*ledger.sources, ledger.total] if len(ledger.sources) > 1 else [ledger.total]:
-        shares = ", ".join(f"{share:.1f} % {name}" for name, share in entry.shares().items() if share)
-        name = "" if len(ledger.sources) == 1 else f"  {printable(entry.name)}"
-        click.echo(f"tokens      {entry.tokens:,}: {shares}{name}")
-
-
-def _print_faults(faults: Sequence[RowFault]) -> None:
-    from tunesmith.cli.terminal import printable
-
-    for fault in faults[:SHOWN_FAULTS]:
-        click.echo(f"  {printable(fault.message)}")
-    if not faults:
-        return
-    more = f"... and {len(faults) - SHOWN_FAULTS:,} more. " if len(faults) > SHOWN_FAULTS else ""
-    click.echo(f"  {more}All of them: {_write_faults(faults)}")
-
-
-def _write_faults(faults: Sequence[RowFault]) -> Path:
-    """Write every fault as a line of JSON and return the file; the same faults give the same file."""
-    import hashlib
-
-    from tunesmith.cli.terminal import current_settings
-    from tunesmith.data.faults import as_dict
-
-    content = "".join(json.dumps(as_dict(fault)) + "\n" for fault in faults)
-    folder = current_settings().cache_dir / "faults"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{hashlib.sha256(content.encode()).hexdigest()[:12]}.jsonl"
-    path.write_text(content)
-    return path
-
-
-# --- preview ---
-
-
-def _encoded(datasets: Sequence[DatasetRef], encoder: TextEncoder) -> Iterator[tuple[str, list[EncodedRow]] | RowFault]:
+def _encoded(datasets: list[DatasetRef], encoder: TextEncoder, length: int | None) -> Iterator[Shown | RowFault]:
+    from tunesmith.cli.data_preview import Shown, cut
     from tunesmith.data.mixture import read
     from tunesmith.spec.errors import RowFault
 
@@ -185,54 +172,6 @@ def _encoded(datasets: Sequence[DatasetRef], encoder: TextEncoder) -> Iterator[t
             yield example
             continue
         try:
-            yield str(example.where), encoder(example)
+            yield cut(Shown(example, encoder(example), length))
         except RowFault as fault:
             yield fault
-
-
-def _print_rows(rows: Sequence[tuple[str, list[EncodedRow]]], encoder: TextEncoder) -> None:
-    from tunesmith.cli.terminal import console, printable
-
-    screen = console()
-    colours = screen.is_terminal and not screen.no_color
-    for where, sequences in rows:
-        for number, row in enumerate(sequences, 1):
-            part = f", part {number} of {len(sequences)}" if len(sequences) > 1 else ""
-            head = f"{where}{part}: {len(row.ids):,} tokens, {sum(row.mask):,} trained"
-            screen.print(printable(head), style="bold", soft_wrap=True)
-            screen.print(_coloured(row, encoder) if colours else printable(_bracketed(row, encoder)), soft_wrap=True)
-
-
-def _as_dict(where: str, sequences: Sequence[EncodedRow], encoder: TextEncoder) -> dict[str, Any]:
-    rendered = [{"tokens": _tokens(row, encoder), "text": _bracketed(row, encoder)} for row in sequences]
-    return {"where": where, "sequences": rendered}
-
-
-def _tokens(row: EncodedRow, encoder: TextEncoder) -> list[dict[str, Any]]:
-    return [
-        {"id": token, "text": encoder.spell([token]), "trained": trained}
-        for token, trained in zip(row.ids, row.mask, strict=True)
-    ]
-
-
-def _stretches(row: EncodedRow, encoder: TextEncoder) -> Iterator[tuple[str, bool]]:
-    """Yield the text of neighbours that are trained, or are not."""
-    from itertools import groupby
-
-    for trained, places in groupby(range(len(row.ids)), key=lambda place: row.mask[place]):
-        yield encoder.spell([row.ids[place] for place in places]), trained
-
-
-def _bracketed(row: EncodedRow, encoder: TextEncoder) -> str:
-    return "".join(f"[[{text}]]" if trained else text for text, trained in _stretches(row, encoder))
-
-
-def _coloured(row: EncodedRow, encoder: TextEncoder) -> Text:
-    from rich.text import Text
-
-    from tunesmith.cli.terminal import printable
-
-    text = Text()
-    for stretch, trained in _stretches(row, encoder):
-        text.append(printable(stretch), style="green" if trained else "dim")
-    return text

@@ -6,25 +6,43 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.data import faults as plain
 from tunesmith.data.encoding import Encoder, encoded
+from tunesmith.data.faults import SHOWN, FaultLog, Faults
+from tunesmith.data.leakage import gives_itself_away
 from tunesmith.data.ledger import Ledger
-from tunesmith.data.mixture import ReadRow, digest, locate, repeats, stream
-from tunesmith.data.sides import divide
-from tunesmith.data.token_cache import EXAMPLE
+from tunesmith.data.mixture import Located, ReadRow, characters, locate, repeats, stream
+from tunesmith.data.sides import Sides, choose_sides, divide
+from tunesmith.data.token_cache import EXAMPLE, record
 from tunesmith.data.token_rows import EncodedRow, TokenRows
-from tunesmith.data.trimming import Trimmed, ledger_of
-from tunesmith.spec.errors import RowFault
-from tunesmith.spec.examples import Conversation, Example, PlainText
+from tunesmith.data.trimming import Trimmed, ledger_of, trim
+from tunesmith.spec.errors import FaultyData, RowFault
+from tunesmith.spec.examples import LabelledText
 from tunesmith.spec.job import DatasetRef
 
 SPLIT: Final = 0.1
-"""Share held out when twins across the split are counted; what a job does that leaves it open."""
+"""Share held out where nobody says another; what a job does that leaves it open."""
+_ROWS_AT_ONCE: Final = 4096
+_TOKENS_AT_ONCE: Final = 1 << 18
+"""Tokens collected before they are counted and forgotten, unless a single row has more."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the data would be used."""
+
+    length: int | None = None
+    """Tokens at which rows are cut; None: not at all."""
+    split: float | None = None
+    """Share held out for validation; None: ``SPLIT``, and nothing where it cannot be met."""
+    test_split: float = 0.0
+    drop_duplicates: bool = False
+    seed: int = 42
 
 
 @dataclass(frozen=True)
@@ -34,81 +52,165 @@ class Report:
     rows: int
     """Rows that can be used."""
     by_format: dict[str, int]
-    faults: list[RowFault]
+    faults: Faults
     duplicates: int
     """Rows whose content stands in an earlier row."""
+    sides: dict[str, int]
+    """Rows that would train, validate and test."""
     leaked: int
-    """Rows that would be left out of training, because their twin would validate."""
+    """Rows that would be left out of training, because their twin would validate or test."""
+    shared: int
+    """Test rows whose twin would validate."""
+    given_away: int
+    """Rows whose answer stands word for word in what comes before it."""
+    given_away_first: list[str]
+    """Where the first of them stand."""
+    labels: dict[str, int]
+    """Rows of each class, the most frequent first; empty where rows have none."""
     lengths: dict[str, int]
-    """p50, p95, p99 and max of the rows."""
+    """p50, p95, p99 and max of the rows before any cut."""
     unit: str
     """What ``lengths`` counts: tokens with an encoder, else characters."""
     ledger: Ledger | None
-    """Of a run with no length limit; only with an encoder."""
+    """Only with an encoder."""
+    warnings: tuple[str, ...]
+
+    @property
+    def clean(self) -> bool:
+        """Whether there is something to train on, and no fault."""
+        return not self.faults.count and self.rows > 0 and (self.ledger is None or self.ledger.total.trained > 0)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as plain data, for ``--json``."""
         return {
+            "clean": self.clean,
             "rows": self.rows,
             "by_format": self.by_format,
-            "faults": [plain.as_dict(fault) for fault in self.faults],
+            "faults": self.faults.as_dict(),
+            "empty": self.faults.by_code.get("empty_row", 0),
             "duplicates": self.duplicates,
+            "sides": self.sides,
             "leaked": self.leaked,
+            "shared": self.shared,
+            "given_away": {"count": self.given_away, "first": self.given_away_first},
+            "labels": self.labels,
             "lengths": {"unit": self.unit, **self.lengths},
             "ledger": self.ledger.as_dict() if self.ledger else None,
+            "warnings": list(self.warnings),
         }
 
 
-def check(datasets: Sequence[DatasetRef], encoder: Encoder | None = None, *, seed: int = 42) -> Report:
+def check(
+    datasets: Sequence[DatasetRef],
+    encoder: Encoder | None = None,
+    settings: Settings = Settings(),
+    *,
+    strict: bool = False,
+    faults_file: Path | None = None,
+) -> Report:
     """Read all of the data; with an encoder also find out what a model would make of it.
 
+    Every fault is written to ``faults_file``, if there is one; ``strict`` ends at the first.
+
     Raises:
-        DataError: a data set cannot be found.
+        FaultyData: the first fault, under ``strict``.
+        DataError: a data set cannot be found, or a typed split cannot be met.
+        DiskFull: there is no room for the faults.
     """
     located = locate(datasets)
-    tally = _Tally()
-    for row in _encoded(stream(located), encoder):
-        if isinstance(row, RowFault):
-            tally.faults.append(row)
-        else:
-            tally.add(*row)
-    examples = np.array(tally.examples, EXAMPLE)
-    sides = divide(examples, located, share=SPLIT, seed=seed, drop_duplicates=False)
-    names = [dataset.uri for dataset in datasets]
-    return Report(
-        rows=len(examples),
-        by_format=dict(tally.by_format),
-        faults=tally.faults,
-        duplicates=int(repeats(examples["digest"]).sum()),
-        leaked=len(sides.leaked),
-        lengths=percentiles(tally.lengths),
-        unit="tokens" if encoder else "characters",
-        ledger=ledger_of(tally.untrimmed(examples), sides, examples, names) if encoder else None,
-    )
+    tally = _Tally(settings.length)
+    with FaultLog(faults_file) as log:
+        for row in _encoded(stream(located), encoder):
+            if not isinstance(row, RowFault):
+                tally.add(*row)
+            elif strict:
+                raise FaultyData(1, row.message)
+            else:
+                log.add(row)
+        return tally.report(log.finish(), located, settings, tokens=encoder is not None)
 
 
 class _Tally:
-    """Adds up what is asked of each row, and keeps no row."""
+    """Adds up what is asked of each row, and keeps some numbers of it."""
 
-    def __init__(self) -> None:
-        self.by_format: Counter[str] = Counter()
-        self.faults: list[RowFault] = []
-        self.examples: list[tuple[int, ...]] = []
-        self.lengths, self.trained = array("q"), array("q")
+    def __init__(self, length: int | None) -> None:
+        self._length = length
+        self._by_format: Counter[str] = Counter()
+        self._labels: Counter[str] = Counter()
+        self._classes: dict[str, int] = {}
+        self._given_away: list[str] = []
+        self._given_away_count = 0
+        self._lengths = array("q")
+        self._waiting: list[tuple[int, ...]] = []
+        self._sequences: list[EncodedRow] = []
+        self._tokens = 0
+        self._examples: list[NDArray[Any]] = []
+        self._parts: list[Trimmed] = []
 
     def add(self, row: ReadRow, sequences: Sequence[EncodedRow]) -> None:
         """Add a row; without an encoder it has no sequences and its length is in characters."""
-        self.by_format[row.format] += 1
-        self.examples.append((digest(row.example), row.example.where.row, row.file, row.source, len(sequences), 0))
-        self.lengths.extend([len(sequence.ids) for sequence in sequences] or [characters(row.example)])
-        self.trained.extend(sum(sequence.mask) for sequence in sequences)
+        example = row.example
+        self._by_format[row.format] += 1
+        self._lengths.extend([len(sequence.ids) for sequence in sequences] or [characters(example)])
+        if isinstance(example, LabelledText):
+            self._labels[example.label] += 1
+        if gives_itself_away(example, row.format):
+            self._given_away_count += 1
+            if len(self._given_away) < SHOWN:
+                self._given_away.append(str(example.where))
+        self._waiting.append(record(row, len(sequences), self._classes))
+        self._sequences.extend(sequences)
+        self._tokens += sum(len(sequence.ids) for sequence in sequences)
+        if len(self._waiting) >= _ROWS_AT_ONCE or self._tokens >= _TOKENS_AT_ONCE:
+            self._count()
 
-    def untrimmed(self, examples: NDArray[Any]) -> Trimmed:
-        """Stand for the rows of tokens that were counted."""
-        lengths, trained = np.array(self.lengths, np.int64), np.array(self.trained, np.int64)
-        counted = TokenRows(np.zeros(0, np.int32), np.zeros(0, np.uint8), np.zeros(len(lengths), np.int64), lengths)
-        first = np.concatenate([[0], np.cumsum(examples["sequences"], dtype=np.int64)])
-        return Trimmed(counted, lengths, trained, trained, first)
+    def _count(self) -> None:
+        """Turn the rows that wait into numbers."""
+        examples, rows = np.array(self._waiting, EXAMPLE), TokenRows.of(self._sequences)
+        self._examples.append(examples)
+        self._parts.append(trim(rows, examples, self._length).counts())
+        self._waiting, self._sequences, self._tokens = [], [], 0
+
+    def report(self, faults: Faults, located: Sequence[Located], settings: Settings, *, tokens: bool) -> Report:
+        """Divide the rows as a run would and sum up."""
+        self._count()
+        examples = np.concatenate(self._examples)
+        sides = _sides(examples, located, settings)
+        names = [each.dataset.uri for each in located]
+        return Report(
+            rows=len(examples),
+            by_format=dict(self._by_format.most_common()),
+            faults=faults,
+            duplicates=int(repeats(examples["digest"]).sum()),
+            sides={side: len(getattr(sides, side)) for side in ("train", "validation", "test")},
+            leaked=len(sides.leaked),
+            shared=sides.shared,
+            given_away=self._given_away_count,
+            given_away_first=self._given_away,
+            labels=dict(self._labels.most_common()),
+            lengths=percentiles(self._lengths),
+            unit="tokens" if tokens else "characters",
+            ledger=ledger_of(Trimmed.joined(self._parts), sides, examples, names) if tokens else None,
+            warnings=sides.warnings,
+        )
+
+
+def _sides(examples: NDArray[Any], located: Sequence[Located], settings: Settings) -> Sides:
+    """Divide the rows as a run would; data that only validates or tests may be checked as well."""
+    share = SPLIT if settings.split is None else settings.split
+    held_out = all(each.dataset.validation or each.dataset.test for each in located)
+    if held_out or not len(examples):
+        return divide(examples, located, share=share, seed=settings.seed, drop_duplicates=settings.drop_duplicates)
+    return choose_sides(
+        examples,
+        located,
+        share=share,
+        test=settings.test_split,
+        seed=settings.seed,
+        typed=settings.split is not None,
+        drop_duplicates=settings.drop_duplicates,
+        where=", ".join(each.dataset.uri for each in located),
+    )
 
 
 def _encoded(
@@ -119,13 +221,6 @@ def _encoded(
         return
     for row in rows:
         yield row if isinstance(row, RowFault) else (row, [])
-
-
-def characters(example: Example) -> int:
-    """Count what a row says."""
-    if isinstance(example, Conversation):
-        return sum(len(message.content) for message in example.messages)
-    return len(example.text) if isinstance(example, PlainText) else len(example.prompt) + len(example.completion)
 
 
 def percentiles(lengths: Sequence[int]) -> dict[str, int]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Protocol, runtime_checkable
 
-from tunesmith.data.mixture import ReadRow
+from tunesmith.data.mixture import ReadRow, characters
 from tunesmith.data.token_rows import EncodedRow
 from tunesmith.spec.errors import RowFault
 from tunesmith.spec.examples import Example
 
 ROWS_AT_ONCE: Final = 512
-"""Rows handed to the encoder together."""
+"""Rows handed to the encoder together, at most."""
+CHARACTERS_AT_ONCE: Final = 1 << 20
+"""Characters handed to the encoder together, unless a single row has more: tokens take some hundred bytes each."""
 
 
 class Encoder(Protocol):
@@ -41,9 +42,21 @@ def encoded(
     rows: Iterable[ReadRow | RowFault], encoder: Encoder
 ) -> Iterator[tuple[ReadRow, list[EncodedRow]] | RowFault]:
     """Yield each row with its tokens, in order; faults of reading and of encoding in between."""
-    remaining = iter(rows)
-    while batch := list(itertools.islice(remaining, ROWS_AT_ONCE)):
+    for batch in _batches(rows):
         yield from _encoded(batch, encoder)
+
+
+def _batches(rows: Iterable[ReadRow | RowFault]) -> Iterator[list[ReadRow | RowFault]]:
+    batch: list[ReadRow | RowFault] = []
+    size = 0
+    for row in rows:
+        batch.append(row)
+        size += characters(row.example) if isinstance(row, ReadRow) else 0
+        if len(batch) >= ROWS_AT_ONCE or size >= CHARACTERS_AT_ONCE:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _encoded(

@@ -33,8 +33,20 @@ class Entry:
         return sum(getattr(self, name) for name in CLASSES)
 
     def shares(self) -> dict[str, float]:
-        """Return each class in per cent of the tokens; all zero where there are none."""
-        return {name: 100 * getattr(self, name) / max(self.tokens, 1) for name in CLASSES}
+        """Return each class in per cent of the tokens, to a tenth; all zero where there are none.
+
+        They are rounded so that they sum to 100.0: the largest remainders are the ones that are rounded up.
+        """
+        tokens = self.tokens
+        if not tokens:
+            return dict.fromkeys(CLASSES, 0.0)
+        tenths, remainders = {}, {}
+        for name in CLASSES:
+            tenths[name], remainders[name] = divmod(1000 * getattr(self, name), tokens)
+        missing = 1000 - sum(tenths.values())
+        for name in sorted(CLASSES, key=lambda name: -remainders[name])[:missing]:
+            tenths[name] += 1
+        return {name: tenth / 10 for name, tenth in tenths.items()}
 
     def as_dict(self) -> dict[str, Any]:
         """Return the entry as plain data."""

@@ -10,11 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.data import detect
-from tunesmith.data.files import SourceFile, find
+from tunesmith.data.files import find
 from tunesmith.data.formats import RowFormat
+from tunesmith.data.source_file import SourceFile
 from tunesmith.data.sources import RawRow, read_file
 from tunesmith.spec.errors import RowFault, UnreadableRow
-from tunesmith.spec.examples import Conversation, Example, PlainText
+from tunesmith.spec.examples import (
+    CaptionedImage,
+    Conversation,
+    Example,
+    ImageQuestion,
+    LabelledText,
+    Message,
+    PlainText,
+    Preference,
+    PromptCompletion,
+)
 from tunesmith.spec.job import DatasetRef
 
 Indices = NDArray[np.int64]
@@ -93,10 +104,10 @@ class FormattedRow:
 def rows_of(
     file: SourceFile, dataset: DatasetRef, wanted: Container[int] | None = None
 ) -> Iterator[FormattedRow | RowFault]:
-    """Yield one file's examples; of a file of lines only the wanted numbers, if given."""
+    """Yield one file's examples; only the wanted numbers, if given and the file's reader can skip the others."""
     forced = dataset.format if dataset.format != "auto" else file.format
     row_format = detect.named(forced) if forced else None
-    for raw in read_file(file.path, wanted):
+    for raw in read_file(file, wanted):
         if isinstance(raw, RowFault):
             yield _bare(raw)
             continue
@@ -121,27 +132,70 @@ def _bare(fault: RowFault) -> RowFault:
     return fault
 
 
-def split(rows: int, share: float, seed: int) -> tuple[Indices, Indices]:
-    """Return the rows for training and for validation: shuffled by the seed, the first ``int(rows * share)`` validate.
+def split(rows: int, share: float, seed: int, *, test: float = 0.0) -> tuple[Indices, Indices, Indices]:
+    """Return the rows for training, for validation and for the test at the end.
 
-    The first result is in ascending order, the second in the order of the shuffle.
+    Rows are shuffled by the seed: the first ``int(rows * share)`` validate, the next ``int(rows * test)`` test, so that
+    a test split takes nothing from validation. The first result is in ascending order, the others in the shuffle's.
     """
     shuffled = np.random.RandomState(seed).permutation(rows).astype(np.int64)
-    held_out = int(rows * share)
-    return np.sort(shuffled[held_out:]), shuffled[:held_out]
+    validating, testing = int(rows * share), int(rows * test)
+    held_out = validating + testing
+    return np.sort(shuffled[held_out:]), shuffled[:validating], shuffled[validating:held_out]
 
 
 def digest(example: Example) -> int:
     """Return 64 bits that are equal for examples of equal content, wherever they stand."""
-    if isinstance(example, Conversation):
-        parts = ["conversation", *(part for turn in example.messages for part in (turn.role, turn.content))]
-        parts += [str(place) for place, turn in enumerate(example.messages) if not turn.train]
-    elif isinstance(example, PlainText):
-        parts = ["text", example.text]
-    else:
-        parts = ["completion", example.prompt, example.completion]
-    content = "".join(f"{len(part)}:{part}" for part in parts)
-    return int.from_bytes(hashlib.blake2b(content.encode(), digest_size=8).digest(), "little")
+    content = "".join(f"{len(part)}:{part}" for part in _parts(example))
+    return int.from_bytes(hashlib.blake2b(content.encode(errors="surrogatepass"), digest_size=8).digest(), "little")
+
+
+def _parts(example: Example) -> list[str]:
+    """Return all that an example says, each kind of example in its own way."""
+    match example:
+        case Conversation():
+            parts = ["conversation", *_said(example.messages)]
+            parts += [str(place) for place, turn in enumerate(example.messages) if not turn.train]
+            return [*parts, "tools", example.tools] if example.tools else parts
+        case PlainText():
+            return ["text", example.text]
+        case PromptCompletion():
+            return ["completion", example.prompt, example.completion]
+        case LabelledText():
+            return ["label", example.text, example.label]
+        case Preference():
+            sides = (example.messages, example.chosen, example.rejected)
+            return ["preference", *(part for turns in sides for part in [str(len(turns)), *_said(turns)])]
+        case CaptionedImage():
+            return ["caption", example.image, example.caption]
+        case ImageQuestion():
+            return ["question", example.image, example.question, example.answer]
+
+
+def _said(turns: Sequence[Message]) -> list[str]:
+    parts = ([turn.role, turn.content, *([turn.tool_calls] if turn.tool_calls else [])] for turn in turns)
+    return [part for said in parts for part in said]
+
+
+def characters(example: Example) -> int:
+    """Count what an example says, whatever it is called in a row."""
+    match example:
+        case Conversation():
+            return _length(example.messages) + len(example.tools)
+        case Preference():
+            return sum(map(_length, (example.messages, example.chosen, example.rejected)))
+        case PromptCompletion():
+            return len(example.prompt) + len(example.completion)
+        case CaptionedImage():
+            return len(example.caption)
+        case ImageQuestion():
+            return len(example.question) + len(example.answer)
+        case PlainText() | LabelledText():
+            return len(example.text)
+
+
+def _length(turns: Sequence[Message]) -> int:
+    return sum(len(turn.content) + len(turn.tool_calls) for turn in turns)
 
 
 def repeats(digests: NDArray[np.uint64]) -> NDArray[np.bool_]:

@@ -6,7 +6,7 @@ What is read and encoded is kept in the token cache; the decisions below it (spl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +14,8 @@ import numpy as np
 
 from tunesmith.data import token_cache
 from tunesmith.data.encoding import Encoder, encoded
+from tunesmith.data.faults import Faults
+from tunesmith.data.kinds import LABEL
 from tunesmith.data.ledger import Ledger
 from tunesmith.data.mixture import Located, ReadRow, locate, stream
 from tunesmith.data.reread import examples_at
@@ -40,8 +42,12 @@ class PreparedData:
     train: TokenRows
     validation: TokenRows
     """No rows where there is no validation."""
+    test: TokenRows
+    """Rows kept for the one evaluation at the end; none where nobody asked for it."""
+    labels: list[str]
+    """Names of the classes in order; ``TokenRows.labels`` are places in it. Empty where nothing is classified."""
     ledger: Ledger
-    faults: list[RowFault]
+    faults: Faults
     rows: int
     """Usable rows of all data sets, before any was left out."""
     fingerprint: str
@@ -53,7 +59,7 @@ class PreparedData:
     duplicates: int
     """Training rows whose content stands in an earlier training row."""
     leaked: int
-    """Training rows left out because their twin is a validation row."""
+    """Training rows left out because their twin is a validation or test row."""
     warnings: list[str]
     """What the user should know, one sentence each."""
 
@@ -66,6 +72,7 @@ def prepare(
     length: int | None,
     split: float,
     split_typed: bool,
+    test_split: float = 0.0,
     seed: int,
     strict: bool,
     drop_duplicates: bool,
@@ -75,7 +82,8 @@ def prepare(
     """Read, check, encode and divide data sets.
 
     ``split`` is the share of rows held out unless a data set is marked as validation; ``split_typed`` makes a share
-    that cannot be met an error; ``length_chosen`` says that nobody typed ``length``, so that it may not cost much.
+    that cannot be met an error; ``test_split`` is the share kept for the end, ``length_chosen`` says that nobody typed
+    ``length``, so that it may not cost much.
 
     Raises:
         DataError: the data cannot be used as it is.
@@ -84,20 +92,30 @@ def prepare(
     located = locate(datasets)
     entry, key, cached = _entry(located, encoder, cache_dir, progress)
     where = ", ".join(dataset.uri for dataset in datasets)
-    _refuse_faulty(entry, strict=strict, where=where)
+    _refuse_faulty(entry, located, strict=strict, where=where)
     progress("Dividing rows", None)
     sides = choose_sides(
-        entry.examples, located, share=split, seed=seed, typed=split_typed, drop_duplicates=drop_duplicates, where=where
+        entry.examples,
+        located,
+        share=split,
+        test=test_split,
+        seed=seed,
+        typed=split_typed,
+        drop_duplicates=drop_duplicates,
+        where=where,
     )
-    trimmed = trim(entry.rows, np.asarray(entry.examples["sequences"]), length)
-    train, validation = trimmed.of(sides.train), trimmed.of(np.sort(sides.validation))
-    _refuse_nothing(entry, train, where, length)
+    labels, rows = _labelled(entry)
+    trimmed = trim(rows, entry.examples, length)
+    train, validation, test = map(trimmed.of, (sides.train, np.sort(sides.validation), np.sort(sides.test)))
+    _refuse_nothing(trimmed, train, where, length)
     if length is not None and length_chosen:
-        _refuse_loss(trimmed, sides.train, length)
-    warnings = [*sides.warnings, *_lost_validation(sides, validation, split, typed=split_typed)]
+        _refuse_loss(trimmed, sides.train, entry, length)
+    _refuse_lost_test(sides, test, test_split)
     return PreparedData(
         train=train,
         validation=validation,
+        test=test,
+        labels=labels,
         ledger=ledger_of(trimmed, sides, entry.examples, [dataset.uri for dataset in datasets]),
         faults=entry.faults,
         rows=len(entry.examples),
@@ -106,14 +124,14 @@ def prepare(
         held_out=examples_at(located, entry.examples[sides.validation[:HELD_OUT]]),
         duplicates=sides.duplicates,
         leaked=len(sides.leaked),
-        warnings=warnings,
+        warnings=[*sides.warnings, *_lost_validation(sides, validation, split, typed=split_typed)],
     )
 
 
 def _entry(
     located: Sequence[Located], encoder: Encoder, cache_dir: Path, progress: Progress
 ) -> tuple[token_cache.Entry, str, bool]:
-    files = [str(file.path) for each in located for file in each.files]
+    files = [file.name for each in located for file in each.files]
     progress("Looking into the token cache", None)
     key = token_cache.key(located, encoder.fingerprint)
     folder = cache_dir / key
@@ -134,7 +152,7 @@ def _entry(
 
 def _watched(located: Sequence[Located], progress: Progress) -> Iterator[ReadRow | RowFault]:
     """Pass rows on and say every now and then how much of the files' bytes is read."""
-    sizes = [file.path.stat().st_size for each in located for file in each.files]
+    sizes = [file.size for each in located for file in each.files]
     before = np.cumsum([0, *sizes])
     for number, row in enumerate(stream(located)):
         if number % 1000 == 0 and isinstance(row, ReadRow):
@@ -143,27 +161,48 @@ def _watched(located: Sequence[Located], progress: Progress) -> Iterator[ReadRow
     progress("Reading and tokenising", 1.0)
 
 
-def _refuse_faulty(entry: token_cache.Entry, *, strict: bool, where: str) -> None:
-    first = entry.faults[0].message if entry.faults else ""
-    if strict and entry.faults:
-        raise FaultyData(len(entry.faults), first)
+def _labelled(entry: token_cache.Entry) -> tuple[list[str], TokenRows]:
+    """Return the classes in order (numbers as numbers), and the rows with theirs."""
+    if not entry.labels:
+        return [], entry.rows
+    order = sorted(entry.labels, key=in_order)
+    place_of = {name: place for place, name in enumerate(order)}
+    places = np.array([*(place_of[name] for name in entry.labels), -1], np.int64)
+    own = places[np.asarray(entry.examples["label"])]
+    return order, replace(entry.rows, labels=np.repeat(own, np.asarray(entry.examples["sequences"])))
+
+
+def in_order(name: str) -> tuple[bool, int, str]:
+    """Sort key of a class: numbers first and by size, then names."""
+    number = name.isascii() and name.isdigit() and len(name) < 19
+    return not number, int(name) if number else 0, name
+
+
+def _refuse_faulty(entry: token_cache.Entry, located: Sequence[Located], *, strict: bool, where: str) -> None:
+    first = entry.faults.first[0].message if entry.faults.first else ""
+    if strict and entry.faults.count:
+        raise FaultyData(entry.faults.count, first)
     if not len(entry.examples):
-        raise NoUsableRow(where, len(entry.faults), first)
+        raise NoUsableRow(where, entry.faults.count, first)
+    for number, each in enumerate(located):
+        if (each.dataset.validation or each.dataset.test) and not (entry.examples["source"] == number).any():
+            raise NoUsableRow(each.dataset.uri, entry.faults.count, first)
 
 
-def _refuse_nothing(entry: token_cache.Entry, train: TokenRows, where: str, length: int | None) -> None:
+def _refuse_nothing(trimmed: Trimmed, train: TokenRows, where: str, length: int | None) -> None:
     if len(train):
         return
-    if not entry.rows.trained().any():
+    if not trimmed.trained.any():
         raise NothingTrained(where, "every token is masked")
     raise NothingTrained(where, f"a length of {length} tokens cuts every answer off")
 
 
-def _refuse_loss(trimmed: Trimmed, train: Indices, length: int) -> None:
-    chosen = trimmed.sequences_of(train)
+def _refuse_loss(trimmed: Trimmed, train: Indices, entry: token_cache.Entry, length: int) -> None:
+    """Refuse a length that costs much of what is learned; of a text with a class, any part teaches the class."""
+    chosen = trimmed.rows_of(train[np.asarray(entry.examples["kind"])[train] != LABEL])
     trained = int(trimmed.trained[chosen].sum())
-    lost = 1 - int(trimmed.kept[chosen].sum()) / trained
-    if lost > MAX_LOST:
+    lost = 1 - int(trimmed.kept[chosen][trimmed.useful[chosen]].sum()) / max(trained, 1)
+    if trained and lost > MAX_LOST:
         raise TooMuchLost(lost, MAX_LOST, length, int(trimmed.lengths[chosen].max()))
 
 
@@ -173,3 +212,8 @@ def _lost_validation(sides: Sides, validation: TokenRows, split: float, *, typed
     if typed:
         raise SplitImpossible(split, len(sides.train) + len(sides.validation))
     return ["No validation row keeps a token to train at this length: training without validation."]
+
+
+def _refuse_lost_test(sides: Sides, test: TokenRows, split: float) -> None:
+    if len(sides.test) and not len(test):
+        raise SplitImpossible(split, len(sides.train) + len(sides.test), "--test-split")

@@ -1,8 +1,9 @@
 """Tokenised data by content: what was encoded once, from the same bytes in the same way, is mapped from disk.
 
 An entry holds untruncated rows; length, split and duplicates are decided later, on views. A folder
-``<cache>/<key>`` holds ``ids``, ``mask`` and ``offsets`` as ``TokenRows`` saves them, ``examples.npy`` (one
-``EXAMPLE`` each), ``faults.jsonl``, and ``entry.json``, which lists every file with its sha256 and is written last.
+``<cache>/<key>`` holds ``ids``, ``mask`` and ``offsets`` as ``TokenRows`` loads them, ``examples.npy`` (one
+``EXAMPLE`` each), ``labels.json`` (the classes, first seen first), ``faults.jsonl``, and ``entry.json``, which lists
+every file with its sha256 and is written last.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,16 +27,15 @@ from numpy.typing import NDArray
 
 from tunesmith.data import faults as plain
 from tunesmith.data.array_file import ArrayFile
+from tunesmith.data.faults import SHOWN, Faults
+from tunesmith.data.kinds import kind_of
 from tunesmith.data.mixture import Located, ReadRow, digest
 from tunesmith.data.token_rows import EncodedRow, TokenRows
 from tunesmith.spec.errors import DiskFull, RowFault
-from tunesmith.spec.examples import Conversation, PlainText
+from tunesmith.spec.examples import LabelledText
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Raised when the same bytes are read into other examples, or the layout changes: older entries are then left alone."""
-
-CONVERSATION, COMPLETION, TEXT = range(3)
-"""Values of the field ``kind``."""
 
 EXAMPLE: Final = np.dtype(
     [
@@ -44,9 +45,14 @@ EXAMPLE: Final = np.dtype(
         ("source", "<i4"),
         ("sequences", "<i4"),
         ("kind", "<i4"),
+        ("label", "<i4"),
     ]
 )
-"""What is kept of an example beside its tokens; ``sequences`` rows of tokens in a row are its own."""
+"""What is kept of an example beside its tokens.
+
+``sequences`` rows of tokens in a row are its own; a preference has exactly two, the better and then the worse one.
+``kind`` is a number of ``data.kinds``, ``label`` a place in the entry's list of classes, -1 where there is none.
+"""
 
 _ARRAYS: Final[dict[str, np.dtype[Any]]] = {
     "ids": np.dtype(np.int32),
@@ -54,9 +60,11 @@ _ARRAYS: Final[dict[str, np.dtype[Any]]] = {
     "offsets": np.dtype(np.int64),
     "examples": EXAMPLE,
 }
-_FILES: Final = (*(f"{name}.npy" for name in _ARRAYS), "faults.jsonl")
+_FILES: Final = (*(f"{name}.npy" for name in _ARRAYS), "labels.json", "faults.jsonl")
 _TOKENS_AT_ONCE: Final = 1 << 20
 """Tokens collected before they are written."""
+_EXAMPLES_AT_ONCE: Final = 1 << 14
+"""Examples collected before they are written, however short they are."""
 _STALE: Final = 24 * 3600
 """Seconds after which an unfinished entry belongs to nobody."""
 
@@ -68,7 +76,9 @@ class Entry:
     rows: TokenRows
     examples: NDArray[Any]
     """(examples) of ``EXAMPLE``."""
-    faults: list[RowFault]
+    labels: list[str]
+    """Names of the classes, first seen first."""
+    faults: Faults
 
 
 def key(located: Sequence[Located], encoder: str) -> str:
@@ -79,7 +89,8 @@ def key(located: Sequence[Located], encoder: str) -> str:
             "columns": each.dataset.columns,
             "limit": each.dataset.limit,
             "validation": each.dataset.validation,
-            "files": [[_content(file.path), file.path.suffix.lower(), file.format] for file in each.files],
+            "test": each.dataset.test,
+            "files": [[_content(file.path), file.inside, file.suffixes, file.format] for file in each.files],
         }
         for each in located
     ]
@@ -94,15 +105,25 @@ def opened(folder: Path, files: Sequence[str]) -> Entry | None:
         if any(_sha256(folder / name) != listed["files"][name] for name in _FILES):
             return None
         examples = np.asarray(np.load(folder / "examples.npy", mmap_mode="r"))
-        return Entry(TokenRows.load(folder), examples, list(_faults(folder, files)))
+        labels = json.loads((folder / "labels.json").read_text())
+        faults = Faults(listed["faults"], list(islice(_faults(folder, files), SHOWN)))
+        return Entry(TokenRows.load(folder), examples, labels, faults)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
         return None
 
 
 def _faults(folder: Path, files: Sequence[str]) -> Iterator[RowFault]:
-    for line in (folder / "faults.jsonl").read_text().splitlines():
-        data = json.loads(line)
-        yield plain.from_dict(data | {"file": files[data["file"]]})
+    with (folder / "faults.jsonl").open(encoding="utf-8") as lines:
+        for line in lines:
+            data = json.loads(line)
+            yield plain.from_dict(data | {"file": files[data["file"]]})
+
+
+def record(row: ReadRow, sequences: int, labels: dict[str, int]) -> tuple[int, ...]:
+    """Return what is kept of an example, as a record of ``EXAMPLE``; a class that is not in ``labels`` is added."""
+    example = row.example
+    label = labels.setdefault(example.label, len(labels)) if isinstance(example, LabelledText) else -1
+    return digest(example), example.where.row, row.file, row.source, sequences, kind_of(example), label
 
 
 class Writer:
@@ -115,21 +136,20 @@ class Writer:
         self._arrays["offsets"].extend(np.zeros(1))
         self._ids, self._mask, self._ends = array("i"), bytearray(), array("q")
         self._examples: list[tuple[int, ...]] = []
+        self._labels: dict[str, int] = {}
         self._tokens = 0
         self._faults = (folder / "faults.jsonl").open("w", encoding="utf-8")
+        self._fault_count = 0
 
     def add(self, row: ReadRow, encoded: Sequence[EncodedRow]) -> None:
         """Add an example with its rows of tokens."""
-        where = row.example.where
-        self._examples.append(
-            (digest(row.example), where.row, row.file, row.source, len(encoded), _kind(row.example))
-        )  # fmt: skip
+        self._examples.append(record(row, len(encoded), self._labels))
         for sequence in encoded:
             self._ids.extend(sequence.ids)
             self._mask.extend(sequence.mask)
             self._tokens += len(sequence.ids)
             self._ends.append(self._tokens)
-        if len(self._ids) >= _TOKENS_AT_ONCE:
+        if len(self._ids) >= _TOKENS_AT_ONCE or len(self._examples) >= _EXAMPLES_AT_ONCE:
             self._flush()
 
     def add_fault(self, fault: RowFault) -> None:
@@ -138,6 +158,7 @@ class Writer:
         message = data["message"].removeprefix(f"{fault.where}: ")
         data |= {"file": self._file_numbers[fault.where.file], "message": message}
         self._faults.write(json.dumps(data) + "\n")
+        self._fault_count += 1
 
     def finish(self) -> None:
         """Write what is left, and the list of files."""
@@ -145,7 +166,9 @@ class Writer:
         for growing in self._arrays.values():
             growing.close()
         self._faults.close()
-        listed = {"version": VERSION, "files": {name: _sha256(self._folder / name) for name in _FILES}}
+        (self._folder / "labels.json").write_text(json.dumps(list(self._labels)))
+        hashes = {name: _sha256(self._folder / name) for name in _FILES}
+        listed = {"version": VERSION, "faults": self._fault_count, "files": hashes}
         (self._folder / "entry.json").write_text(json.dumps(listed))
 
     def _flush(self) -> None:
@@ -201,12 +224,6 @@ def _sweep(parent: Path) -> None:
                 shutil.rmtree(path, ignore_errors=True)
         except OSError:
             continue
-
-
-def _kind(example: object) -> int:
-    if isinstance(example, Conversation):
-        return CONVERSATION
-    return TEXT if isinstance(example, PlainText) else COMPLETION
 
 
 def _content(path: Path) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -14,8 +15,8 @@ Ids = NDArray[np.int32]
 Mask = NDArray[np.uint8]
 Indices = NDArray[np.int64]
 
-_ROWS_AT_ONCE: Final = 65_536
-"""Rows counted together, so that counting needs little memory."""
+_TOKENS_AT_ONCE: Final = 1 << 22
+"""Tokens counted together, so that counting needs little memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class TokenRows:
     """(rows) Place of each row's first token."""
     lengths: Indices
     """(rows) Tokens of each row."""
+    labels: Indices | None = None
+    """(rows) Class of each row, a place in ``PreparedData.labels``; None where rows are not classified."""
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -49,39 +52,42 @@ class TokenRows:
         return int(self.lengths.sum())
 
     def row(self, index: int) -> tuple[Ids, Mask]:
-        """Return one row's tokens and mask."""
+        """Return one row's tokens and mask; its first token is never trained, for nothing predicts it."""
         start = self.starts[index]
         end = start + self.lengths[index]
-        return self.ids[start:end], self.mask[start:end]
+        mask = self.mask[start:end]
+        if len(mask) and mask[0]:
+            mask = mask.copy()
+            mask[0] = 0
+        return self.ids[start:end], mask
 
     def truncated(self, max_length: int) -> TokenRows:
         """Cut the ends of rows that are longer."""
-        return TokenRows(self.ids, self.mask, self.starts, np.minimum(self.lengths, max_length))
+        return replace(self, lengths=np.minimum(self.lengths, max_length))
 
     def take(self, indices: Indices) -> TokenRows:
         """Choose rows, in the order given."""
-        return TokenRows(self.ids, self.mask, self.starts[indices], self.lengths[indices])
+        labels = None if self.labels is None else self.labels[indices]
+        return TokenRows(self.ids, self.mask, self.starts[indices], self.lengths[indices], labels)
 
     def trained(self) -> Indices:
         """Count each row's trained tokens."""
         counts = np.zeros(len(self), dtype=np.int64)
         order = np.argsort(self.starts, kind="stable")
-        for begin in range(0, len(self), _ROWS_AT_ONCE):
-            part = order[begin : begin + _ROWS_AT_ONCE]
+        sorted_starts, begin = self.starts[order], 0
+        while begin < len(order):
+            end = int(np.searchsorted(sorted_starts, sorted_starts[begin] + _TOKENS_AT_ONCE, side="right"))
+            part = order[begin:end]
             counts[part] = _sums(self.mask, self.starts[part], self.lengths[part])
+            begin = end
         return counts
-
-    def save(self, folder: Path) -> None:
-        """Write ``ids.npy``, ``mask.npy`` and ``offsets.npy`` (rows + 1), holding these rows alone, end to end."""
-        folder.mkdir(parents=True, exist_ok=True)
-        rows = [self.row(index) for index in range(len(self))]
-        np.save(folder / "ids.npy", np.concatenate([ids for ids, _ in rows] or [np.zeros(0, np.int32)]))
-        np.save(folder / "mask.npy", np.concatenate([mask for _, mask in rows] or [np.zeros(0, np.uint8)]))
-        np.save(folder / "offsets.npy", np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64))
 
     @classmethod
     def load(cls, folder: Path) -> TokenRows:
-        """Map what ``save`` or the token cache wrote; tokens are read from disk when they are looked at."""
+        """Map ``ids.npy``, ``mask.npy`` and ``offsets.npy`` (rows + 1) of a folder.
+
+        Tokens are read from disk when they are looked at.
+        """
         mapped = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("ids", "mask", "offsets"))
         return cls.packed(*(np.asarray(array) for array in mapped))
 
@@ -93,17 +99,19 @@ class TokenRows:
     @classmethod
     def of(cls, rows: Iterable[EncodedRow]) -> TokenRows:
         """Collect encoded rows in memory."""
-        listed = list(rows)
-        offsets = np.cumsum([0, *(len(row.ids) for row in listed)], dtype=np.int64)
-        ids = np.fromiter((token for row in listed for token in row.ids), np.int32)
-        mask = np.fromiter((trained for row in listed for trained in row.mask), np.uint8)
-        return cls.packed(ids, mask, offsets)
+        ids, mask, ends = array("i"), bytearray(), array("q", [0])
+        for row in rows:
+            ids.extend(row.ids)
+            mask.extend(row.mask)
+            ends.append(len(ids))
+        return cls.packed(np.frombuffer(ids, np.intc), np.frombuffer(mask, np.uint8), np.frombuffer(ends, np.int64))
 
 
 def _sums(mask: Mask, starts: Indices, lengths: Indices) -> Indices:
-    """Sum the mask over each row: differences of one running sum over the stretch in which the rows lie."""
+    """Sum the mask over each row but its first token: differences of one running sum over where the rows lie."""
     low, high = int(starts.min()), int((starts + lengths).max())
     running = np.zeros(high - low + 1, dtype=np.int64)
     np.cumsum(mask[low:high], out=running[1:])
-    sums: Indices = running[starts + lengths - low] - running[starts - low]
+    second = starts + np.minimum(lengths, 1)
+    sums: Indices = running[starts + lengths - low] - running[second - low]
     return sums

@@ -1,86 +1,143 @@
-"""Cuts rows to a length, leaves out those with nothing left to train, and books every token."""
+"""Cuts rows to a length, leaves out those with nothing left to train, and books every token.
+
+Running text is not cut off: it is cut in pieces of the length, each a row of its own, without overlap.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.data.ledger import Entry, Ledger
+from tunesmith.data.kinds import PREFERENCE, TEXT
+from tunesmith.data.ledger import CLASSES, Entry, Ledger
 from tunesmith.data.sides import Sides
 from tunesmith.data.token_rows import Indices, TokenRows
+
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Trimmed:
-    """Rows of tokens (sequences), cut; one example has one or several."""
+    """Rows of tokens, cut; one example has one or several."""
 
     rows: TokenRows
     lengths: Indices
-    """(sequences) Before the cut."""
+    """(rows) Before the cut."""
     trained: Indices
-    """(sequences) Trained tokens before the cut."""
+    """(rows) Trained tokens before the cut."""
     kept: Indices
-    """(sequences) Trained tokens after it."""
+    """(rows) Trained tokens after it."""
+    useful: Flags
+    """(rows) Whether anything is left to train; a better and a worse answer are useful together, or not at all."""
+    again: Flags
+    """(rows) Whether its context stood in an earlier row of its example."""
     first: Indices
-    """(examples + 1) Number of each example's first sequence."""
+    """(examples + 1) Number of each example's first row."""
 
-    def sequences_of(self, examples: Indices) -> Indices:
-        """Return the sequences of some examples, in the examples' order."""
+    def rows_of(self, examples: Indices) -> Indices:
+        """Return the numbers of the rows of some examples, in the examples' order."""
         counts = self.first[examples + 1] - self.first[examples]
         begins = np.repeat(self.first[examples] - (np.cumsum(counts) - counts), counts)
         return begins + np.arange(int(counts.sum()))
 
     def of(self, examples: Indices) -> TokenRows:
         """Return the rows of some examples that have something to train."""
-        chosen = self.sequences_of(examples)
-        return self.rows.take(chosen[self.kept[chosen] > 0])
+        chosen = self.rows_of(examples)
+        return self.rows.take(chosen[self.useful[chosen]])
+
+    def counts(self) -> Trimmed:
+        """Return the same without the tokens, so that little memory is held."""
+        none = np.zeros(len(self.rows), np.int64)
+        return replace(self, rows=TokenRows(np.zeros(0, np.int32), np.zeros(0, np.uint8), none, self.rows.lengths))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Trimmed]) -> Trimmed:
+        """Put the counts of several together; there is at least one."""
+
+        def flat(name: str) -> NDArray[Any]:
+            return np.concatenate([getattr(part, name) for part in parts])
+
+        cut = np.concatenate([part.rows.lengths for part in parts])
+        first = np.cumsum(np.concatenate([np.zeros(1, np.int64), *(np.diff(part.first) for part in parts)]))
+        rows = TokenRows(np.zeros(0, np.int32), np.zeros(0, np.uint8), np.zeros(len(cut), np.int64), cut)
+        names = ("lengths", "trained", "kept", "useful", "again")
+        return cls(rows, **{name: flat(name) for name in names}, first=first)
 
 
-def trim(rows: TokenRows, sequences: NDArray[np.int32], length: int | None) -> Trimmed:
-    """Cut rows to a length (None: not at all); ``sequences`` tells how many rows each example has."""
-    trained = rows.trained()
+def trim(rows: TokenRows, examples: NDArray[Any], length: int | None) -> Trimmed:
+    """Cut the rows of some examples (records of ``token_cache.EXAMPLE``) to a length; None: not at all."""
+    counts, kinds = np.asarray(examples["sequences"], np.int64), np.asarray(examples["kind"])
+    owners = np.repeat(np.arange(len(counts)), counts)
+    begins = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+    again = np.arange(len(rows)) > begins[owners]
+    if length is not None and (running := kinds[owners] == TEXT).any():
+        rows, origin = in_pieces(rows, running, length)
+        owners, again = owners[origin], again[origin]
     cut = rows if length is None else rows.truncated(length)
+    trained = rows.trained()
     kept = trained.copy()
     shorter = np.flatnonzero(cut.lengths < rows.lengths)
     kept[shorter] = cut.take(shorter).trained()
-    first = np.concatenate([[0], np.cumsum(sequences, dtype=np.int64)])
-    return Trimmed(cut, rows.lengths, trained, kept, first)
+    first = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.bincount(owners, minlength=len(counts)))])
+    useful = _both(kept > 0, first[:-1][kinds == PREFERENCE])
+    return Trimmed(cut, rows.lengths, trained, kept, useful, again, first)
+
+
+def in_pieces(rows: TokenRows, running: Flags, length: int) -> tuple[TokenRows, Indices]:
+    """Cut the ``running`` rows in pieces of at most ``length`` tokens; also return the row that each piece is of.
+
+    A last piece of a single token would have nothing to train, so it gets one more from the piece before it.
+    """
+    pieces = np.where(running, -(-rows.lengths // length), 1).clip(min=1)
+    origin = np.repeat(np.arange(len(rows)), pieces)
+    place = np.arange(len(origin)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    last = place == pieces[origin] - 1
+    begins = place * length
+    ends = np.where(last, rows.lengths[origin], begins + length)
+    lonely = np.flatnonzero(last & (place > 0) & (ends - begins == 1) & (length > 2))
+    begins[lonely] -= 1
+    ends[lonely - 1] -= 1
+    labels = None if rows.labels is None else rows.labels[origin]
+    return TokenRows(rows.ids, rows.mask, rows.starts[origin] + begins, ends - begins, labels), origin
+
+
+def _both(useful: Flags, pairs: Indices) -> Flags:
+    """Leave both rows of a pair out where one of them has nothing left; ``pairs`` are the first rows."""
+    both = useful[pairs] & useful[pairs + 1]
+    useful[pairs], useful[pairs + 1] = both, both
+    return useful
 
 
 def ledger_of(trimmed: Trimmed, sides: Sides, examples: NDArray[Any], names: Sequence[str]) -> Ledger:
     """Book every token of the training side, by source."""
-    sources = np.asarray(examples["source"])
-    left_out = np.concatenate([sides.leaked, sides.dropped_duplicates])
-    training = np.union1d(sides.train, left_out)
+    books = {name: np.zeros(len(names), np.int64) for name in CLASSES}
+    sources = np.repeat(np.asarray(examples["source"]), np.diff(trimmed.first))
+
+    def book(name: str, rows: Indices, tokens: Indices) -> None:
+        np.add.at(books[name], sources[rows], tokens)
+
+    rows = trimmed.rows_of(sides.train)
+    dropped, used = rows[~trimmed.useful[rows]], rows[trimmed.useful[rows]]
+    cut, kept = trimmed.rows.lengths[used], trimmed.kept[used]
+    again = trimmed.again[used]
+    book("trained", used, kept)
+    book("context", used[~again], (cut - kept)[~again])
+    book("repeated", used[again], (cut - kept)[again])
+    book("truncated", used, trimmed.lengths[used] - cut)
+    for name, left_out in (
+        ("dropped", dropped),
+        ("duplicate", trimmed.rows_of(sides.dropped_duplicates)),
+        ("leaked", trimmed.rows_of(sides.leaked)),
+    ):
+        book(name, left_out, trimmed.lengths[left_out])
+    training = np.concatenate([sides.train, sides.leaked, sides.dropped_duplicates])
     return Ledger(
         tuple(
-            _entry(names[source], trimmed, sides, np.flatnonzero(sources == source))
-            for source in np.unique(sources[training])
+            Entry(names[source], **{name: int(book[source]) for name, book in books.items()})
+            for source in np.unique(np.asarray(examples["source"])[training])
         )
-    )
-
-
-def _entry(name: str, trimmed: Trimmed, sides: Sides, own: Indices) -> Entry:
-    def tokens(examples: Indices) -> int:
-        return int(trimmed.lengths[trimmed.sequences_of(np.intersect1d(examples, own))].sum())
-
-    used = trimmed.sequences_of(np.intersect1d(sides.train, own))
-    useful = trimmed.kept[used] > 0
-    dropped, used = used[~useful], used[useful]
-    kept_lengths, trained = trimmed.rows.lengths[used], trimmed.kept[used]
-    again = np.isin(used, trimmed.first, invert=True)
-    untrained = kept_lengths - trained
-    return Entry(
-        name,
-        trained=int(trained.sum()),
-        context=int(untrained[~again].sum()),
-        repeated=int(untrained[again].sum()),
-        truncated=int((trimmed.lengths[used] - kept_lengths).sum()),
-        dropped=int(trimmed.lengths[dropped].sum()),
-        duplicate=tokens(sides.dropped_duplicates),
-        leaked=tokens(sides.leaked),
     )

@@ -49,6 +49,7 @@ def prepare_data(run: RunFolder, plan: Plan, reporter: Reporter) -> Data:
         length=spec.recipe.length,
         split=spec.evaluation.validation_split or 0.0,
         split_typed=not plan.split_chosen,
+        test_split=spec.evaluation.test_split,
         seed=spec.seed,
         strict=spec.strict,
         drop_duplicates=bool(getattr(options, "drop_duplicates", False)),
@@ -59,7 +60,7 @@ def prepare_data(run: RunFolder, plan: Plan, reporter: Reporter) -> Data:
     reporter.say(
         Prepared(
             rows=prepared.rows,
-            faults=len(prepared.faults),
+            faults=prepared.faults.count,
             ledger=prepared.ledger.as_dict(),
             cached=prepared.cached,
             fingerprint=fingerprint,
@@ -67,9 +68,9 @@ def prepare_data(run: RunFolder, plan: Plan, reporter: Reporter) -> Data:
     )
     for sentence in prepared.warnings:
         reporter.say(Warned(message=sentence))
-    if prepared.faults:
-        count = len(prepared.faults)
-        reporter.say(Warned(message=f"{count} rows were left out. First: {prepared.faults[0].message}"))
+    if prepared.faults.count:
+        first = prepared.faults.first[0].message
+        reporter.say(Warned(message=f"{prepared.faults.count} rows were left out. First: {first}"))
     return Data(prepared, encoder, task, fingerprint)
 
 
@@ -97,6 +98,7 @@ def _fingerprint(plan: Plan, prepared: PreparedData) -> str:
         plan.model.fingerprint,
         spec.recipe.length,
         spec.evaluation.validation_split,
+        spec.evaluation.test_split,
         spec.seed,
         spec.options,
         len(prepared.train),

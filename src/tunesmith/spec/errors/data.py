@@ -56,14 +56,23 @@ class FaultyData(DataError):
         )
 
 
+class NoTaskFits(DataError):
+    """Rows that no one task trains on."""
+
+    code = "no_task_fits"
+
+    def __init__(self, found: str, candidates: str) -> None:
+        super().__init__(f"The data holds {found}, which no task trains on together. {candidates}")
+
+
 class SplitImpossible(DataError):
-    """A typed validation split that leaves one side empty."""
+    """A typed validation or test split that leaves one side empty."""
 
     code = "split_impossible"
 
-    def __init__(self, split: float, rows: int) -> None:
+    def __init__(self, split: float, rows: int, flag: str = "--validation-split") -> None:
         super().__init__(
-            f"--validation-split {split:g} of {rows} rows leaves no row for one side. "
+            f"{flag} {split:g} of {rows} rows leaves no row for one side. "
             "Add rows, or choose another share."
         )
 
@@ -172,6 +181,15 @@ class UnreadableRow(RowFault):
 
     def __init__(self, where: Where, why: str) -> None:
         super().__init__(where, None, f"cannot be read: {why}. Mend or remove it.")
+
+
+class EmptyFile(RowFault):
+    """A file without a single row."""
+
+    code = "empty_file"
+
+    def __init__(self, where: Where) -> None:
+        super().__init__(where, None, "the file holds no row. Fill it in or leave it out.")
 
 
 class TemplateRefused(RowFault):
