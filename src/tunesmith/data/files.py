@@ -1,28 +1,51 @@
-"""Finds the files that a data set's ``uri`` means: a file, a folder, a glob, or several with commas between them."""
+"""Finds the files that a data set's ``uri`` means.
+
+A uri is a file, an archive, a folder, a glob, a part of a folder that is laid out like a data set of a hub
+(``folder:train``, ``folder:config:split``), or several of these with commas between them.
+"""
 
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Final
 
+from tunesmith.data import archives
+from tunesmith.data.compression import split_suffixes
 from tunesmith.data.formats import FORMATS
+from tunesmith.data.hub_folder import Layout, layout_of
+from tunesmith.data.source_file import SourceFile
 from tunesmith.data.sources import READERS
 from tunesmith.spec.errors import DataNotFound, UnreadableData
 
+NAMED: Final = 3
+"""Files passed over that a note calls by name."""
 
-@dataclass(frozen=True, slots=True)
-class SourceFile:
-    """A file of rows."""
+_KNOWN: Final = (*READERS, *archives.SUFFIXES)
+_COMPANIONS: Final = ("readme", "license", "licence", "dataset_info", "dataset_infos", "croissant")
+"""Names of files that come with data and are none, in whatever type."""
 
-    path: Path
-    format: str | None = None
-    """Row format that the name of its folder forces."""
+
+@dataclass(frozen=True)
+class Found:
+    """The files behind a uri."""
+
+    files: list[SourceFile] = field(default_factory=list)
+    """Each once, in the order of their names."""
+    notes: list[str] = field(default_factory=list)
+    """What was passed over, one sentence each."""
 
 
 def find(uri: str) -> list[SourceFile]:
-    """Return the files behind a uri, each once, in the order of their names.
+    """Return the files behind a uri; see ``look_up``."""
+    return look_up(uri).files
+
+
+def look_up(uri: str) -> Found:
+    """Find the files behind a uri.
 
     Folders are searched in depth; hidden files and types that no reader knows are passed over there. A folder named
     after a row format forces it on what is below.
@@ -31,62 +54,190 @@ def find(uri: str) -> list[SourceFile]:
         DataNotFound: nothing is there.
         UnreadableData: something is there, but no file that can be read.
     """
-    found = dict.fromkeys(file for part in _parts(uri) for file in _expand(part))
-    return list(found)
+    found = [_expand(part) for part in parts(uri)]
+    files: dict[tuple[object, ...], SourceFile] = {}
+    for file in (file for each in found for file in each.files):
+        files.setdefault(_identity(file), file)
+    return Found(list(files.values()), [note for each in found for note in each.notes])
 
 
-def _parts(uri: str) -> list[str]:
-    if "," not in uri or Path(uri).expanduser().exists():
-        return [uri]
-    return [part.strip() for part in uri.split(",") if part.strip()]
+def parts(uri: str) -> list[str]:
+    """Divide a uri at its commas, but not inside the name of something that is there."""
+    pieces = uri.split(",")
+    found: list[str] = []
+    while pieces:
+        longest = next((n for n in range(len(pieces), 1, -1) if _exists(",".join(pieces[:n]).strip())), 1)
+        found.append(",".join(pieces[:longest]).strip())
+        pieces = pieces[longest:]
+    return [part for part in found if part] or [uri]
 
 
-def _expand(part: str) -> list[SourceFile]:
+def layout_at(folder: Path) -> Layout | None:
+    """Return how a folder is laid out, if it is like a data set of a hub."""
+    readme = folder / "README.md"
+    try:
+        text = readme.read_text(errors="replace") if readme.is_file() else ""
+        names = [path.relative_to(folder).as_posix() for path in _below(folder)]
+    except OSError:
+        return None
+    return layout_of([name for name in names if _is_rows(name)], text)
+
+
+def divided(part: str) -> tuple[Path, list[str]] | None:
+    """Divide ``folder:split`` or ``folder:config:split`` into the folder, which is there, and the rest."""
+    pieces = part.split(":")
+    for length in range(len(pieces) - 1, max(0, len(pieces) - 3), -1):
+        base = Path(":".join(pieces[:length])).expanduser()
+        if pieces[0] and base.is_dir():
+            return base, pieces[length:]
+    return None
+
+
+def _exists(name: str) -> bool:
+    try:
+        return bool(name) and Path(name).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):
+        return False
+
+
+def _identity(file: SourceFile) -> tuple[object, ...]:
+    """Two ways to the same file are one file; two names of the same bytes, as in the hub's cache, are two."""
+    return os.path.realpath(file.path.parent), file.path.name, file.member
+
+
+def _expand(part: str) -> Found:
     path = Path(part).expanduser()
-    if path.is_dir():
-        return _folder(path)
-    if path.exists():
-        return [_named(path)]
+    if _exists(part):
+        return _folder(path) if path.is_dir() else _named(path)
+    if chosen := divided(part):
+        return _chosen(part, *chosen)
     if not glob.has_magic(part):
         raise DataNotFound(part)
     matches = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
-    files = [file for match in matches for file in _matched(match)]
     if not matches:
         raise DataNotFound(part, "No file matches; quote the glob so that the shell leaves it alone")
-    if not files:
-        raise UnreadableData(part, "no file that matches is of a known type", READERS)
-    return files
+    folders = [path for path in matches if path.is_dir()]
+    found = _collected([path for path in matches if path.is_file()], None)
+    for folder in folders:
+        below = _collected(list(_below(folder)), folder)
+        found = Found(found.files + below.files, found.notes + below.notes)
+    if not found.files:
+        raise UnreadableData(part, _why("no file that matches is of a known type", found), _KNOWN)
+    return found
 
 
-def _named(path: Path) -> SourceFile:
+def _named(path: Path) -> Found:
     if not path.is_file():
-        raise UnreadableData(str(path), "it is neither a file nor a folder", READERS)
-    if path.suffix.lower() not in READERS:
-        raise UnreadableData(str(path), f"its type '{path.suffix}' is not known", READERS)
-    return SourceFile(path)
+        raise UnreadableData(str(path), "it is neither a file nor a folder", _KNOWN)
+    if archives.is_archive(path.name):
+        found = _archive(path, None)
+        if not found.files:
+            raise UnreadableData(str(path), _why("the archive holds no file of a known type", found), _KNOWN)
+        return found
+    if split_suffixes(path.name)[0] not in READERS:
+        raise UnreadableData(str(path), f"its type '{path.suffix}' is not known", _KNOWN)
+    return Found([SourceFile(path)])
 
 
-def _matched(path: Path) -> Iterator[SourceFile]:
-    if path.is_dir():
-        yield from _rows_below(path, path)
-    elif path.is_file() and path.suffix.lower() in READERS:
-        yield SourceFile(path)
+def _folder(path: Path) -> Found:
+    try:
+        found = _collected(list(_below(path)), path)
+    except OSError as error:
+        raise UnreadableData(str(error.filename or path), f"the system says '{error.strerror}'", _KNOWN) from error
+    if not found.files:
+        raise UnreadableData(str(path), _why("the folder holds no file of a known type", found), _KNOWN)
+    return found
 
 
-def _folder(path: Path) -> list[SourceFile]:
-    files = list(_rows_below(path, path))
-    if not files:
-        raise UnreadableData(str(path), "the folder holds no file of a known type", READERS)
-    return files
+def _chosen(part: str, folder: Path, choice: list[str]) -> Found:
+    layout = layout_at(folder)
+    if layout is None:
+        if choice == ["train"]:
+            return _folder(folder)
+        raise DataNotFound(part, f"'{folder}' has no splits: name the folder alone")
+    names = layout.chosen(choice)
+    if not names:
+        raise DataNotFound(part, layout.offer(str(folder)))
+    return _collected([folder / name for name in names], folder)
 
 
-def _rows_below(folder: Path, top: Path) -> Iterator[SourceFile]:
-    for path in sorted(folder.rglob("*")):
-        below = path.relative_to(top)
-        hidden = any(name.startswith(".") for name in below.parts)
-        if not hidden and path.suffix.lower() in READERS and path.is_file():
-            yield SourceFile(path, _forced_format([top.absolute().name, *below.parts[:-1]]))
+def _why(why: str, found: Found) -> str:
+    return f"{why} ({found.notes[0].rstrip('.')})" if found.notes else why
 
 
-def _forced_format(folders: list[str]) -> str | None:
-    return next((name for name in reversed(folders) if name in FORMATS), None)
+def _collected(paths: list[Path], top: Path | None) -> Found:
+    """Take the files of rows and what archives hold; note what is passed over."""
+    files: list[SourceFile] = []
+    notes: list[str] = []
+    unknown: list[str] = []
+    for path in paths:
+        folders = [top.absolute().name, *path.relative_to(top).parts[:-1]] if top else []
+        forced = next((name for name in reversed(folders) if name in FORMATS), None)
+        if archives.is_archive(path.name):
+            inside = _archive(path, forced)
+            files += inside.files
+            notes += inside.notes
+        elif _is_rows(path.name):
+            files.append(SourceFile(path, forced))
+        elif not _is_silent(path.name):
+            unknown.append(str(path))
+    return Found(files, notes + _passed_over(unknown))
+
+
+def _archive(path: Path, forced: str | None) -> Found:
+    try:
+        members, notes = archives.members(path)
+    except OSError as error:
+        raise UnreadableData(str(path), error.strerror or str(error), _KNOWN) from error
+    files = [
+        SourceFile(path, next((name for name in _folders_of(each.name) if name in FORMATS), forced), each)
+        for each in members
+        if _is_rows(each.name)
+    ]
+    unknown = [f"{path}/{each.name}" for each in members if not _is_rows(each.name) and not _is_silent(each.name)]
+    return Found(files, notes + _passed_over(unknown))
+
+
+def _folders_of(name: str) -> list[str]:
+    return [folder.name for folder in PurePosixPath(name).parents]
+
+
+def _passed_over(unknown: list[str]) -> list[str]:
+    if not unknown:
+        return []
+    more = f" and {len(unknown) - NAMED} more" if len(unknown) > NAMED else ""
+    return [f"Passed over, as these are no rows: {', '.join(unknown[:NAMED])}{more}."]
+
+
+def _is_rows(name: str) -> bool:
+    return split_suffixes(name)[0] in READERS and not archives.is_archive(name) and not _is_companion(name)
+
+
+def _is_companion(name: str) -> bool:
+    return PurePosixPath(name.lower()).name.split(".")[0] in _COMPANIONS
+
+
+def _is_silent(name: str) -> bool:
+    """Whether nobody needs to be told that the file is passed over."""
+    return _is_companion(name) and split_suffixes(name)[0] not in (".txt", ".csv", ".jsonl")
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder in the order of their names; links are followed, but nowhere twice."""
+    seen: set[str] = set()
+    pending = [folder]
+    found: list[Path] = []
+    while pending:
+        here = pending.pop()
+        real = os.path.realpath(here)
+        if real in seen:
+            continue
+        seen.add(real)
+        for entry in os.scandir(here):
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                pending.append(here / entry.name)
+            elif entry.is_file():
+                found.append(here / entry.name)
+    yield from sorted(found)

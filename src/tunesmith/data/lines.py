@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO, Final
 
+from tunesmith.data.source_file import SourceFile
 from tunesmith.spec.errors import UnreadableRow, Where
 
 MAX_LINE: Final = 16 * 2**20
 """Longest line in bytes; a longer one is a fault and is passed over piece by piece."""
 
 _BOM: Final = b"\xef\xbb\xbf"
+_BLOCK: Final = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,33 +27,41 @@ class Line:
     """Bytes of the file up to the end of this line."""
 
 
-def lines(path: Path, wanted: Container[int] | None = None) -> Iterator[Line | UnreadableRow]:
+def lines(file: SourceFile, wanted: Container[int] | None = None) -> Iterator[Line | UnreadableRow]:
     """Yield the lines of a UTF-8 file (only the wanted numbers, if given); a line that is no text is a fault."""
-    with path.open("rb") as file:
-        number = position = 0
-        while raw := file.readline(MAX_LINE + 1):
+    with file.open() as opened:
+        number, name = 0, file.name
+        while raw := opened.stream.readline(MAX_LINE + 1):
             number += 1
-            position += len(raw)
             too_long = len(raw) > MAX_LINE and not raw.endswith(b"\n")
             if too_long:
-                position += _pass_over(file)
+                _pass_over(opened.stream)
             if wanted is not None and number not in wanted:
                 continue
-            where = Where(str(path), number)
+            where = Where(name, number)
             if too_long:
                 yield UnreadableRow(where, f"the line is longer than {MAX_LINE // 2**20} MiB")
             else:
-                yield _line(raw.removeprefix(_BOM) if number == 1 else raw, where, position)
+                yield _line(raw.removeprefix(_BOM) if number == 1 else raw, where, opened.position())
 
 
-def _pass_over(file: BinaryIO) -> int:
-    """Read to the end of the line and return how many bytes that was."""
-    passed = 0
-    while piece := file.readline(2**20):
-        passed += len(piece)
-        if piece.endswith(b"\n"):
-            break
-    return passed
+def count_lines(file: SourceFile, up_to: int) -> tuple[int, int]:
+    """Return how many lines the first bytes hold (about ``up_to`` of them), and how much of the file's size that was.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    count, last = 0, b"\n"
+    with file.open() as opened:
+        while opened.position() < up_to and (block := opened.stream.read(_BLOCK)):
+            count, last = count + block.count(b"\n"), block[-1:]
+        return count + (last != b"\n"), opened.position()
+
+
+def _pass_over(stream: BinaryIO) -> None:
+    """Read to the end of the line."""
+    while (piece := stream.readline(_BLOCK)) and not piece.endswith(b"\n"):
+        pass
 
 
 def _line(raw: bytes, where: Where, position: int) -> Line | UnreadableRow:

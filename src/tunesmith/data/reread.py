@@ -7,8 +7,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from tunesmith.data.files import SourceFile
 from tunesmith.data.mixture import FormattedRow, Located, rows_of
+from tunesmith.data.source_file import SourceFile
 from tunesmith.spec.examples import Example
 from tunesmith.spec.job import DatasetRef
 

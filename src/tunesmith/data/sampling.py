@@ -6,11 +6,10 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-from tunesmith.data.files import SourceFile
 from tunesmith.data.mixture import FormattedRow, Located, locate, rows_of
+from tunesmith.data.source_file import SourceFile
 from tunesmith.data.sources import reader_of
 from tunesmith.spec.errors import RowFault
 from tunesmith.spec.examples import Example
@@ -20,8 +19,6 @@ COUNTED_BYTES: Final = 256 * 2**20
 """Lines are counted in so much of a file; the rest is extrapolated."""
 PARSED_BYTES: Final = 16 * 2**20
 """Files without lines are parsed to be counted; of a large one only so much, where it can be read piece by piece."""
-
-_BLOCK: Final = 2**20
 
 
 @dataclass(frozen=True)
@@ -82,7 +79,7 @@ def _spread(located: Located, files: Sequence[_Counted], step: int) -> Iterator[
     """Yield every ``step``-th row, or as many from the counted part; a limited data set is looked at from its start."""
     for each in files:
         stride = max(1, step * each.counted // max(each.rows, 1))
-        if reader_of(each.file.path).lines:
+        if reader_of(each.file).skips:
             yield from rows_of(each.file, located.dataset, range(1, each.counted + 1, stride))
         else:
             yield from itertools.islice(rows_of(each.file, located.dataset), 0, each.counted, stride)
@@ -90,25 +87,12 @@ def _spread(located: Located, files: Sequence[_Counted], step: int) -> Iterator[
 
 def _count(file: SourceFile, dataset: DatasetRef) -> _Counted:
     try:
-        size = file.path.stat().st_size
-        if reader_of(file.path).lines:
-            rows, seen = _count_lines(file.path), min(size, COUNTED_BYTES)
-        else:
-            rows, seen = _count_rows(file, dataset, size)
+        size = file.size
+        count = reader_of(file).count
+        rows, seen = count(file, COUNTED_BYTES) if count else _count_rows(file, dataset, size)
     except OSError:
         return _Counted(file, 1, 1)
     return _Counted(file, rows * size // seen if seen else 0, rows)
-
-
-def _count_lines(path: Path) -> int:
-    lines, last = 0, b"\n"
-    with path.open("rb") as file:
-        for _ in range(COUNTED_BYTES // _BLOCK):
-            block = file.read(_BLOCK)
-            if not block:
-                break
-            lines, last = lines + block.count(b"\n"), block[-1:]
-    return lines + (last != b"\n")
 
 
 def _count_rows(file: SourceFile, dataset: DatasetRef, size: int) -> tuple[int, int]:

@@ -58,7 +58,7 @@ def test_a_short_row_lacks_columns(tmp_path: Path) -> None:
 def test_finds_nothing_below_no_header(tmp_path: Path, content: bytes) -> None:
     (path := tmp_path / "a.csv").write_bytes(content)
     assert values(path) == []
-    assert faults(path) == []
+    assert [fault.code for fault in faults(path)] == ["empty_file"]
 
 
 def test_reads_on_behind_a_line_that_is_no_text(tmp_path: Path) -> None:

@@ -30,10 +30,10 @@ def test_reads_lines_of_json_under_this_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", " \n", "[]", '{"data": []}'])
-def test_finds_no_rows_and_no_faults_in_nothing(tmp_path: Path, content: str) -> None:
+def test_a_file_without_a_row_is_a_fault(tmp_path: Path, content: str) -> None:
     (path := tmp_path / "a.json").write_text(content)
     assert values(path) == []
-    assert faults(path) == []
+    assert [fault.code for fault in faults(path)] == ["empty_file"]
 
 
 @pytest.mark.parametrize(("content", "line"), [('[{"text": "a"},\n{"text": }]', 2), ("[" * 100_000, 1), ("[1] x", 1)])

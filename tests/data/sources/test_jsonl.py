@@ -2,8 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from data.sources.reading import faults, values
 from tunesmith.data.lines import MAX_LINE
+from tunesmith.data.source_file import SourceFile
 from tunesmith.data.sources import RawRow, read_file
 
 
@@ -52,19 +55,21 @@ def test_deep_nesting_and_endless_numbers_are_faults(tmp_path: Path) -> None:
     assert [fault.where.row for fault in faults(path)] == [1, 2]
 
 
-def test_an_empty_file_has_no_rows_and_no_faults(tmp_path: Path) -> None:
-    (path := tmp_path / "a.jsonl").touch()
-    assert list(read_file(path)) == []
+@pytest.mark.parametrize("content", ["", "\n \n", "\ufeff"])
+def test_a_file_without_a_row_is_a_fault(tmp_path: Path, content: str) -> None:
+    (path := tmp_path / "a.jsonl").write_text(content, encoding="utf-8")
+    assert values(path) == []
+    assert [fault.code for fault in faults(path)] == ["empty_file"]
 
 
 def test_passes_over_lines_that_nobody_wants(tmp_path: Path) -> None:
     (path := tmp_path / "a.jsonl").write_text('"a"\n{bad\n"c"\n')
-    assert [row.values for row in read_file(path, {3}) if isinstance(row, RawRow)] == ["c"]
+    assert [row.values for row in read_file(SourceFile(path), {3}) if isinstance(row, RawRow)] == ["c"]
 
 
 def test_knows_how_far_it_has_read(tmp_path: Path) -> None:
     (path := tmp_path / "a.jsonl").write_text('"a"\n"bc"\n')
-    assert [row.position for row in read_file(path) if isinstance(row, RawRow)] == [4, 9]
+    assert [row.position for row in read_file(SourceFile(path)) if isinstance(row, RawRow)] == [4, 9]
 
 
 def test_a_file_that_the_system_will_not_hand_over_is_a_fault(tmp_path: Path) -> None:

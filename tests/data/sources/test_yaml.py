@@ -16,10 +16,10 @@ def test_reads_lists_bare_or_wrapped_and_documents(tmp_path: Path, content: str)
 
 
 @pytest.mark.parametrize("content", ["", "# nothing\n", "---\n", "data: []\n"])
-def test_finds_no_rows_and_no_faults_in_nothing(tmp_path: Path, content: str) -> None:
+def test_a_file_without_a_row_is_a_fault(tmp_path: Path, content: str) -> None:
     (path := tmp_path / "a.yml").write_text(content)
     assert values(path) == []
-    assert faults(path) == []
+    assert [fault.code for fault in faults(path)] == ["empty_file"]
 
 
 @pytest.mark.parametrize(

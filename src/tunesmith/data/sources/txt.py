@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
-from pathlib import Path
 
-from tunesmith.data.lines import Line, lines
+from tunesmith.data.lines import Line, count_lines, lines
+from tunesmith.data.source_file import SourceFile
 from tunesmith.data.sources import RawRow, Reader
 from tunesmith.spec.errors import RowFault, Where
 
 
-def read(path: Path, wanted: Container[int] | None) -> Iterator[RawRow | RowFault]:
+def read(file: SourceFile, wanted: Container[int] | None) -> Iterator[RawRow | RowFault]:
     """Yield a row with a text for each line that is not blank."""
-    for line in lines(path, wanted):
+    name = file.name
+    for line in lines(file, wanted):
         if not isinstance(line, Line):
             yield line
         elif not line.text.isspace():
-            yield RawRow(Where(str(path), line.number), {"text": line.text.strip()}, line.position)
+            yield RawRow(Where(name, line.number), {"text": line.text.strip()}, line.position)
 
 
-READER = Reader(name="txt", suffixes=(".txt",), lines=True, read=read)
+READER = Reader(name="txt", suffixes=(".txt",), read=read, skips=True, count=count_lines)

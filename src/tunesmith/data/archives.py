@@ -1,0 +1,284 @@
+"""Archives of files (zip and tar, compressed or not): what is inside, and each file as a stream.
+
+Nothing is unpacked to disk: there is no path to escape from, no link to follow, and no disk to fill. What an archive
+claims to hold and what really comes out of it are both counted.
+"""
+
+from __future__ import annotations
+
+import io
+import lzma
+import tarfile
+import threading
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+from tunesmith.data import compression
+from tunesmith.data.compression import Damaged
+
+MAX_FILES: Final = 100_000
+"""Most entries of an archive that are looked at."""
+MAX_HEADER: Final = 2**20
+"""Most bytes that a tar's header for one file may have."""
+
+_TARS: Final = {
+    ".tar": "",
+    ".tar.gz": ".gz",
+    ".tgz": ".gz",
+    ".tar.bz2": ".bz2",
+    ".tbz2": ".bz2",
+    ".tar.xz": ".xz",
+    ".txz": ".xz",
+    ".tar.zst": ".zst",
+}
+SUFFIXES: Final = (".zip", *_TARS)
+"""Endings of archives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file in an archive."""
+
+    name: str
+    start: int
+    """Where its bytes begin in the unpacked tar, or its header in the zip file."""
+    size: int
+    """Bytes, unpacked."""
+    packed: int
+    """Bytes that it takes in the archive."""
+
+
+def is_archive(name: str) -> bool:
+    """Whether a file is an archive, by its name."""
+    return name.lower().endswith(SUFFIXES)
+
+
+def members(path: Path) -> tuple[list[Member], list[str]]:
+    """Return the files in an archive, in their order there, and a sentence for each entry that is left out.
+
+    Raises:
+        OSError: the archive cannot be read; ``Damaged`` if it is no archive or exceeds the limits.
+    """
+    found: list[Member] = []
+    notes: list[str] = []
+    for number, entry in enumerate(_zipped(path) if _is_zip(path) else _tarred(path), 1):
+        if number > MAX_FILES:
+            raise Damaged(f"it holds more than {MAX_FILES:,} files")
+        if isinstance(entry, str):
+            notes.append(entry)
+        elif why := _left_out(entry.name):
+            notes.append(f"{path}/{entry.name} is left out: {why}.")
+        elif not any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(entry.name).parts):
+            found.append(entry)
+    return found, notes
+
+
+def _is_zip(path: Path) -> bool:
+    return path.name.lower().endswith(".zip")
+
+
+def _left_out(name: str) -> str:
+    if is_archive(name):
+        return "it is an archive inside an archive; unpack it yourself"
+    if name.startswith(("/", "\\")) or ".." in PurePosixPath(name.replace("\\", "/")).parts:
+        return "its name points out of the archive"
+    return ""
+
+
+def _zipped(path: Path) -> Iterator[Member | str]:
+    unpacked = 0
+    with _zip(path) as archive:
+        for info in archive.infolist():
+            if info.is_dir():
+                continue
+            unpacked += info.file_size
+            compression.refuse_excess(unpacked, path.stat().st_size)
+            if info.flag_bits & 1:
+                yield f"{path}/{info.filename} is left out: it needs a password."
+            elif (info.external_attr >> 16) & 0o170000 not in (0, 0o100000):
+                yield f"{path}/{info.filename} is left out: it is a link or a device."
+            else:
+                yield Member(info.filename, info.header_offset, info.file_size, info.compress_size)
+
+
+def _zip(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        raise Damaged(f"it is not a zip file, or damaged ({error})") from error
+
+
+def _tarred(path: Path) -> Iterator[Member | str]:
+    with _Unpacked(path) as unpacked:
+        try:
+            with tarfile.open(fileobj=_HeadersOnly(unpacked), mode="r:") as archive:  # type: ignore[call-overload]
+                while info := archive.next():
+                    archive.members = []  # it would remember every entry
+                    if info.isreg() and not info.issparse():
+                        yield Member(info.name, info.offset_data, info.size, info.size)
+                    elif not info.isdir():
+                        yield f"{path}/{info.name} is left out: it is a link, a device or has holes."
+        except (tarfile.TarError, EOFError) as error:
+            raise Damaged(f"it is not a tar file, or damaged ({error})") from error
+
+
+class _Unpacked:
+    """A tar without its compression; it can only be read forwards where there is one."""
+
+    def __init__(self, path: Path) -> None:
+        suffix = next(_TARS[end] for end in sorted(_TARS, key=len, reverse=True) if path.name.lower().endswith(end))
+        self._file = path.open("rb")
+        self.stream = compression.unpacked(self._file, suffix) if suffix else self._file
+        self._seekable = not suffix
+
+    def __enter__(self) -> _Unpacked:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self.stream.close()
+        self._file.close()
+
+    def can_reach(self, position: int) -> bool:
+        """Whether ``go_to`` can go there."""
+        return self._seekable or position >= self.stream.tell()
+
+    def go_to(self, position: int) -> None:
+        """Go forwards to a position, or to the end if that comes first."""
+        if self._seekable:
+            self.stream.seek(position)
+            return
+        while (ahead := position - self.stream.tell()) > 0 and self.stream.read(min(ahead, 2**20)):
+            pass
+
+
+class _HeadersOnly:
+    """What ``tarfile`` reads headers from: no header is so long that it fills the memory."""
+
+    def __init__(self, unpacked: _Unpacked) -> None:
+        self._unpacked = unpacked
+
+    def read(self, size: int) -> bytes:
+        if size > MAX_HEADER:
+            raise Damaged("a header in it is too long")
+        return self._unpacked.stream.read(size)
+
+    def tell(self) -> int:
+        return self._unpacked.stream.tell()
+
+    def seek(self, position: int) -> None:
+        self._unpacked.go_to(position)
+
+
+@contextmanager
+def opened(path: Path, member: Member) -> Iterator[BufferedReader]:
+    """Open a file of an archive.
+
+    Raises:
+        OSError: the archive cannot be read; ``Damaged`` also while it is read.
+    """
+    if _is_zip(path):
+        raw = compression.bounded(_zip_member(_last.zip(path), member), lambda: member.packed)
+    else:
+        raw = BufferedReader(_Slice(_last.tar(path, member.start), member.start, member.size))
+    with raw as stream:
+        yield stream
+
+
+def _zip_member(archive: zipfile.ZipFile, member: Member) -> _Checked:
+    info = next((each for each in archive.infolist() if each.header_offset == member.start), None)
+    if info is None:
+        raise Damaged(f"it no longer holds '{member.name}'")
+    try:
+        return _Checked(archive.open(info))
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        raise Damaged(f"'{member.name}' cannot be unpacked ({error})") from error
+
+
+class _Checked:
+    """A file of a zip whose damage has the name that all damage has."""
+
+    def __init__(self, content: Any) -> None:
+        self._content = content
+        self.close: Callable[[], None] = content.close
+
+    def read(self, size: int) -> bytes:
+        try:
+            data: bytes = self._content.read(size)
+        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as error:
+            raise Damaged(f"it is damaged ({error})") from error
+        return data
+
+
+class _Slice(io.RawIOBase):
+    """A part of an unpacked tar; closing it leaves the tar open."""
+
+    def __init__(self, unpacked: _Unpacked, start: int, size: int) -> None:
+        self._unpacked, self._start, self._size, self._done = unpacked, start, size, 0
+        unpacked.go_to(start)
+
+    def readable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._done
+
+    def readinto(self, buffer: Any) -> int:
+        stream = self._unpacked.stream
+        if stream.tell() != self._start + self._done:
+            raise RuntimeError("another file of the archive was opened while this one was read")
+        data = stream.read(min(len(buffer), self._size - self._done))
+        buffer[: len(data)] = data
+        self._done += len(data)
+        if not data and self._done < self._size:
+            raise Damaged("the archive ends early")
+        return len(data)
+
+
+class _LastOpen(threading.local):
+    """The archive that was read last stays open.
+
+    The next file of a compressed tar is then found without unpacking all before it again, and the list of a zip's files
+    is read once.
+    """
+
+    def __init__(self) -> None:
+        self._key: tuple[str, int, int] | None = None
+        self._open: _Unpacked | zipfile.ZipFile | None = None
+
+    def zip(self, path: Path) -> zipfile.ZipFile:
+        """Return an open zip file."""
+        if self._key != _key(path) or not isinstance(self._open, zipfile.ZipFile):
+            self._keep(_zip(path), path)
+        assert isinstance(self._open, zipfile.ZipFile)
+        return self._open
+
+    def tar(self, path: Path, position: int) -> _Unpacked:
+        """Return an unpacked tar that can go to the position."""
+        usable = self._key == _key(path) and isinstance(self._open, _Unpacked) and self._open.can_reach(position)
+        if not usable:
+            self._keep(_Unpacked(path), path)
+        assert isinstance(self._open, _Unpacked)
+        return self._open
+
+    def _keep(self, archive: _Unpacked | zipfile.ZipFile, path: Path) -> None:
+        if self._open is not None:
+            self._open.close()
+        self._open, self._key = archive, _key(path)
+
+
+def _key(path: Path) -> tuple[str, int, int]:
+    state = path.stat()
+    return str(path.absolute()), state.st_mtime_ns, state.st_size
+
+
+_last: Final = _LastOpen()

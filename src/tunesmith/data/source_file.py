@@ -1,0 +1,74 @@
+"""A file of rows: where its bytes lie (on disk, compressed, in an archive) and how they are opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import Path
+
+from tunesmith.data import archives, compression, utf16
+from tunesmith.data.archives import Member
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Bytes of a file, unpacked."""
+
+    stream: BufferedReader
+    position: Callable[[], int]
+    """How much of ``SourceFile.size`` is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file of rows."""
+
+    path: Path
+    """The file on disk; of a file in an archive, the archive."""
+    format: str | None = None
+    """Row format that the name of its folder forces."""
+    member: Member | None = None
+    """Where it lies in the archive, if it does."""
+
+    @property
+    def name(self) -> str:
+        """What faults call it: ``archive.zip/inner.jsonl`` in an archive."""
+        return f"{self.path}/{self.member.name}" if self.member else str(self.path)
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk, or as the archive holds them; compressed files are not unpacked to find out.
+
+        Raises:
+            OSError: the file is gone.
+        """
+        return self.member.size if self.member else self.path.stat().st_size
+
+    @property
+    def inside(self) -> list[str | int]:
+        """Where it lies in the archive, for whoever tells files of equal bytes on disk apart."""
+        return [self.member.name, self.member.start, self.member.size] if self.member else []
+
+    @property
+    def suffixes(self) -> tuple[str, str]:
+        """Its type and its compression, in small letters: ``('.jsonl', '.gz')``; the second may be empty."""
+        return compression.split_suffixes(self.member.name if self.member else self.path.name)
+
+    @contextmanager
+    def open(self, *, text: bool = True) -> Iterator[Opened]:
+        """Open the file for reading from its start; as text, UTF-16 with a byte order mark arrives as UTF-8.
+
+        Raises:
+            OSError: the file cannot be read; ``compression.Damaged`` while it is read.
+        """
+        with ExitStack() as closing:
+            stream = closing.enter_context(archives.opened(self.path, self.member) if self.member else self.path.open("rb"))
+            position = stream.tell
+            if self.suffixes[1]:
+                stream = closing.enter_context(compression.unpacked(stream, self.suffixes[1]))
+            if text:
+                stream = utf16.as_utf8(stream)
+            yield Opened(stream, position)
+
