@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -28,6 +28,8 @@ CONFIG_FILE: Final = "config.yaml"
 """Name of the settings file inside the home."""
 _FOREIGN: Final = "TUNESMITH_REQUIRE"
 """Begins like a setting, but it is the test suite's, which runs commands too."""
+_WANTED: Final[dict[Any, str]] = {bool: "true or false", float: "a number from 0"}
+"""What a setting of a type takes, in words; the others take paths."""
 _YES: Final = frozenset({"1", "true", "yes", "on"})
 
 
@@ -46,6 +48,8 @@ class Settings(BaseSettings):
     """Folder of runs, models, data sets and caches."""
     offline: bool = False
     """Make any need of the network an error (also with HF_HUB_OFFLINE)."""
+    cache_limit_gb: float = Field(20.0, ge=0, allow_inf_nan=False)
+    """Size in GB (10^9 bytes) beyond which tokenised data that was not used for longest is removed."""
 
     @property
     def runs_dir(self) -> Path:
@@ -169,5 +173,5 @@ def _validated(found: dict[str, Setting]) -> Settings:
         name = str(fault["loc"][0])
         if name not in Settings.model_fields:
             raise UnknownKey(name, "settings", Settings.model_fields) from error
-        wanted = "true or false" if Settings.model_fields[name].annotation is bool else "a path"
+        wanted = _WANTED.get(Settings.model_fields[name].annotation, "a path")
         raise BadValue(f"{name} (from {found[name].origin})", fault["input"], wanted) from error

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data.byte_encoder import ByteEncoder, write_chats
+from small_disk import small_disk
 from tunesmith.data.ledger import CLASSES
 from tunesmith.data.prepare import PreparedData, prepare
 from tunesmith.data.token_rows import TokenRows
-from tunesmith.spec.errors import FaultyData, NothingTrained, NoUsableRow, SplitImpossible, TooMuchLost
+from tunesmith.spec.errors import DiskFull, FaultyData, NothingTrained, NoUsableRow, SplitImpossible, TooMuchLost
 from tunesmith.spec.examples import Conversation
 from tunesmith.spec.job import DatasetRef
 
@@ -147,6 +150,55 @@ def test_says_that_every_token_is_masked(prepared: Prepare, chats: Path) -> None
 def test_says_that_the_length_leaves_no_answer(prepared: Prepare, chats: Path) -> None:
     with pytest.raises(NothingTrained, match="a length of 4 tokens cuts every answer off"):
         prepared(chats, length=4, length_chosen=False)
+
+
+# --- cache ---
+
+
+def test_the_cache_keeps_within_its_limit_and_never_loses_what_is_in_use(
+    prepared: Prepare, tmp_path: Path, chats: Path
+) -> None:
+    other = write_chats(tmp_path / "other.jsonl", [("x", "y"), ("z", "w")])
+    first = prepared(chats)
+    second = prepared(other, cache_limit=0)
+    assert {first.fingerprint, second.fingerprint} == {path.name for path in (tmp_path / "cache").iterdir()}
+    before = spoken(first.train)
+    first.held.close()
+    write_chats(other, [("p", "q")])
+    third = prepared(other, cache_limit=0)
+    assert {second.fingerprint, third.fingerprint} == {path.name for path in (tmp_path / "cache").iterdir()}
+    assert spoken(first.train) == before
+
+
+def test_two_at_once_encode_the_data_once(prepared: Prepare, chats: Path) -> None:
+    encoder, reading, waiting = ByteEncoder(), threading.Event(), threading.Event()
+
+    def read(message: str, _share: float | None) -> None:
+        if message == "Reading and tokenising":
+            reading.set()
+            assert waiting.wait(30)
+
+    def wait(message: str, _share: float | None) -> None:
+        heard.append(message)
+        if message.startswith("Waiting"):
+            waiting.set()
+
+    heard: list[str] = []
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(prepared, chats, encoder, progress=read)
+        assert reading.wait(30)
+        second = prepared(chats, encoder, progress=wait)
+        assert spoken(first.result().train) == spoken(second.train)
+    assert "Waiting for another run that reads the same data" in heard
+    assert (second.cached, encoder.calls) == (True, 40)
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(prepared: Prepare, tmp_path: Path) -> None:
+    path = write_chats(tmp_path / "a.jsonl", [(f"{number} " * 300, "b" * 3000) for number in range(500)])
+    with small_disk(tmp_path / "disk", megabytes=1) as disk:
+        with pytest.raises(DiskFull, match="the disk is full"):
+            prepared(path, cache_dir=disk)
+        assert list(disk.iterdir()) == []
 
 
 # --- split ---

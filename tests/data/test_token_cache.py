@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import errno
-import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +8,9 @@ import pytest
 
 from data.byte_encoder import ByteEncoder, write_chats
 from tunesmith.data import token_cache
+from tunesmith.data.locks import one_at_a_time
 from tunesmith.data.mixture import ReadRow, locate, stream
+from tunesmith.data.pruning import lock_of
 from tunesmith.spec.errors import DiskFull, RowFault
 from tunesmith.spec.job import DatasetRef
 
@@ -123,13 +123,14 @@ def test_says_that_the_disk_is_full(data: Path, tmp_path: Path) -> None:
 
 def test_sweeps_what_an_ended_process_left(data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "cache" / "entry"
-    (stale := tmp_path / "cache" / ".staging-old").mkdir(parents=True)
-    (fresh := tmp_path / "cache" / ".staging-new").mkdir()
-    two_days_ago = time.time() - 2 * 24 * 3600
-    os.utime(stale, (two_days_ago, two_days_ago))
-    build(folder, data)
-    assert not stale.exists()
-    assert fresh.exists()
+    (dead := tmp_path / "cache" / ".staging-old-1").mkdir(parents=True)
+    (own := tmp_path / "cache" / ".staging-entry-1").mkdir()
+    (living := tmp_path / "cache" / f".staging-{'a' * 16}-1").mkdir()
+    with one_at_a_time(lock_of(tmp_path / "cache" / ("a" * 64)), pytest.fail):
+        build(folder, data)
+    assert not dead.exists()
+    assert not own.exists()
+    assert living.exists()
 
 
 def test_every_kind_of_fault_comes_back_as_it_was(tmp_path: Path) -> None:

@@ -5,10 +5,11 @@ What is read and encoded is kept in the token cache; the decisions below it (spl
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import numpy as np
 
@@ -17,7 +18,9 @@ from tunesmith.data.encoding import Encoder, encoded
 from tunesmith.data.faults import Faults
 from tunesmith.data.kinds import LABEL
 from tunesmith.data.ledger import Ledger
+from tunesmith.data.locks import one_at_a_time
 from tunesmith.data.mixture import Located, ReadRow, locate, stream
+from tunesmith.data.pruning import lock_of, prune
 from tunesmith.data.reread import examples_at
 from tunesmith.data.sides import Sides, choose_sides
 from tunesmith.data.token_rows import Indices, TokenRows
@@ -62,6 +65,8 @@ class PreparedData:
     """Training rows left out because their twin is a validation or test row."""
     warnings: list[str]
     """What the user should know, one sentence each."""
+    held: BinaryIO
+    """Open as long as the rows are used, so that no other run prunes them from the cache."""
 
 
 def prepare(
@@ -69,6 +74,7 @@ def prepare(
     encoder: Encoder,
     *,
     cache_dir: Path,
+    cache_limit: float = math.inf,
     length: int | None,
     split: float,
     split_typed: bool,
@@ -83,7 +89,8 @@ def prepare(
 
     ``split`` is the share of rows held out unless a data set is marked as validation; ``split_typed`` makes a share
     that cannot be met an error; ``test_split`` is the share kept for the end, ``length_chosen`` says that nobody typed
-    ``length``, so that it may not cost much.
+    ``length``, so that it may not cost much. After something was added to the cache, its oldest entries beyond
+    ``cache_limit`` bytes are removed.
 
     Raises:
         DataError: the data cannot be used as it is.
@@ -91,6 +98,8 @@ def prepare(
     """
     located = locate(datasets)
     entry, key, cached = _entry(located, encoder, cache_dir, progress)
+    if not cached:
+        prune(cache_dir, cache_limit)
     where = ", ".join(dataset.uri for dataset in datasets)
     _refuse_faulty(entry, located, strict=strict, where=where)
     progress("Dividing rows", None)
@@ -125,6 +134,7 @@ def prepare(
         duplicates=sides.duplicates,
         leaked=len(sides.leaked),
         warnings=[*sides.warnings, *_lost_validation(sides, validation, split, typed=split_typed)],
+        held=entry.held,
     )
 
 
@@ -138,16 +148,27 @@ def _entry(
     entry = token_cache.opened(folder, files)
     if entry is not None:
         return entry, key, True
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    with one_at_a_time(lock_of(folder), lambda: progress("Waiting for another run that reads the same data", None)):
+        entry = token_cache.opened(folder, files)
+        if entry is not None:
+            return entry, key, True
+        _write(folder, files, located, encoder, progress)
+        entry = token_cache.opened(folder, files)
+    if entry is None:
+        raise OSError(f"{folder}: what was just written cannot be read back")
+    return entry, key, False
+
+
+def _write(
+    folder: Path, files: Sequence[str], located: Sequence[Located], encoder: Encoder, progress: Progress
+) -> None:
     with token_cache.writing(folder, files) as writer:
         for row in encoded(_watched(located, progress), encoder):
             if isinstance(row, RowFault):
                 writer.add_fault(row)
             else:
                 writer.add(*row)
-    entry = token_cache.opened(folder, files)
-    if entry is None:
-        raise OSError(f"{folder}: what was just written cannot be read back")
-    return entry, key, False
 
 
 def _watched(located: Sequence[Located], progress: Progress) -> Iterator[ReadRow | RowFault]:

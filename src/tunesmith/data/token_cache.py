@@ -16,20 +16,22 @@ import shutil
 import time
 from array import array
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.data import faults as plain
+from tunesmith.data import locks
 from tunesmith.data.array_file import ArrayFile
 from tunesmith.data.faults import SHOWN, Faults
 from tunesmith.data.kinds import kind_of
 from tunesmith.data.mixture import Located, ReadRow, digest
+from tunesmith.data.pruning import NAMED, STAGING, sweep
 from tunesmith.data.token_rows import EncodedRow, TokenRows
 from tunesmith.spec.errors import DiskFull, RowFault
 from tunesmith.spec.examples import LabelledText
@@ -65,8 +67,6 @@ _TOKENS_AT_ONCE: Final = 1 << 20
 """Tokens collected before they are written."""
 _EXAMPLES_AT_ONCE: Final = 1 << 14
 """Examples collected before they are written, however short they are."""
-_STALE: Final = 24 * 3600
-"""Seconds after which an unfinished entry belongs to nobody."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,8 @@ class Entry:
     labels: list[str]
     """Names of the classes, first seen first."""
     faults: Faults
+    held: BinaryIO
+    """Open as long as the entry is used, so that nobody prunes it."""
 
 
 def key(located: Sequence[Located], encoder: str) -> str:
@@ -101,13 +103,18 @@ def key(located: Sequence[Located], encoder: str) -> str:
 def opened(folder: Path, files: Sequence[str]) -> Entry | None:
     """Map an entry, its faults named after today's files; None if there is none or it is damaged."""
     try:
-        listed = json.loads((folder / "entry.json").read_text())
+        held = locks.shared(folder / "entry.json")
+        if held is None:
+            return None
+        listed = json.loads(held.read())
         if any(_sha256(folder / name) != listed["files"][name] for name in _FILES):
             return None
         examples = np.asarray(np.load(folder / "examples.npy", mmap_mode="r"))
         labels = json.loads((folder / "labels.json").read_text())
         faults = Faults(listed["faults"], list(islice(_faults(folder, files), SHOWN)))
-        return Entry(TokenRows.load(folder), examples, labels, faults)
+        with suppress(OSError):
+            os.utime(folder / "entry.json")
+        return Entry(TokenRows.load(folder), examples, labels, faults, held)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
         return None
 
@@ -181,14 +188,14 @@ class Writer:
 
 @contextmanager
 def writing(folder: Path, files: Sequence[str]) -> Iterator[Writer]:
-    """Write an entry beside its place and rename it there when all of it is written.
+    """Write an entry beside its place and rename it there when all of it is written; the caller holds its lock.
 
     Raises:
         DiskFull: there is no room for it; nothing is left behind.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(folder.parent)
-    staging = folder.parent / f".staging-{folder.name[:16]}-{os.getpid()}-{time.monotonic_ns()}"
+    sweep(folder.parent, own=folder)
+    staging = folder.parent / f"{STAGING}{folder.name[:NAMED]}-{os.getpid()}-{time.monotonic_ns()}"
     staging.mkdir()
     try:
         writer = Writer(staging, files)
@@ -215,15 +222,6 @@ def _replace(staging: Path, folder: Path) -> None:
     except OSError:
         if not (folder / "entry.json").exists():
             raise
-
-
-def _sweep(parent: Path) -> None:
-    for path in parent.glob(".staging-*"):
-        try:
-            if time.time() - path.stat().st_mtime > _STALE:
-                shutil.rmtree(path, ignore_errors=True)
-        except OSError:
-            continue
 
 
 def _content(path: Path) -> str:

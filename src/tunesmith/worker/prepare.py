@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tunesmith.data.prepare import PreparedData, prepare
 from tunesmith.modalities import MODALITIES
 from tunesmith.modalities.base import Modality, Task
+from tunesmith.settings import load_settings
 from tunesmith.spec.errors import Cancelled
 from tunesmith.spec.events import Phase, Prepared, Warned
 from tunesmith.spec.plan import Plan
@@ -41,11 +42,13 @@ def prepare_data(run: RunFolder, plan: Plan, reporter: Reporter) -> Data:
     modality, task = find_task(plan)
     spec, options = plan.spec, modality.options.model_validate(plan.spec.options)
     encoder = modality.encoder(Path(plan.model.path), options)
+    home = run.path.parent.parent
     reporter.say(Phase(name="reading the data"))
     prepared = prepare(
         spec.datasets,
         encoder,
-        cache_dir=run.path.parent.parent / "cache" / "tokens",
+        cache_dir=home / "cache" / "tokens",
+        cache_limit=load_settings(home=home).cache_limit_gb * 1e9,
         length=spec.recipe.length,
         split=spec.evaluation.validation_split or 0.0,
         split_typed=not plan.split_chosen,

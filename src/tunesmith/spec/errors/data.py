@@ -72,8 +72,7 @@ class SplitImpossible(DataError):
 
     def __init__(self, split: float, rows: int, flag: str = "--validation-split") -> None:
         super().__init__(
-            f"{flag} {split:g} of {rows} rows leaves no row for one side. "
-            "Add rows, or choose another share."
+            f"{flag} {split:g} of {rows} rows leaves no row for one side. Add rows, or choose another share."
         )
 
 
@@ -200,3 +199,36 @@ class TemplateRefused(RowFault):
     def __init__(self, where: Where, why: str) -> None:
         hint = "Mend the row, or give another --chat-template FILE."
         super().__init__(where, None, f"the model's chat template refuses it: {why}. {hint}")
+
+
+class KindRefused(RowFault):
+    """A kind of example that this model cannot read."""
+
+    code = "kind_refused"
+
+    def __init__(self, where: Where, kind: str, why: str) -> None:
+        super().__init__(where, None, f"a {kind} cannot be used with this model: {why}.")
+
+
+class UnknownLabel(DataError):
+    """Validation or test rows of a class that no training row has."""
+
+    code = "unknown_label"
+
+    def __init__(self, labels: Iterable[str], known: Iterable[str]) -> None:
+        names, classes = sorted(labels), sorted(known)
+        super().__init__(
+            f"no training row has the label {_shown(names[0])}, which stands in the rows held out "
+            f"({len(names)} such label(s); trained: {', '.join(map(_shown, classes[:10]))}). "
+            f"Mend the labels, or add rows of that class to the training data."
+        )
+
+
+class TooFewClasses(DataError):
+    """All training rows have the same label."""
+
+    code = "too_few_classes"
+
+    def __init__(self, labels: Iterable[str]) -> None:
+        names = ", ".join(map(_shown, labels)) or "none"
+        super().__init__(f"telling classes apart needs two of them; the training rows have: {names}. Add the others.")
