@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from tunesmith.spec.recipe import Optimizer
@@ -31,3 +32,26 @@ def test_gradients_are_scaled_down_to_the_limit():
     gradients = [torch.full((4,), 3.0), torch.full((4,), 4.0)]
     assert clip(gradients, 1.0) == 10.0
     assert abs(float(torch.cat(gradients).norm()) - 1) < 1e-5
+
+
+@pytest.mark.parametrize("name", sorted(BUILDERS))
+def test_every_update_rule_moves_a_new_adapter_at_the_rate_it_is_given(name):
+    """An adapter's second factor starts at zero: a rule that scales the rate by the weights would stand still."""
+    layer = torch.nn.Linear(64, 64, bias=False)
+    torch.nn.init.zeros_(layer.weight)
+    trainables = Trainables(layer)
+    optimizer = build_optimizer(trainables, name=name, learning_rate=0.01, weight_decay=0.0)
+    layer(torch.ones(1, 64)).sum().backward()
+    trainables.collect()
+    trainables.apply(optimizer)
+    torch.testing.assert_close(layer.weight, torch.full((64, 64), -0.01), rtol=1e-3, atol=0)
+
+
+def test_masters_start_from_the_numbers_of_the_files():
+    layer = torch.nn.Linear(2, 2, bias=False, dtype=torch.bfloat16)
+    exact = torch.tensor([[1.0001, 2.0001], [3.0001, 4.0001]])
+    layer.weight.data = exact.bfloat16()
+    layer.weight.stored = exact.clone()
+    trainables = Trainables(layer)
+    assert torch.equal(trainables.masters[0], exact)
+    assert not hasattr(layer.weight, "stored")
