@@ -40,4 +40,4 @@ def test_choices_are_offered_to_shells() -> None:
     kind = FieldType(Recipe.model_fields["schedule"])
     option = click.Option(["--schedule"], type=kind)
     offered = kind.shell_complete(click.Context(click.Command("x")), option, "co")
-    assert [item.value for item in offered] == ["cosine", "constant"]
+    assert [item.value for item in offered] == ["cosine", "constant", "cosine_with_restarts"]

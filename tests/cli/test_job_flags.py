@@ -11,8 +11,9 @@ import yaml
 
 from cli.conftest import Call
 from tunesmith.cli.job_flags import SECTIONS, JobCommand, changes_from_flags, job_from_flags, job_options
-from tunesmith.spec.errors import BadEntry, BadValue, UnknownKey, UnknownName, UnreadableFile, UsageError
+from tunesmith.spec.errors import BadEntry, BadValue, Contradiction, UnknownKey, UnknownName, UnreadableFile, UsageError
 from tunesmith.spec.job import DatasetRef, Device, JobSpec
+from tunesmith.spec.modes import ALIASES, MODES
 from tunesmith.spec.recipe import Method, Precision, Recipe
 
 MINIMUM = ("--model", "m", "--data", "d.jsonl")
@@ -65,8 +66,20 @@ def test_only_what_was_typed_is_told() -> None:
         ("--max-length", "512", lambda j: j.recipe.length == 512),
         ("--max-seq-length", "512", lambda j: j.recipe.length == 512),
         ("--precision", "fp32", lambda j: j.recipe.precision is Precision.FP32),
+        ("--dtype", "bfloat16", lambda j: j.recipe.precision is Precision.BF16),
+        ("--dtype", "float16", lambda j: j.recipe.precision is Precision.FP16),
+        ("--dtype", "auto", lambda j: j.recipe.precision is None),
         ("--dtype", "bf16", lambda j: j.recipe.precision is Precision.BF16),
-        ("--optimizer", "adamw_torch", lambda j: j.recipe.optimizer == "adamw_torch"),
+        ("--optimizer", "adamw_bnb_8bit", lambda j: j.recipe.optimizer == "adamw_bnb_8bit"),
+        ("--overfitting-threshold", "0.15", lambda j: j.recipe.stopping.overfitting_threshold == 0.15),
+        ("--min-evaluations", "7", lambda j: j.recipe.stopping.min_evaluations == 7),
+        ("--max-circular-epochs", "20", lambda j: j.recipe.circular.cycles == 20),
+        ("--circular-batch-multiplier", "2", lambda j: j.recipe.circular.batch_multiplier == 2),
+        ("--continue", "weights", lambda j: j.model.continue_ == "weights"),
+        ("--method", "qlora", lambda j: j.recipe.method is Method.QLORA),
+        ("--test-prompt", "One, two?", lambda j: j.evaluation.prompts == ["One, two?"]),
+        ("--test-data", "t.jsonl", lambda j: j.datasets[1] == DatasetRef(uri="t.jsonl", test=True)),
+        ("--device", "auto", lambda j: j.resources.device is Device.AUTO),
         ("--patience", "5", lambda j: j.recipe.stopping.patience == 5),
         ("--validation-split", "0.2", lambda j: j.evaluation.validation_split == 0.2),
         ("--output", "here", lambda j: j.output.dir == "here"),
@@ -86,7 +99,12 @@ def test_a_flag_sets_its_field(flag: str, value: str, read: Callable[[JobSpec], 
 @pytest.mark.parametrize(
     ("flag", "read"),
     [
-        ("--skip-test", lambda j: j.evaluation.test_prompts == 0),
+        ("--skip-test", lambda j: (j.evaluation.test_prompts, j.evaluation.prompts) == (0, [])),
+        ("--circular", lambda j: j.recipe.mode == "circular"),
+        ("--use-4bit", lambda j: j.recipe.method is Method.QLORA),
+        ("--use-8bit", lambda j: j.recipe.method is Method.LORA_8BIT),
+        ("--force-epochs", lambda j: j.recipe.force_epochs is True),
+        ("--double-quant", lambda j: j.recipe.quantization.double is True),
         ("--no-tensorboard", lambda j: j.output.tensorboard is False),
         ("--save-bin", lambda j: j.output.save_bin is True),
         ("--force", lambda j: j.force is True),
@@ -98,6 +116,55 @@ def test_a_flag_sets_its_field(flag: str, value: str, read: Callable[[JobSpec], 
 )
 def test_a_switch_sets_its_field(flag: str, read: Callable[[JobSpec], bool]) -> None:
     assert read(job(flag))
+
+
+@pytest.mark.parametrize("mode", [*MODES, *ALIASES])
+def test_every_mode_is_known_by_all_of_its_names(mode: str) -> None:
+    assert job("--mode", mode).recipe.mode == ALIASES.get(mode, mode)
+
+
+def test_prompts_are_repeated_and_keep_their_commas() -> None:
+    assert job("--test-prompt", "a, b", "--test-prompt", "c").evaluation.prompts == ["a, b", "c"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--use-4bit", "--method", "full"],
+        ["--use-8bit", "--method", "qlora"],
+        ["--use-4bit", "--use-8bit"],
+        ["--circular", "--mode", "slow"],
+    ],
+)
+def test_flags_that_contradict_each_other_are_named(arguments: list[str]) -> None:
+    with pytest.raises(Contradiction) as caught:
+        job(*arguments)
+    for flag in arguments:
+        assert flag in caught.value.message or not flag.startswith("--")
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--use-4bit", "--method", "lora"],
+        ["--use-4bit", "--method", "qlora"],
+        ["--circular", "--mode", "circle"],
+    ],
+)
+def test_flags_that_say_the_same_twice_agree(arguments: list[str]) -> None:
+    assert job(*arguments) == job(arguments[0])
+
+
+def test_a_job_that_went_through_json_is_the_same_job() -> None:
+    built = job("--continue", "state", "--use-4bit", "--test-prompt", "a, b", "--test-data", "t.jsonl")
+    assert JobSpec.model_validate_json(built.model_dump_json()) == built
+
+
+def test_a_model_directory_says_only_what_nobody_else_says(tmp_path: Path) -> None:
+    built, _ = job_from_flags(parse("--data", "d", "--model-directory", str(tmp_path), "--output", "here"))
+    assert (built.model.source, built.output.dir) == (f"{tmp_path}/model", "here")
+    assert built.output.save_bin
 
 
 def test_every_field_of_a_recipe_is_a_flag() -> None:
@@ -126,7 +193,7 @@ def test_data_can_be_repeated_and_validated_apart() -> None:
         ("--batch-size", "1.5", "a whole number from 1 to 4096"),
         ("--validation-split", "1", "a number of at least 0 and below 1"),
         ("--patience", "0", "a whole number of at least 1"),
-        ("--dtype", "fp64", "one of bf16, fp32"),
+        ("--dtype", "fp64", "one of bf16, fp16, fp32"),
         ("--train-on", "user", "one of assistant, all"),
         ("--columns", "a", "NAME=VALUE, or several with commas between"),
         ("--output", "", "text that is not empty"),

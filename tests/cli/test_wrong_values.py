@@ -16,7 +16,7 @@ from tunesmith.spec.recipe import AdapterRecipe, Recipe
         ("a number above 0", AdapterRecipe.model_fields["alpha"]),
         ("a number of at least 0 and below 1", AdapterRecipe.model_fields["dropout"]),
         ("a list of names that is not empty", AdapterRecipe.model_fields["targets"]),
-        ("one of full, lora", Recipe.model_fields["method"]),
+        ("one of full, lora, qlora, lora-8bit", Recipe.model_fields["method"]),
         ("true or false", Recipe.model_fields["gradient_checkpointing"]),
         ("one of auto, cpu, cuda", Resources.model_fields["device"]),
         ("a map of names to values", JobSpec.model_fields["labels"]),

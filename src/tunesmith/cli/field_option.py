@@ -20,9 +20,10 @@ METAVARS: Final[dict[Any, str]] = {int: "N", float: "X", str: "TEXT", list: "A,B
 class FieldType(click.ParamType[Any]):
     """Converts text as pydantic would in a file, by the field's own type and range."""
 
-    def __init__(self, field: FieldInfo, *, metavar: str | None = None) -> None:
+    def __init__(self, field: FieldInfo, *, metavar: str | None = None, entry: bool = False) -> None:
         self.field = field
-        self.kind = bare(field.annotation)
+        self.annotation: Any = get_args(bare(field.annotation))[0] if entry else field.annotation
+        self.kind = bare(self.annotation)
         self.name = metavar or METAVARS.get(get_origin(self.kind) or self.kind, "VALUE")
 
     def choices(self) -> list[str]:
@@ -45,11 +46,12 @@ class FieldType(click.ParamType[Any]):
 
         flag = param.opts[0] if param else "value"
         parsed = self._parsed(flag, value)
-        marks = tuple(self.field.metadata)
-        annotation: Any = Annotated[(self.kind, *marks)] if marks else self.kind
+        marks = tuple(self.field.metadata) if self.annotation is self.field.annotation else ()
+        annotation: Any = Annotated[(self.annotation, *marks)] if marks else self.annotation
         checked: TypeAdapter[Any] = TypeAdapter(annotation, config=ConfigDict(allow_inf_nan=False))
         try:
-            return checked.validate_python(parsed)
+            found = checked.validate_python(parsed)
+            return parsed if found is None else found  # "auto" is kept: it may have to beat what a file says
         except ValidationError as error:
             raise BadValue(flag, value, wanted(self.field)) from error
 
@@ -88,10 +90,19 @@ def field_option(path: str, field: FieldInfo, names: list[str], section: str, te
     kind = bare(field.annotation)
     variable = path.replace(".", "__")
     help_text = text or _help(field)
+    if repeats(field):
+        entry = FieldType(field, entry=True)
+        return FieldOption([variable, *names], section=section, multiple=True, help=help_text, type=entry)
     if kind is bool:
         pair = f"{names[0]}/--no-{names[0].removeprefix('--')}"
         return FieldOption([variable, pair, *names[1:]], section=section, default=None, help=help_text)
     return FieldOption([variable, *names], section=section, default=None, help=help_text, type=FieldType(field))
+
+
+def repeats(field: FieldInfo) -> bool:
+    """Whether the flag is given once for each entry of a list, because an entry may hold commas."""
+    extra = field.json_schema_extra
+    return isinstance(extra, dict) and bool(extra.get("repeats"))
 
 
 def flag_name(name: str, field: FieldInfo) -> str:

@@ -14,10 +14,11 @@ import click
 from pydantic import BaseModel
 
 from tunesmith.cli.field_option import FieldOption, FieldType, field_option, flag_name
+from tunesmith.cli.job_file import JobFile, read_job_file
+from tunesmith.cli.job_layers import DATASET_FLAGS, SHORTHANDS, directory_layer, merged
 from tunesmith.cli.wrong_values import bare, explained
-from tunesmith.spec.errors import UnreadableFile, UsageError
+from tunesmith.spec.errors import ContradictingKeys, Contradiction, UsageError
 from tunesmith.spec.job import DatasetRef, JobSpec
-from tunesmith.spec.recipe import Part
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -41,6 +42,7 @@ SECTION_OF: Final = {
     "labels": "Output",
     "output": "Output",
     "evaluation.test_prompts": "Output",
+    "evaluation.prompts": "Output",
     "recipe.checkpoints": "Output",
     "resources": "Machine",
     "force": "Machine",
@@ -59,10 +61,11 @@ OTHER_NAMES: Final = {
 }
 """Further names of a flag."""
 
-DATASET_FLAGS: Final = {"format": "--dataset-format", "columns": "--columns", "limit": "--max-examples"}
-"""Flags that hold for every ``--data``."""
-
 _NOT_FLAGS: Final = frozenset({"schema_version", "datasets", "options"})
+_CONFIG_HELP: Final = "File with any of these flags as keys, or a whole job; what is typed beats it."
+_DIRECTORY_HELP: Final = (
+    "A directory that `tunesmith models install` made: its model and ./lora inside it are the defaults."
+)
 _DATA_HELP: Final = (
     "A file, a folder, a quoted glob, a comma list of them, or a name that `tunesmith pull` knows. Repeat it to mix."
 )
@@ -86,10 +89,17 @@ class JobCommand(click.Command):
 
 def job_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the job file and every flag of a job to a command's function (below ``@click.command(cls=JobCommand)``)."""
-    options = [*_dataset_options(), *_field_options()]
+    file = click.Path(exists=True, dir_okay=False, path_type=Path)
+    folder = click.Path(exists=True, file_okay=False, path_type=Path)
+    options = [
+        FieldOption(["config", "--config"], section="Command", type=file, metavar="JOB.yaml", help=_CONFIG_HELP),
+        *_dataset_options(),
+        *_field_options(),
+        *_shorthand_options(),
+        FieldOption(["--model-directory"], section="Model", type=folder, metavar="DIR", help=_DIRECTORY_HELP),
+    ]
     for option in reversed(options):
         _attach(function, option)
-    file = click.Path(exists=True, dir_okay=False, path_type=Path)
     _attach(function, click.Argument(["job_file"], required=False, type=file, metavar="[JOB.yaml]"))
     return function
 
@@ -106,21 +116,27 @@ def job_from_flags(params: Mapping[str, Any]) -> tuple[JobSpec, dict[str, object
         UsageError: neither names a model, or data.
         UnknownKey, BadEntry, UnreadableFile: the job file is off.
     """
-    asked = _asked(params)
+    asked = _asked(params, directory_layer(params.get("model_directory")))
     if "model" not in asked and "model.source" not in asked:
         raise UsageError("No model is named. Give --model NAME_OR_FOLDER, or model: in a job file.")
     if not asked.get("datasets"):
         raise UsageError("No data is named. Give --data FILE_OR_FOLDER, or datasets: in a job file.")
-    job = _job(asked, params.get("job_file"))
+    job = _job(asked, params)
     return job, {path: _value(job, path) for path in asked}
 
 
 def changes_from_flags(params: Mapping[str, Any]) -> dict[str, object]:
     """Return what the flags and the job file ask for by dotted path, where a model and data need not be named."""
-    asked = _asked(params)
+    asked = _asked(params, {})
     needed: dict[str, object] = {"model.source": "-", "datasets": [{"uri": "-"}]}
-    job = _job({**needed, **asked}, params.get("job_file"))
+    job = _job({**needed, **asked}, params)
     return {path: _value(job, path) for path in asked}
+
+
+def command_keys(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the job file says of the command rather than of the job: resume, resume_from, tensorboard_port."""
+    file = _file(params)
+    return {} if file is None else {key: value for key, value in file.command.items() if value is not None}
 
 
 def _attach(function: Callable[..., Any], parameter: click.Parameter) -> None:
@@ -140,6 +156,13 @@ def _dataset_options() -> Iterator[FieldOption]:
         type=uri,
         help="Data to validate on, instead of splitting some off.",
     )
+    yield FieldOption(
+        ["test_data", "--test-data"],
+        section="Data",
+        multiple=True,
+        type=uri,
+        help="Data for the one evaluation at the end, instead of splitting some off.",
+    )
     for name, flag in DATASET_FLAGS.items():
         yield field_option(f"data_{name}", fields[name], [flag], "Data")
 
@@ -151,11 +174,18 @@ def _field_options() -> Iterator[FieldOption]:
     for path, name, field in _fields(JobSpec):
         flag = "--label" if path == "labels" else flag_name(name, field)
         yield field_option(path, field, [flag, *OTHER_NAMES.get(flag, [])], _section(path))
-    skip = "Do not answer held-out prompts before and after training (--test-prompts 0)."
-    yield FieldOption(["skip_test", "--skip-test"], section="Output", is_flag=True, help=skip)
     for modality in MODALITIES.values():
         for path, name, field in _fields(modality.options, "options."):
             yield field_option(path, field, [flag_name(name, field)], "Data")
+
+
+def _shorthand_options() -> Iterator[FieldOption]:
+    """Yield the switches that say in a word what a field says too."""
+    for name, shorthand in SHORTHANDS.items():
+        flag = f"--{name.replace('_', '-')}"
+        yield FieldOption([name, flag], section="Training", is_flag=True, help=shorthand.help)
+    skip = "Answer no prompts before and after training (--test-prompts 0)."
+    yield FieldOption(["skip_test", "--skip-test"], section="Output", is_flag=True, help=skip)
 
 
 def _fields(part: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, FieldInfo]]:
@@ -173,67 +203,41 @@ def _section(path: str) -> str:
     return SECTION_OF[max(known, key=len)]
 
 
-def _asked(params: Mapping[str, Any]) -> dict[str, object]:
-    """Collect what the job file says and, over it, what was typed, by dotted path."""
-    file = params.get("job_file")
-    asked = dict(_flat(_read(file), JobSpec)) if file else {}
-    for option in _field_options():
-        name = str(option.name)
-        if name != "skip_test" and params.get(name) is not None:
-            asked[name.replace("__", ".")] = params[name]
-    if params.get("skip_test"):
-        asked["evaluation.test_prompts"] = 0
-    datasets = _datasets(params, asked.get("datasets"))
-    return asked if datasets is None else {**asked, "datasets": datasets}
+def _asked(params: Mapping[str, Any], lowest: Mapping[str, object]) -> dict[str, object]:
+    """Collect what was asked for by dotted path: the lowest layer, over it the job file, over it what was typed."""
+    file = _file(params)
+    fields = {str(option.name): str(option.name).replace("__", ".") for option in _field_options()}
+    if file is None:
+        return merged([(params, Contradiction)], fields, lowest)
+    where = str(file.path)
+
+    def clash(first: str, second: str) -> ContradictingKeys:
+        return ContradictingKeys(_key(first), _key(second), where)
+
+    return merged([(file.flat, clash), (params, Contradiction)], fields, {**lowest, **file.nested})
 
 
-def _datasets(params: Mapping[str, Any], listed: object) -> list[Any] | None:
-    """Merge the data flags with the file's list: typed sources replace the file's of the same role."""
-    old = [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
-    if isinstance(listed, list) and len(old) < len(listed):
-        return listed  # not what a job file may hold: left for the job's own check to name
-    train = [{"uri": uri} for uri in params.get("data") or ()] or [e for e in old if not e.get("validation")]
-    check = [{"uri": uri, "validation": True} for uri in params.get("validation_data") or ()]
-    check = check or [e for e in old if e.get("validation")]
-    common = {name: params.get(f"data_{name}") for name in DATASET_FLAGS}
-    common = {name: value for name, value in common.items() if value is not None}
-    limit = {name: value for name, value in common.items() if name == "limit"}
-    shape = {name: value for name, value in common.items() if name != "limit"}
-    merged = [*({**entry, **shape, **limit} for entry in train), *({**entry, **shape} for entry in check)]
-    return merged or None
+def _key(flag: str) -> str:
+    return flag.removeprefix("--").replace("-", "_")
 
 
-def _read(file: Path) -> dict[str, Any]:
-    """Read a job file: YAML, of which JSON is a part."""
-    import yaml
-
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UnreadableFile(file, " ".join(str(error).split())) from error
-    if not isinstance(content, dict):
-        raise UnreadableFile(file, "it holds no keys")
-    return content
+def _file(params: Mapping[str, Any]) -> JobFile | None:
+    """Read the job file, if one is named, as an argument or by --config."""
+    named = [path for path in (params.get("job_file"), params.get("config")) if path]
+    if len(named) > 1:
+        raise Contradiction(str(named[0]), f"--config {named[1]}")
+    options = [*_dataset_options(), *_field_options(), *_shorthand_options()]
+    return read_job_file(named[0], options) if named else None
 
 
-def _flat(tree: Mapping[Any, Any], part: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, object]]:
-    """Yield the leaves of a job file's tree by dotted path; what the job does not know stays as it is."""
-    for key, value in tree.items():
-        field = part.model_fields.get(str(key))
-        kind = bare(field.annotation) if field else None
-        inner = kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
-        if isinstance(value, dict) and (inner or prefix + str(key) == "options"):
-            yield from _flat(value, inner or Part, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
-
-
-def _job(asked: Mapping[str, object], file: Path | None) -> JobSpec:
+def _job(asked: Mapping[str, object], params: Mapping[str, Any]) -> JobSpec:
     from pydantic import ValidationError
 
     tree: dict[str, Any] = {}
     for path, value in asked.items():
         *parents, name = path.split(".")
+        if any(".".join(parents[: depth + 1]) in asked for depth in range(len(parents))):
+            continue  # A file holds something else where a map of settings belongs, which the job's own check names.
         branch = tree
         for parent in parents:
             branch = branch.setdefault(parent, {})
@@ -241,7 +245,8 @@ def _job(asked: Mapping[str, object], file: Path | None) -> JobSpec:
     try:
         return JobSpec.model_validate(tree)
     except ValidationError as error:
-        raise explained(error, JobSpec, str(file or "job")) from error
+        where = params.get("job_file") or params.get("config") or "job"
+        raise explained(error, JobSpec, str(where)) from error
 
 
 def _value(job: JobSpec, path: str) -> object:

@@ -41,9 +41,15 @@ def explained(error: ValidationError, model: type[BaseModel], where: str) -> Tun
         inside = ", in ".join([where, *filter(None, [_dotted(place[:-1])])])
         return UnknownKey(str(place[-1]), inside, _owner(model, place).model_fields)
     name = str(place[-1]) if place else ""
-    field = _owner(model, place).model_fields.get(name)
+    _, field = field_named(_owner(model, place), name)
     found = "missing" if fault["type"] == "missing" else fault["input"]
     return BadEntry(_dotted(place), where, found, wanted(field) if field else fault["msg"])
+
+
+def field_named(model: type[BaseModel], key: str) -> tuple[str, FieldInfo | None]:
+    """Return the name and the field that a key of a file means, by its name or its alias."""
+    named = next((name for name, field in model.model_fields.items() if key in (name, field.alias)), key)
+    return named, model.model_fields.get(named)
 
 
 def wanted(field: FieldInfo) -> str:

@@ -66,8 +66,8 @@ class Evaluation(Part):
     """Share of the rows kept for one evaluation of the result, at the end."""
     test_prompts: int = Field(3, ge=0, le=100)
     """Held-out prompts answered before and after training, side by side."""
-    prompts: list[str] = Field([], json_schema_extra={"flag": "--test-prompt"})
-    """Further prompts answered before and after training."""
+    prompts: list[str] = Field([], json_schema_extra={"flag": "--test-prompt", "repeats": True})
+    """A further prompt to answer before and after training; --test-prompt can be repeated."""
 
 
 class Output(Part):

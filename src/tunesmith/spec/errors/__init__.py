@@ -2,26 +2,27 @@
 
 TunesmithError
 ├── UsageError              exit 2,  HTTP 422   the request itself is off
-│   ├── BadValue
+│   ├── BadValue, Contradiction
 │   ├── PromptTooLong
 │   └── UnknownName
 ├── DataError               exit 65, HTTP 422   the data is off
 │   ├── DataNotFound, UnreadableData
-│   ├── NoUsableRow
+│   ├── NoUsableRow, NoTaskFits
 │   ├── FaultyData
 │   ├── SplitImpossible
 │   ├── NothingTrained
 │   ├── TooMuchLost
-│   └── RowFault            one row: MissingColumn, WrongType, EmptyRow, UnknownFormat, UnreadableRow,
-│                            TemplateRefused
+│   └── RowFault            one row: MissingColumn, WrongType, EmptyRow, EmptyFile, UnknownFormat,
+│                            TemplateRefused, KindRefused
 ├── ConfigError             exit 78, HTTP 422   model, output, machine or resume do not go together
-│   ├── UnknownKey, BadEntry
-│   ├── ModelNotFound, NotALanguageModel, NoChatTemplate, UnreadableFile
+│   ├── UnknownKey, BadEntry, ContradictingKeys
+│   ├── ModelNotFound, NotALanguageModel, WrongKindOfModel, NoChatTemplate, UnreadableFile
 │   ├── AdapterMismatch, MissingTarget
 │   ├── OutputUnusable, OutputBusy, DiskFull
-│   ├── WillNotFit, NoSuchDevice
+│   ├── WillNotFit, NoSuchDevice, PrecisionUnusable
 │   ├── NothingToResume, ResumeDiffers, RunNotFound, RunAmbiguous, WrongRunState
-│   ├── PackageMissing, PullFailed, Offline
+│   ├── DirectoryTaken, NotAModelDirectory, NoLogsYet, NoFreePort
+│   ├── PackageMissing, PackageUnusable, PullFailed, Offline
 ├── RunError                exit 70, HTTP 500   the run failed
 │   ├── RunCrashed, ModelGone, NotANumber, OutOfMemory
 └── Interruption            the run was asked to end: Paused (exit 75), Cancelled (exit 76)
@@ -35,17 +36,26 @@ from tunesmith.spec.errors.configuration import (
     AdapterMismatch,
     BadEntry,
     ConfigError,
+    ContinuationDiffers,
+    ContradictingKeys,
+    DirectoryTaken,
     DiskFull,
     MissingTarget,
     ModelNotFound,
     NoChatTemplate,
+    NoFreePort,
+    NoLogsYet,
     NoSuchDevice,
     NotALanguageModel,
+    NotAModelDirectory,
+    NothingToContinue,
     NothingToResume,
     Offline,
     OutputBusy,
     OutputUnusable,
     PackageMissing,
+    PackageUnusable,
+    PrecisionUnusable,
     PullFailed,
     ResumeDiffers,
     RunAmbiguous,
@@ -53,21 +63,27 @@ from tunesmith.spec.errors.configuration import (
     UnknownKey,
     UnreadableFile,
     WillNotFit,
+    WrongKindOfModel,
     WrongRunState,
 )
 from tunesmith.spec.errors.data import (
     DataError,
     DataNotFound,
+    EmptyFile,
     EmptyRow,
+    KindRefused,
     FaultyData,
     MissingColumn,
+    NoTaskFits,
     NothingTrained,
     NoUsableRow,
     RowFault,
     SplitImpossible,
     TemplateRefused,
+    TooFewClasses,
     TooMuchLost,
     UnknownFormat,
+    UnknownLabel,
     UnreadableData,
     UnreadableRow,
     Where,
@@ -88,6 +104,7 @@ from tunesmith.spec.errors.running import (
 )
 from tunesmith.spec.errors.usage import (
     BadValue,
+    Contradiction,
     PromptTooLong,
     UnknownName,
     UsageError,
@@ -99,10 +116,16 @@ __all__ = [
     "BadValue",
     "Cancelled",
     "ConfigError",
+    "ContinuationDiffers",
+    "ContradictingKeys",
+    "Contradiction",
     "DataError",
     "DataNotFound",
+    "DirectoryTaken",
     "DiskFull",
+    "EmptyFile",
     "EmptyRow",
+    "KindRefused",
     "FaultyData",
     "Interruption",
     "MemoryUsedUp",
@@ -111,10 +134,15 @@ __all__ = [
     "ModelGone",
     "ModelNotFound",
     "NoChatTemplate",
+    "NoFreePort",
+    "NoLogsYet",
     "NoSuchDevice",
+    "NoTaskFits",
     "NoUsableRow",
     "NotALanguageModel",
+    "NotAModelDirectory",
     "NotANumber",
+    "NothingToContinue",
     "NothingToResume",
     "NothingTrained",
     "Offline",
@@ -122,7 +150,9 @@ __all__ = [
     "OutputBusy",
     "OutputUnusable",
     "PackageMissing",
+    "PackageUnusable",
     "Paused",
+    "PrecisionUnusable",
     "PromptTooLong",
     "PullFailed",
     "Relayed",
@@ -134,6 +164,8 @@ __all__ = [
     "RunNotFound",
     "SplitImpossible",
     "TemplateRefused",
+    "TooFewClasses",
+    "UnknownLabel",
     "TooMuchLost",
     "TunesmithError",
     "UnknownFormat",
@@ -145,6 +177,7 @@ __all__ = [
     "UsageError",
     "Where",
     "WillNotFit",
+    "WrongKindOfModel",
     "WrongRunState",
     "WrongType",
     "_shown",

@@ -35,6 +35,15 @@ class BadEntry(ConfigError):
         super().__init__(f"{where}: '{key}' is {value!r}, which is not {wanted}. Give {wanted}.")
 
 
+class ContradictingKeys(ConfigError):
+    """Two keys of a file that cannot both hold."""
+
+    code = "contradicting_keys"
+
+    def __init__(self, first: str, second: str, where: str) -> None:
+        super().__init__(f"{where}: '{first}' and '{second}' contradict each other. Keep one of them.")
+
+
 class UnreadableFile(ConfigError):
     """A configuration file that cannot be read or parsed."""
 
@@ -62,6 +71,24 @@ class NotALanguageModel(ConfigError):
         super().__init__(
             f"{source}: not a language model that can be trained here: {why}. Choose a causal language model."
         )
+
+
+class WrongKindOfModel(ConfigError):
+    """A task that trains another kind of model."""
+
+    code = "wrong_kind_of_model"
+
+    def __init__(self, source: str, kind: str, task: str, instead: str) -> None:
+        super().__init__(f"{source}: {kind}, which {task} does not train. {instead}")
+
+
+class PrecisionUnusable(ConfigError):
+    """A typed number format that the device or the model cannot be trained in."""
+
+    code = "precision_unusable"
+
+    def __init__(self, flag: str, precision: str, why: str, instead: str) -> None:
+        super().__init__(f"{flag} {precision}: {why}. Give {flag} {instead}, or leave it out.")
 
 
 class NoChatTemplate(ConfigError):
@@ -144,6 +171,8 @@ class WillNotFit(ConfigError):
             f"The run needs about {needed / 2**30:.1f} GiB of memory and "
             f"{available / 2**30:.1f} GiB are there. {hint} --force tries anyway."
         )
+        self.needed = needed
+        self.available = available
 
 
 class NoSuchDevice(ConfigError):
@@ -153,6 +182,48 @@ class NoSuchDevice(ConfigError):
 
     def __init__(self, why: str) -> None:
         super().__init__(f"--device cuda cannot be used: {why}. Leave it out, or give --device cpu.")
+
+
+class DirectoryTaken(ConfigError):
+    """A folder that no installation made, or one of another model, stands where a model is to be installed."""
+
+    code = "directory_taken"
+
+    def __init__(self, directory: str | Path, holds: str) -> None:
+        super().__init__(f"{directory}: it holds {holds}. Choose another folder with --dir.")
+
+
+class NotAModelDirectory(ConfigError):
+    """No model directory of that name or in that place."""
+
+    code = "not_a_model_directory"
+    status = 404
+
+    def __init__(self, name: str | Path, known: Iterable[str] = ()) -> None:
+        super().__init__(
+            f"{name}: no model directory.{did_you_mean(str(name), known)} `tunesmith models list` shows them, "
+            "`tunesmith models install` makes one."
+        )
+
+
+class NoLogsYet(ConfigError):
+    """There is nothing for TensorBoard to show."""
+
+    code = "no_logs_yet"
+    status = 404
+    exit_code = 1
+
+    def __init__(self, where: str | Path) -> None:
+        super().__init__(f"{where}: no logs yet. Train something there first.")
+
+
+class NoFreePort(ConfigError):
+    """Every port that was tried is taken."""
+
+    code = "no_free_port"
+
+    def __init__(self, first: int, last: int) -> None:
+        super().__init__(f"Ports {first} to {last} are all taken. Give another with --port.")
 
 
 class NothingToResume(ConfigError):
@@ -172,6 +243,26 @@ class ResumeDiffers(ConfigError):
     def __init__(self, run: str, what: str, was: object, now: object) -> None:
         super().__init__(
             f"Run {run} cannot be resumed: {what} was {was} and is {now}. Put it back, or start a run without --resume."
+        )
+
+
+class NothingToContinue(ConfigError):
+    """A run whose result another one cannot begin with."""
+
+    code = "nothing_to_continue"
+
+    def __init__(self, run: str, why: str) -> None:
+        super().__init__(f"Run {run} cannot be continued: {why}. Name another run, or a model.")
+
+
+class ContinuationDiffers(ConfigError):
+    """A run that continues another one asks for what does not fit that one's weights."""
+
+    code = "continuation_differs"
+
+    def __init__(self, run: str, what: str, was: object, now: object) -> None:
+        super().__init__(
+            f"Run {run} cannot be continued with {what} {now}: it was trained with {was}. Leave {what} open."
         )
 
 

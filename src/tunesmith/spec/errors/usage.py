@@ -24,6 +24,15 @@ class BadValue(UsageError):
         super().__init__(f"{name}: {value!r} is not {wanted}. Give {wanted}.")
 
 
+class Contradiction(UsageError):
+    """Two flags that cannot both hold."""
+
+    code = "contradiction"
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(f"{first} and {second} contradict each other. Give one of them.")
+
+
 class PromptTooLong(UsageError):
     """A prompt that fills all that the model can see."""
 
