@@ -11,6 +11,9 @@ CHATML = (
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 
+MASKED = ("bert", "distilbert", "roberta", "electra")
+"""Architectures that see both sides of a gap."""
+
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 
 
@@ -38,36 +41,80 @@ def make_tokenizer(folder: Path, *, template: str | None = CHATML, eos: str = "<
     return tokenizer.get_vocab_size()
 
 
+BASE: dict[str, Any] = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "max_position_embeddings": 512,
+    "tie_word_embeddings": True,
+    "bos_token_id": None,
+    "eos_token_id": 258,
+    "pad_token_id": 256,
+}
+GPT: dict[str, Any] = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 512}
+ENCODER: dict[str, Any] = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "max_position_embeddings": 512,
+}
+EXPERTS: dict[str, Any] = {**BASE, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16}
+ENDS: dict[str, Any] = {"bos_token_id": 256, "eos_token_id": 258, "pad_token_id": 256}
+SHAPES: dict[str, dict[str, Any]] = {
+    "gpt2": {**GPT, **ENDS},
+    "gptj": {**GPT, **ENDS, "rotary_dim": 4, "tie_word_embeddings": False},
+    "falcon": {key: BASE[key] for key in BASE if key != "head_dim"} | {"multi_query": True},
+    "bloom": {"hidden_size": 32, "n_layer": 2, "n_head": 4, **ENDS},
+    "mpt": {"d_model": 32, "n_heads": 4, "n_layers": 2, "max_seq_len": 512, **ENDS},
+    "opt": {**BASE, "ffn_dim": 64, "word_embed_proj_dim": 32},
+    "qwen2_moe": {**EXPERTS, "shared_expert_intermediate_size": 16},
+    "qwen3_moe": EXPERTS,
+    "gemma3n_text": {
+        **BASE,
+        "num_hidden_layers": 4,
+        "num_kv_shared_layers": 2,
+        "hidden_size_per_layer_input": 8,
+        "laurel_rank": 4,
+        "altup_num_inputs": 2,
+        "activation_sparsity_pattern": [0.0] * 4,
+        "layer_types": ["sliding_attention", "full_attention"] * 2,
+    },
+    "llama4_text": {
+        **BASE,
+        "intermediate_size_mlp": 64,
+        "num_local_experts": 2,
+        "num_experts_per_tok": 1,
+        "interleave_moe_layer_step": 2,
+    },
+    "bert": ENCODER,
+    "electra": {**ENCODER, "embedding_size": 32},
+    "roberta": {**ENCODER, "max_position_embeddings": 514, "bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2},
+    "distilbert": {"dim": 32, "hidden_dim": 64, "n_layers": 2, "n_heads": 4, "max_position_embeddings": 512},
+}
+"""What a tiny model of each type is configured with, where it is not ``BASE``."""
+
+
 def make_tiny_model(
     folder: Path, *, architecture: str = "llama", vocabulary: int | None = None, **overrides: Any
 ) -> Path:
-    """Write a two-layer causal language model with random weights (seeded) and its tokenizer.
+    """Write a two-layer model with random weights (seeded) and its tokenizer.
 
-    ``architecture`` is a key of transformers' CONFIG_MAPPING: llama, qwen3, mistral, gpt2, ...
+    ``architecture`` is a key of transformers' CONFIG_MAPPING: llama, qwen3, mistral, gpt2, bert, ...
     """
     import torch
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
     size = make_tokenizer(folder)
-    sizes: dict[str, Any] = {
-        "vocab_size": vocabulary or size,
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "head_dim": 8,
-        "max_position_embeddings": 512,
-        "tie_word_embeddings": True,
-        "bos_token_id": None,
-        "eos_token_id": 258,
-        "pad_token_id": 256,
-    }
-    if architecture == "gpt2":
-        sizes = {"vocab_size": vocabulary or size, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 512}
-        sizes |= {"bos_token_id": 256, "eos_token_id": 258, "pad_token_id": 256}
+    sizes = {"vocab_size": vocabulary or size, **SHAPES.get(architecture, BASE)}
+    if "hidden_size_per_layer_input" in sizes:
+        sizes["vocab_size_per_layer_input"] = sizes["vocab_size"]
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(CONFIG_MAPPING[architecture](**sizes | overrides))
+    kind = AutoModelForMaskedLM if architecture in MASKED else AutoModelForCausalLM
+    model = kind.from_config(CONFIG_MAPPING[architecture](**sizes | overrides))
     model.save_pretrained(folder)
     return folder

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tunesmith.modalities.text.options import TextOptions
 from tunesmith.planning.draft import draft
 from tunesmith.spec.errors import BadEntry, UnknownKey, UnreadableFile
 from tunesmith.spec.job import DatasetRef, JobSpec, ModelRef
@@ -23,7 +24,7 @@ def test_plans_a_real_job(tiny_model, chat_file):
     assert plan.spec.task == "chat"
     assert plan.data.rows == 40
     assert plan.model.architecture == "LlamaForCausalLM"
-    assert plan.spec.options == {"train_on": "assistant", "chat_template": None, "drop_duplicates": False}
+    assert plan.spec.options == TextOptions().model_dump(mode="json")
 
 
 def test_planning_imports_no_torch(tiny_model, chat_file):

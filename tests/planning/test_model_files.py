@@ -130,7 +130,12 @@ def test_no_such_folder(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"architectures": ["BertForMaskedLM"]}, "its architecture is BertForMaskedLM"),
+        ({"architectures": ["ViTForImageClassification"]}, "its architecture is ViTForImageClassification, for images"),
+        (
+            {"model_type": "t5", "architectures": ["T5ForConditionalGeneration"]},
+            "encoder with a decoder.*take a decoder",
+        ),
+        ({"model_type": "qwen"}, "program code of its makers.*take a Qwen 2"),
         ({"architectures": None}, "names no architecture"),
         ({"architectures": []}, "names no architecture"),
         ({"quantization_config": {"bits": 4}}, "quantised"),

@@ -11,12 +11,14 @@ from tunesmith.spec.job import JobSpec
 from tunesmith.spec.plan import Plan
 
 OPEN = {
+    "model.continue",
     "model.revision",
     "recipe.max_steps",
+    "recipe.quantization.compute",
     "options.chat_template",
     "resources.memory_limit_gb",
 }
-"""Fields that say something by being open: no revision, no limit, the model's own template."""
+"""Fields that say something by being open: no other run, no revision, no limit, no 4-bit base, the own template."""
 
 
 def value(plan: Plan, field: str) -> Any:
@@ -292,7 +294,7 @@ def test_force_plans_what_will_not_fit(world):
 
 def test_repeats_nothing_that_the_hint_cannot_help(seven):
     with pytest.raises(WillNotFit, match="smaller model"):
-        seven.but(memory=8 * 2**30).plan()
+        seven.but(memory=4 * 2**30).plan()
 
 
 def recipes() -> st.SearchStrategy[dict[str, Any]]:

@@ -82,6 +82,8 @@ class Family:
     name: str
     model_types: tuple[str, ...]
     """``model_type`` values of ``config.json`` that belong here."""
+    kind: Literal["decoder", "encoder"]
+    """decoder: causal language models; encoder: models that see both sides."""
     targets: tuple[str, ...] | None
     """Linear layers that the family's documents put an adapter on; None: all linear layers."""
     max_length: int
@@ -90,8 +92,16 @@ class Family:
     """documents: the joined-row attention path is equality-tested for the family; stock: it runs the model's own."""
     fused: bool
     """Whether the family's fused layers are equality-tested."""
-    note: str = ""
-    """What a plan should say whenever it meets the family."""
+    flash: bool
+    """Whether the flash-attn package may compute its own attention (on a GPU, where it is installed)."""
+    fp16: bool
+    """Whether 16-bit floats of the small range are enough for it; some families overflow in them."""
+    four_bit: bool
+    """Whether its base may be stored in 4 bits."""
+    templates: tuple[str, ...]
+    """Chat templates for its models that bring none (``family_templates.py``): the first that the tokenizer fits."""
+    refusal: str
+    """Why its models cannot be trained here, where they cannot."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ BILLION: Final = 10**9
 FULL_RATE: Final = 0.1
 """Factor on the learning rate when every weight is trained: LoRA takes about ten times the rate of full fine-tuning
 (https://thinkingmachines.ai/blog/lora/)."""
+QUANTIZED_RATE: Final = 0.8
+"""Factor on the learning rate of an adapter whose base is stored in 4 or 8 bits."""
 
 
 @dataclass(frozen=True)

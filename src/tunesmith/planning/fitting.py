@@ -8,7 +8,7 @@ from typing import Final
 from tunesmith.planning.memory import GIB, Workload, estimate
 from tunesmith.spec.errors import WillNotFit
 from tunesmith.spec.plan import MemoryEstimate
-from tunesmith.spec.recipe import Method
+from tunesmith.spec.recipe import Method, Optimizer
 
 MICRO_TOKENS: Final = {"cpu": 1024, "cuda": 16_384}
 """Tokens computed at once where memory allows: more is no faster (16 rows of 58 tokens were best on two CPU cores)."""
@@ -32,12 +32,14 @@ class Fit:
 def fit(work: Workload, *, batch_tokens: int, micro_tokens: int | None, checkpointing: bool | None, force: bool) -> Fit:
     """Choose what is open of ``micro_tokens`` and ``checkpointing``; ``batch_tokens`` is the most a step can hold.
 
+    QLoRA is for little memory, so it recomputes activations unless that was typed otherwise.
+
     Raises:
         WillNotFit: nothing fits, and it is not forced.
     """
     tried = [
         Fit(tokens, recompute, estimate(work.with_tokens(min(tokens, batch_tokens), checkpointing=recompute)))
-        for recompute in ([False, True] if checkpointing is None else [checkpointing])
+        for recompute in _recomputing(work.method, checkpointing)
         for tokens in _portions(work.device, batch_tokens, micro_tokens, to_the_end=recompute or checkpointing is False)
     ]
     fitting = next((each for each in tried if each.memory.fits), tried[-1])
@@ -49,6 +51,12 @@ def fit(work: Workload, *, batch_tokens: int, micro_tokens: int | None, checkpoi
 def rounded_up(tokens: float) -> int:
     """Return the next multiple of ``ROUND``, 16 at least (a recipe allows no less)."""
     return max(16, -int(-tokens // ROUND) * ROUND)
+
+
+def _recomputing(method: Method, typed: bool | None) -> list[bool]:
+    if typed is not None:
+        return [typed]
+    return [True] if method is Method.QLORA else [False, True]
 
 
 def _portions(device: str, batch_tokens: int, typed: int | None, *, to_the_end: bool) -> list[int]:
@@ -64,21 +72,39 @@ def _portions(device: str, batch_tokens: int, typed: int | None, *, to_the_end: 
 
 
 def _way_out(work: Workload, tried: Fit, typed_tokens: int | None) -> str:
-    """Say what would make it fit, from the cheapest change to the dearest."""
-    ways: list[str] = []
+    """Say what would make it fit: each change that does so alone, cheapest first, or else all at once."""
+    small = max(SMALLEST, rounded_up(work.longest))
+    least = replace(work, tokens=small, checkpointing=True)
+    ways: list[tuple[str, Workload]] = []
     if not tried.checkpointing:
-        ways.append("--gradient-checkpointing")
-    if typed_tokens is not None and typed_tokens > max(SMALLEST, work.longest):
-        ways.append(f"--micro-batch-tokens {max(SMALLEST, rounded_up(work.longest))}")
+        ways.append(("--gradient-checkpointing", work.with_tokens(tried.micro_tokens, checkpointing=True)))
+    if typed_tokens is not None and typed_tokens > small:
+        portion = work.with_tokens(small, checkpointing=tried.checkpointing)
+        ways.append((f"--micro-batch-tokens {small}", portion))
     if work.longest > SMALLEST:
-        ways.append(f"--max-seq-length {_length_that_fits(work)}")
+        length = _length_that_fits(work)
+        ways.append((f"--max-seq-length {length}", _shortened(work, length)))
+    if work.method is Method.FULL and work.optimizer is Optimizer.ADAMW_TORCH:
+        ways.append(("--optimizer adamw_bnb_8bit", replace(least, optimizer=Optimizer.ADAMW_BNB_8BIT)))
     if work.method is Method.FULL:
-        ways.append("--method lora")
-    shown = " or ".join(ways)
-    fixed = tried.memory.total - tried.memory.activations - tried.memory.logits
-    if fixed > work.available and work.method is Method.LORA:
-        return f"The model alone takes {fixed / GIB:.1f} GiB: take a smaller model, or a machine with more memory."
-    return f"Try {shown}." if shown else "Take a smaller model, or a machine with more memory."
+        ways.append(("--method lora", replace(least, method=Method.LORA)))
+    if work.method is not Method.QLORA and work.may_quantize:
+        ways.append(("--method qlora", replace(least, method=Method.QLORA)))
+    helping = [way for way, changed in ways if estimate(changed).fits]
+    if helping:
+        return f"Try {' or '.join(helping)}."
+    return _all_at_once(work)
+
+
+def _all_at_once(work: Workload) -> str:
+    method = Method.QLORA if work.may_quantize else Method.LORA if work.method is Method.FULL else work.method
+    smallest = _shortened(replace(work, method=method), min(SMALLEST, work.longest))
+    if estimate(smallest).fits:
+        shorter = f" --max-seq-length {SMALLEST}" if work.longest > SMALLEST else ""
+        other = "" if method is work.method else f" --method {method.value}"
+        return f"Try{other}{shorter} --gradient-checkpointing --micro-batch-tokens {SMALLEST} together."
+    fixed = estimate(replace(smallest, tokens=0))
+    return f"The model alone takes {fixed.total / GIB:.1f} GiB: take a smaller model, or a machine with more memory."
 
 
 def _length_that_fits(work: Workload) -> int:

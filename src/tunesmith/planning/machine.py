@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -77,6 +78,7 @@ def _cpu(resources: Resources) -> DeviceFacts:
         memory=(_limit(resources) or free) // resources.processes,
         cores=cores(),
         bf16=bool(BF16_FLAGS & flags),
+        quantizes=find_spec("bitsandbytes") is not None,
     )
 
 
@@ -88,6 +90,8 @@ def _cuda(used: list[Gpu], resources: Resources) -> DeviceFacts:
         memory=_limit(resources) or min(gpu.free for gpu in used),
         cores=cores(),
         bf16=all(gpu.bf16 for gpu in used),
+        quantizes=find_spec("bitsandbytes") is not None,
+        flash=find_spec("flash_attn") is not None,
     )
 
 

@@ -9,16 +9,29 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from tunesmith.spec.plan import MemoryEstimate, ModelFacts
-from tunesmith.spec.recipe import Method, Precision
+from tunesmith.spec.recipe import Method, Optimizer, Precision
 
 GIB: Final = 2**30
 OVERHEAD: Final = {"cpu": int(0.6 * GIB), "cuda": 1 * GIB}
 """The process itself: Python with torch and transformers on a CPU; context, kernels and workspaces on a GPU."""
-BYTES: Final = {Precision.BF16: 2, Precision.FP32: 4}
+BYTES: Final = {Precision.BF16: 2, Precision.FP16: 2, Precision.FP32: 4}
 MASTER: Final = 4
 """Bytes of a 32-bit value: master copies are kept and gradients added up in it."""
-MOMENTS: Final = 8
-"""Bytes that AdamW keeps for each trained weight: two 32-bit averages."""
+EIGHT_BIT: Final = 2 + 2 * MASTER / 256
+"""Bytes that an 8-bit AdamW keeps for each trained weight: two averages, and a scale for 256 of each."""
+MOMENTS: Final = {
+    Optimizer.ADAMW_TORCH: 8.0,
+    Optimizer.ADAMW_BNB_8BIT: EIGHT_BIT,
+    Optimizer.PAGED_ADAMW_8BIT: EIGHT_BIT,
+    Optimizer.ADAFACTOR: 0.0,
+}
+"""Bytes that an optimizer keeps for each trained weight; Adafactor keeps sums of rows and columns alone."""
+SCALED: Final = 64
+"""Weights of 4 bits that share a 32-bit scale."""
+SCALES: Final = 256
+"""Scales that share one of 32 bits where they are quantised too, to 8 bits each."""
+UNPACKED: Final = 2
+"""Matrices of one layer that stand in full at once while a quantised base is computed (gate and up)."""
 LOGIT_NUMBERS: Final = 2**23
 """Logits that exist at once, at most (``training/logits.py``)."""
 LOGIT_COPIES: Final = 3
@@ -57,7 +70,7 @@ class Workload:
     model: ModelFacts
     method: Method
     adapter_weights: int
-    """Trained weights of an adapter; 0 for full training."""
+    """Weights of an adapter, whether or not the method has one."""
     precision: Precision
     device: str
     path: str
@@ -71,6 +84,16 @@ class Workload:
     checkpointing: bool
     available: int
     """Bytes."""
+    optimizer: Optimizer = Optimizer.ADAMW_TORCH
+    double: bool = False
+    """Whether the scales of a 4-bit base are quantised too."""
+    may_quantize: bool = False
+    """Whether the base could be stored in 4 bits instead."""
+
+    @property
+    def trained(self) -> int:
+        """Weights that are trained."""
+        return self.adapter_weights if self.method.adapts else self.model.parameters
 
     def with_tokens(self, tokens: int, *, checkpointing: bool) -> Workload:
         """Return the same work in other portions; a row that is longer still goes alone."""
@@ -80,26 +103,50 @@ class Workload:
 def estimate(work: Workload) -> MemoryEstimate:
     """Add up the parts."""
     width = BYTES[work.precision]
-    trained = work.adapter_weights or work.model.parameters
-    copied = trained if work.precision is Precision.BF16 else 0
+    copied = 0 if work.precision is Precision.FP32 else work.trained
     return MemoryEstimate(
-        weights=(work.model.parameters + work.adapter_weights) * width,
-        gradients=trained * (MASTER + width),
-        optimizer=trained * MOMENTS + copied * MASTER,
-        activations=_activations(work, width),
+        weights=_weights(work, width),
+        gradients=work.trained * (MASTER + width),
+        optimizer=_moments(work) + copied * MASTER,
+        activations=_activations(work, width) + _unpacked(work, width),
         logits=_logits(work),
         overhead=OVERHEAD[work.device],
         available=work.available,
     )
 
 
+def _weights(work: Workload, width: int) -> int:
+    """Count the base, whose linear layers may be quantised, and the adapter."""
+    packed = work.model.linear_parameters if work.method.bits else 0
+    whole = work.model.parameters - packed + (work.adapter_weights if work.method.adapts else 0)
+    return whole * width + round(packed * _bytes_packed(work))
+
+
+def _bytes_packed(work: Workload) -> float:
+    """Return the bytes that a quantised weight takes, its share of the scales among them."""
+    if work.method.bits != 4:
+        return 1 + MASTER / max(1, work.model.hidden)
+    return 0.5 + (1 / SCALED + MASTER / (SCALED * SCALES) if work.double else MASTER / SCALED)
+
+
+def _moments(work: Workload) -> int:
+    if work.optimizer is not Optimizer.ADAFACTOR:
+        return round(work.trained * MOMENTS[work.optimizer])
+    model = work.model
+    tables = 0 if work.method.adapts else model.vocabulary + model.hidden
+    return (sum(model.linear_widths.values()) + tables) * MASTER
+
+
+def _unpacked(work: Workload, width: int) -> int:
+    return UNPACKED * work.model.hidden * work.model.intermediate * width if work.method.bits else 0
+
+
 def _activations(work: Workload, width: int) -> int:
     model = work.model
     kept = KEPT[work.path]
     columns = work.longest if kept.columns is None else min(work.longest, kept.columns)
-    values = (
-        kept.hidden * model.hidden + kept.intermediate * model.intermediate + kept.attention * model.heads * columns
-    )
+    hidden = max(model.hidden, model.heads * (model.head_dim or 0))
+    values = kept.hidden * hidden + kept.intermediate * model.intermediate + kept.attention * model.heads * columns
     kept_layers = 1 if work.checkpointing else model.layers
     inputs = model.layers * model.hidden if work.checkpointing else 0
     return work.tokens * width * (kept_layers * values + inputs)

@@ -1,37 +1,71 @@
-"""Which task the data is for."""
+"""Which task the data and the model are for."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from tunesmith.modalities.base import Task
 from tunesmith.planning.choices import Choices
-from tunesmith.spec.errors import BadValue, UnknownName
-from tunesmith.spec.plan import DataFacts
+from tunesmith.spec.errors import BadValue, NoTaskFits, UnknownName, WrongKindOfModel
+from tunesmith.spec.plan import DataFacts, ModelFacts
 
-WORDS: Final = {"conversation": "conversations", "completion": "prompts with completions", "text": "plain texts"}
+WORDS: Final = {
+    "conversation": "conversations",
+    "completion": "prompts with completions",
+    "text": "plain texts",
+    "label": "labelled texts",
+    "preference": "preferences",
+    "caption": "captioned images",
+    "image question": "questions about images",
+}
 """Kinds of example, as people call them."""
+KINDS_OF_MODEL: Final = {
+    "decoder": "it writes from left to right (a decoder)",
+    "encoder": "it sees both sides (an encoder, such as BERT)",
+}
+OTHERS: Final = {
+    "decoder": "a decoder, such as Llama, Qwen or Gemma",
+    "encoder": "an encoder, such as BERT, RoBERTa or MiniLM",
+}
 
 
-def choose_task(typed: str | None, data: DataFacts, tasks: Sequence[Task], choices: Choices) -> str:
-    """Return the typed task, or the one that is made for exactly the kinds of example in the sample.
+def choose_task(typed: str | None, model: ModelFacts, data: DataFacts, tasks: Sequence[Task], choices: Choices) -> str:
+    """Return the typed task, or the one that is made for exactly the kinds of example in the sample and the model.
 
     Raises:
         UnknownName: no task has the typed name.
         BadValue: the typed task cannot train on what the data holds.
+        NoTaskFits: no task trains on all that the data holds.
+        WrongKindOfModel: the task trains another kind of model.
     """
-    fitting = [task for task in tasks if task.kinds >= set(data.kinds)]
+    for_data = [task for task in tasks if task.kinds >= set(data.kinds)]
+    for_both = [task for task in for_data if model.kind in task.models]
     if typed is not None:
-        task = _named(typed, tasks)
-        if task not in fitting:
-            wanted = " or ".join(repr(other.name) for other in fitting)
-            raise BadValue("--task", typed, f"a task for {_listed(data)}, such as {wanted}")
-    else:
-        task = min(fitting, key=lambda task: len(task.kinds))
-    return choices.settle(
-        "task", task.name if typed else None, lambda: (task.name, f"the sample holds {_listed(data)}")
-    )
+        task = _typed(typed, tasks, for_data, for_both, data)
+        if model.kind not in task.models:
+            raise _wrong_kind(model, task, tasks)
+        return choices.settle("task", task.name, lambda: (task.name, ""))
+    if not for_data:
+        raise NoTaskFits(_listed(data), _candidates(data, tasks))
+    if not for_both:
+        raise _wrong_kind(model, min(for_data, key=_breadth), tasks)
+    task = min(for_both, key=_breadth)
+    return choices.settle("task", None, lambda: (task.name, f"the sample holds {_listed(data)}"))
+
+
+def _breadth(task: Task) -> int:
+    return len(task.kinds)
+
+
+def _typed(name: str, tasks: Sequence[Task], for_data: list[Task], for_both: list[Task], data: DataFacts) -> Task:
+    task = _named(name, tasks)
+    if task in for_data:
+        return task
+    wanted = _either(repr(other.name) for other in for_both or for_data)
+    if not wanted:
+        raise NoTaskFits(_listed(data), _candidates(data, tasks))
+    raise BadValue("--task", name, f"a task for {_listed(data)}, such as {wanted}")
 
 
 def _named(name: str, tasks: Sequence[Task]) -> Task:
@@ -39,6 +73,31 @@ def _named(name: str, tasks: Sequence[Task]) -> Task:
         if name == task.name or name in task.aliases:
             return task
     raise UnknownName("task", name, [task.name for task in tasks])
+
+
+def _wrong_kind(model: ModelFacts, task: Task, tasks: Sequence[Task]) -> WrongKindOfModel:
+    """Say which model the task takes, and which tasks take the model."""
+    take = f"Take {_either(OTHERS[kind] for kind in task.models)}"
+    possible = ", ".join(f"{other.name} ({_data_of(other)})" for other in tasks if model.kind in other.models)
+    instead = f"{take}; this one can be trained for {possible}." if possible else f"{take}."
+    return WrongKindOfModel(model.source, KINDS_OF_MODEL[model.kind], task.name, instead)
+
+
+def _candidates(data: DataFacts, tasks: Sequence[Task]) -> str:
+    """Say which task would train on each kind of row alone."""
+    found = []
+    for kind in sorted(data.kinds):
+        names = [task.name for task in tasks if kind in task.kinds]
+        found.append(f"{WORDS.get(kind, kind)}: {_either(names) or 'none of the tasks on text'}")
+    return f"Train on one kind alone ({'; '.join(found)})."
+
+
+def _data_of(task: Task) -> str:
+    return ", ".join(WORDS.get(kind, kind) for kind in sorted(task.kinds))
+
+
+def _either(words: Iterable[str]) -> str:
+    return " or ".join(words)
 
 
 def _listed(data: DataFacts) -> str:

@@ -67,11 +67,15 @@ class ModelFacts(Part):
     kind: Literal["decoder", "encoder"] = "decoder"
     """decoder: a causal language model; encoder: one that sees both sides (BERT)."""
     parameters: int
+    linear_parameters: int = 0
+    """Those of the linear layers that an adapter may sit on: what is stored in 4 or 8 bits with a quantised base."""
     layers: int
     hidden: int
     intermediate: int
     heads: int
     kv_heads: int
+    head_dim: int | None = None
+    """Width of one attention head; None: hidden / heads."""
     vocabulary: int
     max_length: int
     """Positions that the model can see, in tokens."""
@@ -100,6 +104,10 @@ class DeviceFacts(Part):
     cores: int
     bf16: bool
     """Whether the device computes in bf16 (on a CPU: avx512_bf16 or AMX)."""
+    quantizes: bool = True
+    """Whether bitsandbytes is installed, which stores a base in 4 or 8 bits."""
+    flash: bool = False
+    """Whether it is a GPU and the flash-attn package is installed."""
 
 
 class DataFacts(Part):
@@ -130,7 +138,8 @@ class Execution(Part):
     processes: int
     threads: int
     attention: str
-    """documents: the joined-row path, equality-tested for this family; stock: the model's own."""
+    """documents: the joined-row path, equality-tested for this family; stock: the model's own; flash_attention_2: the
+    model's own pass with the kernels of the flash-attn package."""
     fused: bool
     """Whether the family's fused layers are used (equality-tested); else the stock modules."""
     family: str

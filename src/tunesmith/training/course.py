@@ -10,10 +10,8 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-GROWS_EVERY: Final = 5
-"""Passes after which a growing batch grows."""
-LARGEST_BATCH: Final = {"cpu": 8, "cuda": 32}
-"""Rows that a growing batch grows to, at most; one that begins larger stays as it is."""
+from tunesmith.spec.modes import grown_batch
+
 LANDING_SHARE: Final = 0.02
 """Steps of a landing, as a share of the steps before it ..."""
 LONGEST_LANDING: Final = 200
@@ -31,7 +29,7 @@ class Course:
     max_steps: int | None = None
     """Steps of this run, at most."""
     growth: float = 1.0
-    """Factor on the batch every ``GROWS_EVERY`` passes."""
+    """Factor on the batch every ``spec.modes.GROWS_EVERY`` passes."""
     largest_batch: int = 0
     """Rows that a growing batch grows to, at most."""
     lands: bool = False
@@ -45,12 +43,7 @@ def steps_per_epoch(rows: int, batch: int, place: int = 0) -> int:
 
 def batch_of_pass(course: Course, rows: int, number: int) -> int:
     """Rows of a step in pass ``number``; growing never makes a batch smaller, and stops at what one step can hold."""
-    batch, limit = course.batch, max(course.batch, min(course.largest_batch, rows))
-    for _ in range(number // GROWS_EVERY if course.growth > 1 else 0):
-        if batch == limit:
-            break
-        batch = min(limit, math.ceil(batch * course.growth))
-    return batch
+    return grown_batch(course.batch, course.growth, number, min(course.largest_batch, rows))
 
 
 def steps_left(course: Course, rows: int, batch: int, epoch: int = 0, place: int = 0) -> int | None:

@@ -1,0 +1,105 @@
+"""How rows are portioned: tokens computed at once, rows per batch, batches per step, steps between evaluations."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tunesmith.planning.ending import steps_per_epoch
+from tunesmith.planning.fitting import Fit, fit
+from tunesmith.planning.known import Known
+from tunesmith.planning.memory import GIB, Workload
+from tunesmith.spec.modes import CIRCULAR
+from tunesmith.spec.recipe import BatchRecipe, CheckpointRecipe, Method
+
+LARGEST_BATCH: Final = 16
+"""Rows per batch that the plan chooses, at most."""
+FEW_ROWS, MANY_ROWS = 1000, 100_000
+"""Below the first, evaluations are at most 50 steps apart; above the second, at least 5,000."""
+
+
+def fitted_to_memory(known: Known, work: Workload, *, force: bool) -> Fit:
+    """Choose portions by memory.
+
+    Raises:
+        WillNotFit: nothing fits, and it is not forced.
+    """
+    asked, mode = known.recipe.batch, known.mode
+    at_most = _largest_size(known)
+    rows = at_most * (asked.accumulation or max(1, mode.effective_batch // at_most))
+    return fit(
+        work,
+        batch_tokens=rows * work.longest,
+        micro_tokens=asked.micro_tokens,
+        checkpointing=known.recipe.gradient_checkpointing,
+        force=force,
+    )
+
+
+def settle_batch(known: Known, fitted: Fit, method: Method) -> BatchRecipe:
+    """Take the portions that fit; then rows per batch, by portions; then batches per step, by the mode."""
+    asked, mode, settle = known.recipe.batch, known.mode, known.choices.settle
+    micro = settle("recipe.batch.micro_tokens", asked.micro_tokens, lambda: (fitted.micro_tokens, _why_micro(fitted)))
+    settle(
+        "recipe.gradient_checkpointing",
+        known.recipe.gradient_checkpointing,
+        lambda: _why_checkpointing(fitted, method),
+    )
+    size = settle("recipe.batch.size", asked.size, lambda: _choose_size(known, micro))
+    accumulation = settle(
+        "recipe.batch.accumulation",
+        asked.accumulation,
+        lambda: (max(1, mode.effective_batch // size), f"mode {mode.name} aims at {mode.effective_batch} rows a step"),
+    )
+    return asked.model_copy(update={"size": size, "accumulation": accumulation, "micro_tokens": micro})
+
+
+def settle_intervals(known: Known, batch: BatchRecipe, split: float) -> tuple[int, CheckpointRecipe]:
+    """Return the steps between evaluations, and the checkpoints that go with them."""
+    asked, settle = known.recipe, known.choices.settle
+    evaluate_every = settle(
+        "recipe.evaluate_every", asked.evaluate_every, lambda: _choose_interval(known, batch, split)
+    )
+    save_every = settle(
+        "recipe.checkpoints.every_steps", asked.checkpoints.every_steps, lambda: (evaluate_every, "at every evaluation")
+    )
+    return evaluate_every, asked.checkpoints.model_copy(update={"every_steps": save_every})
+
+
+def _largest_size(known: Known) -> int:
+    asked = known.recipe.batch
+    return asked.size or max(1, known.mode.effective_batch // (asked.accumulation or 1))
+
+
+def _why_micro(fitted: Fit) -> str:
+    return f"computed at once; about {fitted.memory.total / GIB:.1f} of {fitted.memory.available / GIB:.1f} GiB memory"
+
+
+def _why_checkpointing(fitted: Fit, method: Method) -> tuple[bool, str]:
+    if fitted.checkpointing and method is Method.QLORA:
+        return True, "QLoRA is for little memory; steps take about a third longer"
+    if fitted.checkpointing:
+        return True, "without it the run does not fit in memory; steps take about a third longer"
+    return False, "memory suffices without it"
+
+
+def _choose_size(known: Known, micro_tokens: int) -> tuple[int, str]:
+    """Take the largest power of two whose rows are computed at once."""
+    mean, at_most = max(1.0, known.data.mean_length), min(LARGEST_BATCH, _largest_size(known))
+    fits = [2**power for power in range(11) if 2**power <= at_most and 2**power * mean <= micro_tokens]
+    size = fits[-1] if fits else 1
+    return size, f"rows have {mean:.0f} tokens on average, {micro_tokens} are computed at once"
+
+
+def _choose_interval(known: Known, batch: BatchRecipe, split: float) -> tuple[int, str]:
+    epoch = steps_per_epoch(known.data, batch, split)
+    share, rows = known.mode.evaluation_share, known.data.rows
+    if known.mode.name == CIRCULAR:
+        return epoch, "once a cycle"
+    steps, limit = max(10, round(epoch * share)), ", at least 10"
+    if rows > MANY_ROWS and steps < 5000:
+        steps, limit = 5000, f", at least 5,000 as there are over {MANY_ROWS:,} rows"
+    if rows < FEW_ROWS and steps > 50:
+        steps, limit = 50, f", at most 50 as there are under {FEW_ROWS:,} rows"
+    if steps >= epoch:
+        return epoch, f"once an epoch of {epoch} steps"
+    return steps, f"mode {known.mode.name}: {share:.0%} of an epoch of {epoch} steps{limit}"

@@ -1,0 +1,118 @@
+"""How long a run is, how its learning rate goes, and what may end it early."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from tunesmith.planning.known import Known
+from tunesmith.spec.errors import BadValue
+from tunesmith.spec.modes import CIRCULAR, GROWS_EVERY, LARGEST_GROWN, grown_batch
+from tunesmith.spec.plan import DataFacts
+from tunesmith.spec.recipe import BatchRecipe, Recipe, Schedule, StoppingRecipe
+
+RUNNING_TEXT: Final = frozenset({"text", "completion"})
+"""Kinds of example that are judged as text generation: their loss is higher than that of answers."""
+
+
+@dataclass(frozen=True)
+class Distance:
+    """How far a run goes; None where there is no end."""
+
+    steps: int | None
+    passes: float | None
+    """Over the rows that are trained on."""
+
+
+def settle_epochs(known: Known) -> float | None:
+    """Return the passes over the data; None for a mode that has no end."""
+
+    def choose() -> tuple[float | None, str]:
+        if mode.name == CIRCULAR:
+            return float(asked.circular.cycles), "mode circular: as many cycles at most"
+        if mode.epochs is None:
+            return None, f"mode {mode.name} goes on until it is stopped"
+        return float(mode.epochs), f"mode {mode.name}"
+
+    asked, mode = known.recipe, known.mode
+    epochs: float | None = known.choices.settle("recipe.epochs", asked.epochs, choose)
+    if asked.epochs is not None and known.typed("circular", "cycles") and mode.name == CIRCULAR:
+        known.choices.warn("--epochs says how many cycles there are: --max-circular-epochs has no effect.")
+    return epochs
+
+
+def settle_schedule(known: Known, epochs: float | None) -> Schedule:
+    """Return how the learning rate goes.
+
+    Raises:
+        BadValue: a run without an end has no length to spread the typed one over.
+    """
+    asked, mode = known.recipe, known.mode
+    schedule = known.choices.settle(
+        "recipe.schedule", asked.schedule, lambda: (Schedule(mode.schedule), f"mode {mode.name}")
+    )
+    if epochs is None and asked.max_steps is None and schedule is not Schedule.CONSTANT:
+        wanted = "constant, as a run without an end has no length to spread another over (or --max-steps)"
+        raise BadValue("--schedule", schedule.value, wanted)
+    return schedule
+
+
+def settle_stopping(known: Known) -> StoppingRecipe:
+    """Fill in the thresholds: running text has a higher loss, so it is judged more mildly."""
+    asked, settle = known.recipe.stopping, known.choices.settle
+    running = set(known.data.kinds) <= RUNNING_TEXT
+    why = "running text" if running else "answers"
+    patience = settle("recipe.stopping.patience", asked.patience, lambda: (5 if running else 3, why))
+    threshold = settle(
+        "recipe.stopping.overfitting_threshold", asked.overfitting_threshold, lambda: (0.2 if running else 0.1, why)
+    )
+    perfect = settle("recipe.stopping.perfect_loss", asked.perfect_loss, lambda: (0.5 if running else 0.01, why))
+    if known.recipe.force_epochs and any(known.typed("stopping", name) for name in StoppingRecipe.model_fields):
+        known.choices.warn("--force-epochs turns every automatic stop off: what was given for them has no effect.")
+    changes = {"patience": patience, "overfitting_threshold": threshold, "perfect_loss": perfect}
+    return asked.model_copy(update=changes)
+
+
+def warn_of_idle(known: Known, schedule: Schedule) -> None:
+    """Warn of what was given for a mode or a schedule that is not this run's."""
+    if known.mode.name != CIRCULAR and known.recipe.circular.model_fields_set:
+        known.choices.warn(f"Mode {known.mode.name} has no cycles: what was given for mode circular has no effect.")
+    if known.typed("schedule_cycles") and schedule is not Schedule.COSINE_WITH_RESTARTS:
+        known.choices.warn(f"Schedule {schedule.value} has no waves: --schedule-cycles has no effect.")
+    if known.typed("decay_ratio") and schedule is not Schedule.WSD:
+        known.choices.warn(f"Schedule {schedule.value} has no decay of its own: --decay-ratio has no effect.")
+
+
+def distance(data: DataFacts, recipe: Recipe, split: float, device: str) -> Distance:
+    """Return how far a settled recipe goes; ``split`` is the share of rows held out."""
+    if recipe.epochs is None:
+        passes = None if recipe.max_steps is None else recipe.max_steps / steps_per_epoch(data, recipe.batch, split)
+        return Distance(recipe.max_steps, passes)
+    whole = _steps_to(recipe.epochs, data, recipe, split, device)
+    if recipe.max_steps is None or whole <= recipe.max_steps:
+        return Distance(whole, recipe.epochs)
+    return Distance(recipe.max_steps, recipe.epochs * recipe.max_steps / whole)
+
+
+def steps_per_epoch(data: DataFacts, batch: BatchRecipe, split: float) -> int:
+    """Return the optimizer steps of one pass over what is not held out, an incomplete last one among them."""
+    return math.ceil(_sequences(data, split) / ((batch.size or 1) * (batch.accumulation or 1)))
+
+
+def _steps_to(epochs: float, data: DataFacts, recipe: Recipe, split: float, device: str) -> int:
+    """Add up the steps of the passes, whose batch grows in mode circular."""
+    growth = recipe.circular.batch_multiplier if recipe.mode == CIRCULAR else 1.0
+    if growth <= 1:
+        return math.ceil(epochs * steps_per_epoch(data, recipe.batch, split))
+    rows, begin = _sequences(data, split), (recipe.batch.size or 1) * (recipe.batch.accumulation or 1)
+    largest, steps = min(LARGEST_GROWN[device], rows), 0.0
+    for first in range(0, math.ceil(epochs), GROWS_EVERY):
+        batch = grown_batch(begin, growth, first, largest)
+        steps += min(GROWS_EVERY, epochs - first) * math.ceil(rows / batch)
+    return math.ceil(steps)
+
+
+def _sequences(data: DataFacts, split: float) -> int:
+    rows = data.rows - int(data.rows * split)
+    return max(1, round(rows * data.sequences_per_row))
