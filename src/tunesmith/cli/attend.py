@@ -15,6 +15,7 @@ from tunesmith.cli.figures import Figures, clock
 from tunesmith.cli.progress import Silent, View, view_for_terminal, watch
 from tunesmith.spec.errors import Cancelled, Paused, RunCrashed, WrongRunState
 from tunesmith.spec.events import Failed, Finished
+from tunesmith.spec.modes import NON_STOP
 from tunesmith.spec.states import RunState
 
 if TYPE_CHECKING:
@@ -24,13 +25,15 @@ if TYPE_CHECKING:
     from tunesmith.runs.status import RunStatus
 
 PAUSING: Final = "Saving and stopping; Ctrl-C again stops now."
+LANDING: Final = "Landing: a last few steps, then the result is saved; Ctrl-C again stops now."
 STOPPING: Final = "Stopping now."
 
 
 def attend(begin: Callable[[], RunFolder], *, as_json: bool = False, next_commands: Sequence[str] = ()) -> int:
     """Start a run and follow it to its end; return the exit status of the command line.
 
-    Ctrl-C asks the run to save and stop, a second one stops it at once. When this process goes away, the run goes on.
+    Ctrl-C asks the run to save and stop (one without end, to land), a second one stops it at once. When this process
+    goes away, the run goes on.
     """
     with ExitStack() as stack:
         view = Silent() if as_json else view_for_terminal(stack)
@@ -48,6 +51,7 @@ class Interrupts:
         self._view = view
         self._run: RunFolder | None = None
         self._count = 0
+        self._lands = False
         self._before: Any = None
 
     def __enter__(self) -> Interrupts:
@@ -61,20 +65,22 @@ class Interrupts:
 
     def attach(self, run: RunFolder) -> None:
         """Name the run that Ctrl-C means; one that came earlier reaches it now."""
+        self._lands = run.spec().recipe.mode == NON_STOP
         self._run = run
         if self._count:
             self._ask()
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         self._count += 1
-        self._view.notice(PAUSING if self._count == 1 else STOPPING)
+        self._view.notice(STOPPING if self._count > 1 else LANDING if self._lands else PAUSING)
         self._ask()
 
     def _ask(self) -> None:
         from tunesmith.service.jobs import control
 
         if self._run is not None:
-            ask = control.pause if self._count == 1 else control.stop_now
+            ends = control.cancel if self._lands else control.pause
+            ask = ends if self._count == 1 else control.stop_now
             with suppress(WrongRunState):  # It ended by itself in the meantime.
                 ask(self._run)
 

@@ -22,6 +22,7 @@ from tunesmith.spec.events import (
     Serving,
     Started,
     Step,
+    Tested,
     Warned,
 )
 from tunesmith.spec.states import Request
@@ -39,6 +40,8 @@ class Figures:
     evaluated: Evaluated | None = None
     last_word: Ended | Failed | Finished | None = None
     trained_tokens: int = 0
+    landing: int | None = None
+    """Last step of a run without end that is landing."""
     now: float = 0.0
     """Time of the newest event, in seconds since the epoch."""
 
@@ -53,6 +56,9 @@ class Figures:
         elif isinstance(body, Step):
             self.step = body
             self.trained_tokens += body.trained_tokens
+        elif isinstance(body, DecisionMade):
+            last = body.numbers.get("last_step")
+            self.landing = self.landing if last is None else int(last)
         elif isinstance(body, Evaluated):
             self.evaluated = body
             self.first_evaluation = self.first_evaluation or body
@@ -62,10 +68,16 @@ class Figures:
     @property
     def seconds_left(self) -> float | None:
         """Time to the last step at the pace so far, evaluations included; None before the second step."""
-        if self.started is None or self.step is None or self.step.step - self.started.step < 2:
+        total = self.total_steps
+        if total is None or self.started is None or self.step is None or self.step.step - self.started.step < 2:
             return None
         pace = (self.now - self.started_at) / (self.step.step - self.started.step)
-        return max(0.0, pace * (self.started.total_steps - self.step.step))
+        return max(0.0, pace * (total - self.step.step))
+
+    @property
+    def total_steps(self) -> int | None:
+        """Step at which the run ends, as far as it is known; a run without end has one once it lands."""
+        return self.landing or (self.started.total_steps if self.started else None)
 
     @property
     def steps_done(self) -> int:
@@ -79,10 +91,10 @@ class Figures:
         """Say where training stands, in one line of plain words."""
         if self.started is None or self.step is None:
             return ""
-        step, left = self.step, self.seconds_left
+        step, left, total, epochs = self.step, self.seconds_left, self.total_steps, self.started.epochs
         parts = [
-            f"step {step.step}/{self.started.total_steps}",
-            f"epoch {step.epoch:.2f}/{self.started.epochs:.3g}",
+            f"step {step.step}" if total is None else f"step {step.step}/{total}",
+            f"epoch {step.epoch:.2f}" if epochs is None else f"epoch {step.epoch:.2f}/{epochs:.3g}",
             f"loss {step.loss:.4f}",
             f"{step.tokens_per_second:,.0f} tokens/s",
             f"{step.memory_bytes / 1e9:.1f} GB",
@@ -121,8 +133,21 @@ def evaluation_line(body: Evaluated, *, unicode: bool = True) -> str:
         *([] if body.perplexity is None else [("📖", f"Perplexity: {body.perplexity:.1f}")]),
         ("🎯", f"Best Val: {body.best_validation_loss:.4f}"),
         ("⏳", f"Patience: {body.patience}"),
+        *(("📐", text) for text in _measures(body.metrics)),
     ]
     return " | ".join(f"{sign} {text}" if unicode else text for sign, text in fields)
+
+
+def tested_line(body: Tested) -> str:
+    """Return what the result came to on the rows that were kept for it."""
+    perplexity = [f"Perplexity: {body.metrics['perplexity']:.1f}"] if "perplexity" in body.metrics else []
+    fields = [f"Loss: {body.loss:.4f}", *perplexity, *_measures(body.metrics)]
+    return f"Test on {body.rows:,} rows kept for it | {' | '.join(fields)}"
+
+
+def _measures(metrics: dict[str, float]) -> list[str]:
+    """Return what a task measures beside its loss; the perplexity has a place of its own."""
+    return [f"{name.replace('_', ' ').title()}: {value:.4f}" for name, value in metrics.items() if name != "perplexity"]
 
 
 def line_of(body: object, *, unicode: bool = True) -> str | None:
@@ -130,6 +155,8 @@ def line_of(body: object, *, unicode: bool = True) -> str | None:
     match body:
         case Evaluated():
             return evaluation_line(body, unicode=unicode)
+        case Tested():
+            return tested_line(body)
         case Prepared():
             faults = f", {body.faults} faulty rows left out" if body.faults else ""
             return f"Data ready: {body.rows:,} rows{faults}{' (from the cache)' if body.cached else ''}"
@@ -139,7 +166,7 @@ def line_of(body: object, *, unicode: bool = True) -> str | None:
             held_out = f" ({body.validation_rows:,} held out)" if body.validation_rows else ""
             return (
                 f"Training {share:.2%} of {body.parameters:,} parameters on {body.rows:,} rows{held_out}: "
-                f"{body.total_steps} steps{resumed}"
+                f"{'without end' if body.total_steps is None else f'{body.total_steps} steps'}{resumed}"
             )
         case CheckpointSaved():
             best = ", the best so far" if body.best else ""
@@ -166,7 +193,7 @@ _ACKNOWLEDGED = {
     Request.NONE: "Going on at step {}",
     Request.CHECKPOINT: "Saving at step {}",
     Request.PAUSE: "Saving and stopping at step {}",
-    Request.CANCEL: "Cancelling at step {}",
+    Request.CANCEL: "Ending at step {}",
 }
 
 

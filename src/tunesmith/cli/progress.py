@@ -131,7 +131,7 @@ class PlainView(Silent):
     def _show_step(self, time: float, body: Step, figures: Figures) -> None:
         first = not self._told_at
         due = body.step - self._step >= STEPS_BETWEEN or time - self._told_at >= SECONDS_BETWEEN
-        last = figures.started is not None and body.step >= figures.started.total_steps
+        last = figures.total_steps is not None and body.step >= figures.total_steps
         if first or due or last:
             self._step, self._told_at = body.step, time
             self._say(figures.step_line())
@@ -202,11 +202,10 @@ class LiveView:
         for ratio in (None, 1, None):
             grid.add_column(ratio=ratio, no_wrap=True)
         if figures.started:
-            done = figures.step.step if figures.step else figures.started.step
-            total = max(1, figures.started.total_steps)
-            left = figures.seconds_left
-            bar = ProgressBar(total=total, completed=done)
-            grid.add_row(f"{done / total:4.0%}", bar, "" if left is None else f"{clock(left)} left")
+            done, total, left = figures.steps_done, figures.total_steps, figures.seconds_left
+            bar = ProgressBar(total=max(1, total or 1), completed=done if total else 0, pulse=total is None)
+            share = f"{done / max(1, total):4.0%}" if total is not None else "on"
+            grid.add_row(share, bar, "" if left is None else f"{clock(left)} left")
         else:
             phase = figures.phase or Phase(name="Starting")
             share = phase.done

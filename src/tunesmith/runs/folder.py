@@ -66,6 +66,8 @@ class Header(Part):
     """The run that this one resumes."""
     start: str | None = None
     """The checkpoint folder to start from. None: the newest of the parents' that verifies."""
+    continues: str | None = None
+    """The finished run whose weights (or state) this one begins with, on other data."""
     output: str | None = None
     """Where the result is published."""
     request: dict[str, Any] | None = None
@@ -89,6 +91,7 @@ class RunFolder:
         plan: Plan | None = None,
         parent: RunFolder | None = None,
         start: Path | None = None,
+        continues: str | None = None,
         folder: Path | None = None,
         output: Path | None = None,
         request: Mapping[str, Any] | None = None,
@@ -108,6 +111,7 @@ class RunFolder:
             folder=str(folder or Path.cwd()),
             parent=parent.id if parent else None,
             start=str(start) if start else None,
+            continues=continues,
             output=os.path.abspath(output) if output is not None else None,
             request=dict(request) if request is not None else None,
         )

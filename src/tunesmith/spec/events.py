@@ -243,6 +243,9 @@ class RunSummary(Part):
     validation_loss: float | None
     """Of the last evaluation."""
     best_validation_loss: float | None
+    test_loss: float | None = None
+    """On the rows that were kept for the end, where there are any."""
+    test_metrics: dict[str, float] = {}
     trained_tokens: int
     tokens_per_second: float
     peak_memory_bytes: int

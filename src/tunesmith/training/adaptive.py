@@ -49,7 +49,13 @@ def change(losses: Sequence[float], *, pace: float, batch: int, first_batch: int
     line = trend(losses[-WINDOW:])
     moved = line.slope * (WINDOW - 1) / max(line.mean, 1e-12)
     sure = abs(line.slope) >= SURE * line.error
-    numbers = {"slope": line.slope, "error": line.error, "change": moved, "rate_factor_before": pace, "batch_before": batch}
+    numbers = {
+        "slope": line.slope,
+        "error": line.error,
+        "change": moved,
+        "rate_factor_before": pace,
+        "batch_before": batch,
+    }
     if moved > FLAT and sure and losses[-1] > min(losses[-WINDOW:]):
         calmer, larger = max(LOWEST, pace / 2), min(LARGEST * first_batch, 2 * batch)
         spent = (calmer, larger) == (pace, batch)

@@ -28,8 +28,7 @@ class Charts:
             }
         else:
             points = {"eval/loss": body.validation_loss}
-            if body.perplexity is not None:
-                points["eval/perplexity"] = body.perplexity
+            points |= {f"eval/{name}": value for name, value in body.metrics.items()}
         for tag, value in points.items():
             self._writer.add_scalar(tag, value, body.step)
 

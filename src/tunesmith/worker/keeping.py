@@ -45,6 +45,10 @@ class Keeper:
         """Tell what was asked of the run."""
         return self._reporter.request()
 
+    def acknowledge(self, request: Request, step: int) -> None:
+        """Say that the loop does what was asked."""
+        self._reporter.acknowledge(request, step)
+
     def save(self, loop: Loop, *, best: bool, reason: str) -> None:
         """Commit a checkpoint; the first process writes, the others wait."""
         if self._ranks.first:
@@ -56,11 +60,7 @@ class Keeper:
         if step is None:
             newest = checkpoints.start_of(self._run)
             return newest.path if newest else None
-        for run in lineage(self._run):
-            found = checkpoints.at(run.checkpoints_dir / f"checkpoint-{step}")
-            if found is not None:
-                return found.path
-        return None
+        return checkpoint_in(self._run, step)
 
     def _commit(self, loop: Loop, *, best: bool, reason: str) -> None:
         step = loop.progress.step
@@ -76,6 +76,15 @@ class Keeper:
             self._reporter.acknowledge(Request.CHECKPOINT, step)  # There it is, whyever it was saved.
         pointed = checkpoints.pointed(self._run, "best")
         checkpoints.prune(self._run, self._keep, {pointed.name} if pointed else ())
+
+
+def checkpoint_in(run: RunFolder, step: int) -> Path | None:
+    """Return a checkpoint of a step that verifies, of a run or those that it resumes."""
+    for each in lineage(run):
+        found = checkpoints.at(each.checkpoints_dir / f"checkpoint-{step}")
+        if found is not None:
+            return found.path
+    return None
 
 
 def lineage(run: RunFolder) -> list[RunFolder]:

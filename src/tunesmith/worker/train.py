@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from tunesmith.modalities.base import load
 from tunesmith.runs import checkpoints, publish
 from tunesmith.spec.errors import Cancelled, Paused
-from tunesmith.spec.events import Phase, RunSummary, Started, Warned
-from tunesmith.spec.plan import settled
+from tunesmith.spec.events import Phase, RunSummary, Started, Tested, Warned
 from tunesmith.spec.states import Request
 from tunesmith.training.device import join_ranks, peak_memory, set_up
-from tunesmith.training.loop import Loop, LoopSettings
+from tunesmith.training.loop import Loop
 from tunesmith.worker.charts import Charts
-from tunesmith.worker.keeping import Keeper, starting_point
+from tunesmith.worker.continuing import origin_of
+from tunesmith.worker.keeping import Keeper, lineage, starting_point
+from tunesmith.worker.loop_settings import loop_settings
 from tunesmith.worker.prepare import Data, prepare_data
 from tunesmith.worker.results import write_results
 from tunesmith.worker.samples import Samples
@@ -22,6 +23,8 @@ from tunesmith.worker.samples import Samples
 if TYPE_CHECKING:
     from tunesmith.runs.folder import RunFolder
     from tunesmith.spec.plan import Plan
+    from tunesmith.training.evaluation import Measured
+    from tunesmith.training.pieces import Rows
     from tunesmith.worker.reporting import Reporter
 
 
@@ -49,15 +52,18 @@ def run(run: RunFolder, reporter: Reporter) -> None:
         reporter.say(Warned(message=sentence))
     samples = Samples(data.prepared.held_out, plan.spec.evaluation.test_prompts if ranks.first else 0)
     samples.before(run, reporter, pieces, data.encoder)
+    test = pieces.rows(data.prepared.test) if len(data.prepared.test) else None
 
     charts = Charts(run.logs_dir) if plan.spec.output.tensorboard and ranks.first else None
     keeper = Keeper(
         run, reporter, ranks, keep=plan.spec.recipe.checkpoints.keep, fingerprint=data.fingerprint, charts=charts
     )
-    loop = Loop(pieces, _settings(plan), keeper, device, ranks)
+    loop = Loop(pieces, loop_settings(plan), keeper, device, ranks, origin_of(run, plan))
     if start is not None:
         loop.resume(start)
     reporter.say(_started(plan, loop, data))
+    earlier = [parent.path for parent in lineage(run)[1:]]
+    pieces.warm_up(run.path, earlier, lambda: reporter.beat(loop.progress.step))
     try:
         reason = loop.run()
     finally:
@@ -65,44 +71,22 @@ def run(run: RunFolder, reporter: Reporter) -> None:
             charts.close()
     if reason in (Request.PAUSE, Request.CANCEL):
         _end(run, reporter, keeper, loop, Request(reason))
+    tested = _tested(loop, test, reporter)
     if not ranks.first:
         return
     samples.after(run, reporter, pieces, data.encoder)
     reporter.say(Phase(name="writing the result"))
-    summary = _summary(run, plan, loop, reason, peak_memory(device))
+    summary = _summary(run, plan, loop, reason, tested, peak_memory(device))
     artifacts = write_results(run, plan, loop, summary)
     publish.publish(artifacts, Path(summary.output), run)
     reporter.finish(summary.model_dump(mode="json"), str(artifacts))
-
-
-def _settings(plan: Plan) -> LoopSettings:
-    """The loop's plain parameters; a plan leaves none of them open."""
-    recipe = plan.spec.recipe
-    size = settled(recipe.batch.size, "recipe.batch.size")
-    return LoopSettings(
-        seed=plan.spec.seed,
-        effective_batch=size * settled(recipe.batch.accumulation, "recipe.batch.accumulation"),
-        micro_tokens=settled(recipe.batch.micro_tokens, "recipe.batch.micro_tokens"),
-        epochs=settled(recipe.epochs, "recipe.epochs"),
-        max_steps=recipe.max_steps,
-        optimizer=recipe.optimizer,
-        learning_rate=settled(recipe.learning_rate, "recipe.learning_rate"),
-        schedule=settled(recipe.schedule, "recipe.schedule"),
-        warmup_ratio=recipe.warmup_ratio,
-        weight_decay=recipe.weight_decay,
-        max_grad_norm=recipe.max_grad_norm,
-        evaluate_every=settled(recipe.evaluate_every, "recipe.evaluate_every"),
-        save_every=settled(recipe.checkpoints.every_steps, "recipe.checkpoints.every_steps"),
-        patience=settled(recipe.stopping.patience, "recipe.stopping.patience"),
-        min_delta=recipe.stopping.min_delta,
-    )
 
 
 def _started(plan: Plan, loop: Loop, data: Data) -> Started:
     return Started(
         step=loop.progress.step,
         total_steps=loop.total,
-        epochs=loop.total / loop.per_epoch,
+        epochs=loop.epochs,
         rows=len(data.prepared.train),
         validation_rows=len(data.prepared.validation),
         trainable_parameters=loop.trainables.count,
@@ -120,7 +104,17 @@ def _end(run: RunFolder, reporter: Reporter, keeper: Keeper, loop: Loop, request
     raise Paused(run.id, loop.progress.step)
 
 
-def _summary(run: RunFolder, plan: Plan, loop: Loop, reason: str, peak: int) -> RunSummary:
+def _tested(loop: Loop, rows: Rows | None, reporter: Reporter) -> Measured | None:
+    """Measure the result once on the rows that were kept for it."""
+    if rows is None:
+        return None
+    reporter.say(Phase(name="testing the result"))
+    found = loop.measure(rows)
+    reporter.say(Tested(rows=len(rows.lengths), loss=found.loss, metrics=found.metrics))
+    return found
+
+
+def _summary(run: RunFolder, plan: Plan, loop: Loop, reason: str, tested: Measured | None, peak: int) -> RunSummary:
     progress = loop.progress
     seconds = max(progress.seconds, 1e-9)
     return RunSummary(
@@ -131,6 +125,8 @@ def _summary(run: RunFolder, plan: Plan, loop: Loop, reason: str, peak: int) -> 
         train_loss=progress.train_loss,
         validation_loss=progress.validation_loss,
         best_validation_loss=progress.best_loss,
+        test_loss=tested.loss if tested else None,
+        test_metrics=tested.metrics if tested else {},
         trained_tokens=progress.trained_tokens,
         tokens_per_second=progress.tokens / seconds,
         peak_memory_bytes=peak,

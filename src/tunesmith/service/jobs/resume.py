@@ -13,18 +13,21 @@ from pydantic import TypeAdapter
 from tunesmith.runs import checkpoints
 from tunesmith.runs.folder import Kind, RunFolder, run_folders
 from tunesmith.runs.status import status
+from tunesmith.service.jobs.continuation import PREFIX, continued_run
 from tunesmith.service.jobs.index import find
 from tunesmith.service.jobs.submit import start, with_data_found
 from tunesmith.settings import Settings
 from tunesmith.spec.errors import NothingToResume, ResumeDiffers, RunNotFound, WrongRunState
+from tunesmith.spec.modes import CIRCULAR
 from tunesmith.spec.plan import Plan
+from tunesmith.spec.recipe import Recipe
 from tunesmith.spec.states import RunState
 
-LIMITS: Final = ("recipe.epochs", "recipe.max_steps")
+LIMITS: Final = ("recipe.epochs", "recipe.max_steps", "recipe.circular.cycles")
 """What may be larger than it was: it only decides where training ends."""
 FREE: Final = frozenset({"name", "labels", "force"})
 """What nothing computed depends on."""
-OFFERED: Final = "Larger --epochs or --max-steps let it go on."
+OFFERED: Final = "Larger --epochs, --max-steps or --max-circular-epochs let it go on."
 
 
 @dataclass(frozen=True)
@@ -78,16 +81,29 @@ def resume(found: Resumable, settings: Settings, typed: Mapping[str, object] | N
 
 def with_limits(plan: Plan, limits: Mapping[str, Any]) -> Plan:
     """Return the plan with other limits and as many steps as they make; without limits, the plan itself."""
-    from tunesmith.planning.resolve import total_steps
+    from tunesmith.planning.ending import distance
 
     if not limits:
         return plan
-    fields = {path.removeprefix("recipe."): value for path, value in limits.items()}
-    recipe = plan.spec.recipe.model_copy(update=fields)
+    recipe = _with_limits(plan.spec.recipe, limits)
     spec = plan.spec.model_copy(update={"recipe": recipe})
-    steps = total_steps(plan.data, recipe, plan.spec.evaluation.validation_split or 0.0)
-    seconds = plan.seconds * steps / max(1, plan.steps)
+    split = plan.spec.evaluation.validation_split or 0.0
+    steps = distance(plan.data, recipe, split, plan.device.kind).steps
+    seconds = None
+    if steps is not None and plan.steps is not None and plan.seconds is not None:
+        seconds = plan.seconds * steps / max(1, plan.steps)
     return plan.model_copy(update={"spec": spec, "steps": steps, "seconds": seconds})
+
+
+def _with_limits(recipe: Recipe, limits: Mapping[str, Any]) -> Recipe:
+    """Set the limits; the cycles of a circular run are its epochs."""
+    fields = {path.removeprefix("recipe."): value for path, value in limits.items()}
+    cycles = fields.pop("circular.cycles", None)
+    if cycles is not None:
+        fields["circular"] = recipe.circular.model_copy(update={"cycles": cycles})
+        if recipe.mode == CIRCULAR:
+            fields.setdefault("epochs", float(cycles))
+    return recipe.model_copy(update=fields)
 
 
 def _refuse_another_model(run: RunFolder, plan: Plan) -> None:
@@ -194,6 +210,10 @@ def _is_same(path: str, was: object, now: object, run: RunFolder, plan: Plan, se
     started_in = Path(run.header().folder)
     if path == "output.dir":
         return os.path.realpath(str(now)) == os.path.realpath(run.header().output or "")
+    if path == "model.source" and plan.spec.model.source.startswith(PREFIX):
+        return str(now).startswith(PREFIX) and find(settings, str(now).removeprefix(PREFIX)).id == continued_run(
+            plan.spec.model
+        )
     if path == "model.source":
         return os.path.realpath(str(now)) == os.path.realpath(plan.model.path)
     if path == "datasets":

@@ -13,6 +13,7 @@ from tunesmith.executors.local import LocalExecutor
 from tunesmith.runs import publish
 from tunesmith.runs.folder import Kind, RunFolder
 from tunesmith.runs.handle import handle_of
+from tunesmith.service.jobs.continuation import continued_run, take_over
 from tunesmith.settings import Settings
 from tunesmith.spec.errors import OutputUnusable
 from tunesmith.spec.job import JobSpec
@@ -22,34 +23,28 @@ THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_T
 
 
 def plan_job(spec: JobSpec, settings: Settings) -> Plan:
-    """Fill in what a job leaves open, by its model, its data and the machine.
+    """Fill in what a job leaves open, by its model (or the run that it continues), its data and the machine.
 
     Raises:
         ConfigError: the model is not there or of the wrong kind, or the job will not fit.
         DataError: the data is not there, or none of it can be used.
     """
-    from tunesmith.modalities import MODALITIES
-    from tunesmith.modalities.base import family_of
-    from tunesmith.planning.facts import data_facts, device_facts, model_facts
-    from tunesmith.planning.resolve import resolve
+    continued = take_over(spec, settings)
+    return _planned(spec, settings) if continued is None else continued.settled(_planned(continued.job, settings))
+
+
+def _planned(spec: JobSpec, settings: Settings) -> Plan:
+    from tunesmith.planning.draft import draft
     from tunesmith.service.models.resolve import resolve_model
 
-    modality = MODALITIES["text"]
-    spec = with_data_found(spec, settings)
-    folder = resolve_model(spec.model, settings)
-    model = model_facts(folder, spec.model.source)
-    encoder = modality.encoder(folder, modality.options.model_validate(spec.options))
-    data = data_facts(spec.datasets, encoder)
-    family = family_of(model.model_type, modality.families)
-    return resolve(spec, model, device_facts(spec.resources), data, family, modality)
+    return draft(with_data_found(spec, settings), resolve_model(spec.model, settings))
 
 
 def with_data_found(spec: JobSpec, settings: Settings) -> JobSpec:
-    """Return the job with the files of pulled data sets in place of their names."""
-    from tunesmith.service.models.resolve import resolve_data
+    """Return the job with the files of data sets in place of their names, and the splits that they have of their own."""
+    from tunesmith.service.models.resolve import resolve_datasets
 
-    found = [data.model_copy(update={"uri": resolve_data(data.uri, settings)}) for data in spec.datasets]
-    return spec.model_copy(update={"datasets": found})
+    return spec.model_copy(update={"datasets": resolve_datasets(spec.datasets, settings).datasets})
 
 
 def start(
@@ -79,6 +74,7 @@ def start(
         plan=plan,
         parent=parent,
         start=checkpoint,
+        continues=None if parent else continued_run(spec.model),
         folder=folder,
         output=output,
     )
