@@ -46,3 +46,23 @@ def encodable(value: str, column: str, where: Where) -> str:
     except UnicodeEncodeError as error:
         raise UnreadableRow(where, f"column '{column}' is not valid UTF-8 at character {error.start + 1}") from None
     return value
+
+
+def chosen(row: Row, *columns: str) -> str:
+    """Return the first of some columns that the row has; the first of all if it has none, so that faults name it."""
+    return next((column for column in columns if column in row), columns[0])
+
+
+def has(row: Row, *columns: str) -> bool:
+    """Say whether the row has every one of some columns."""
+    return all(column in row for column in columns)
+
+
+def has_any(row: Row, *columns: str) -> bool:
+    """Say whether the row has at least one of some columns."""
+    return any(column in row for column in columns)
+
+
+def has_only(row: Row, *columns: str) -> bool:
+    """Say whether the row has no column but these."""
+    return all(name in columns for name in row)

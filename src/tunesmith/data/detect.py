@@ -6,11 +6,11 @@ import functools
 from collections.abc import Mapping
 
 from tunesmith.data.columns import Row
-from tunesmith.data.formats import FORMATS, RowFormat
+from tunesmith.data.formats import FORMATS, Format
 from tunesmith.spec.errors import UnknownFormat, UnknownName, Where, WrongType
 
 
-def format_of(row: Row, where: Where) -> RowFormat:
+def format_of(row: Row, where: Where) -> Format:
     """Return the most special format that recognises the row.
 
     Raises:
@@ -23,7 +23,7 @@ def format_of(row: Row, where: Where) -> RowFormat:
     return found
 
 
-def named(name: str) -> RowFormat:
+def named(name: str) -> Format:
     """Return a format by its name.
 
     Raises:
@@ -55,7 +55,7 @@ def as_row(value: object, columns: Mapping[str, str], where: Where) -> Row:
 
 
 @functools.lru_cache(maxsize=4096)
-def _by_columns(names: tuple[str, ...]) -> RowFormat | None:
+def _by_columns(names: tuple[str, ...]) -> Format | None:
     row = dict.fromkeys(names)
-    best = max(FORMATS.values(), key=lambda row_format: row_format.sniff(row))
+    best = max(FORMATS.values(), key=lambda known: known.sniff(row))
     return best if best.sniff(row) > 0 else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tunesmith.data.columns import Row, optional_text, text
+from tunesmith.data.columns import Row, has, optional_text, text
 from tunesmith.data.formats import RowFormat
 from tunesmith.data.turns import conversation
 from tunesmith.spec.errors import Where, WrongType
@@ -17,7 +17,7 @@ from tunesmith.spec.examples import Example, Message
 
 def sniff(row: Row) -> int:
     """Recognise an instruction with its output."""
-    return 5 if "instruction" in row and "output" in row else 0
+    return 56 if has(row, "instruction", "output") else 0
 
 
 def examples(row: Row, where: Where) -> Iterator[Example]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tunesmith.data.columns import Row, text
+from tunesmith.data.columns import Row, has, text
 from tunesmith.data.formats import RowFormat
 from tunesmith.spec.errors import Where
 from tunesmith.spec.examples import Example, PromptCompletion
@@ -12,7 +12,7 @@ from tunesmith.spec.examples import Example, PromptCompletion
 
 def sniff(row: Row) -> int:
     """Recognise a prompt with its completion."""
-    return 4 if "prompt" in row and "completion" in row else 0
+    return 50 if has(row, "prompt", "completion") else 0
 
 
 def examples(row: Row, where: Where) -> Iterator[Example]:

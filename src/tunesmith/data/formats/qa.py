@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from tunesmith.data.columns import Row, optional_text, text
+from tunesmith.data.columns import Row, has, has_any, optional_text, text
 from tunesmith.data.formats import RowFormat
 from tunesmith.data.turns import conversation
 from tunesmith.spec.errors import EmptyRow, Where, WrongType
@@ -16,20 +16,19 @@ from tunesmith.spec.examples import Example, Message
 
 def sniff(row: Row) -> int:
     """Recognise a question with an answer, or with SQuAD's answers."""
-    return 4 if "question" in row and ("answer" in row or "answers" in row) else 0
+    return 52 if has(row, "question") and has_any(row, "answer", "answers") else 0
 
 
 def examples(row: Row, where: Where) -> Iterator[Example]:
     """Make one conversation, the context above the question."""
     question, context = text(row, "question", where), optional_text(row, "context", where)
     asked = f"Context: {context}\n\nQuestion: {question}" if context else question
-    yield conversation([Message("user", asked), Message("assistant", _answer(row, where))], "answer", where)
+    column = "answers" if "answers" in row and "answer" not in row else "answer"
+    answer = _squad(row[column], where) if column == "answers" else text(row, column, where)
+    yield conversation([Message("user", asked), Message("assistant", answer)], column, where)
 
 
-def _answer(row: Row, where: Where) -> str:
-    if "answer" in row or "answers" not in row:
-        return text(row, "answer", where)
-    answers = row["answers"]
+def _squad(answers: object, where: Where) -> str:
     texts = answers.get("text") if isinstance(answers, Mapping) else None
     if not isinstance(texts, list):
         raise WrongType("answers", where, answers, "an object with a list of texts, as in {'text': ['...']}")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tunesmith.data.columns import Row, optional_text
+from tunesmith.data.columns import Row, has, optional_text
 from tunesmith.data.formats import RowFormat
 from tunesmith.data.turns import conversation, turns
 from tunesmith.spec.errors import Where
@@ -16,19 +16,13 @@ from tunesmith.spec.examples import Example, Message
 
 def sniff(row: Row) -> int:
     """Recognise a list of conversations' turns."""
-    return 8 if "conversations" in row else 0
+    return 70 if has(row, "conversations") else 0
 
 
 def examples(row: Row, where: Where) -> Iterator[Example]:
     """Make one conversation; a ``system`` column comes before the turns."""
-    messages = turns(row, "conversations", where)
-    yield conversation([*_system(row, where), *messages], "conversations", where)
-
-
-def _system(row: Row, where: Where) -> Iterator[Message]:
-    system = optional_text(row, "system", where)
-    if system:
-        yield Message("system", system)
+    system = Message("system", optional_text(row, "system", where))
+    yield conversation([system, *turns(row, "conversations", where)], "conversations", where)
 
 
 FORMAT = RowFormat(

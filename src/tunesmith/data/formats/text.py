@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tunesmith.data.columns import Row, text
+from tunesmith.data.columns import Row, has, text
 from tunesmith.data.formats import RowFormat
 from tunesmith.spec.errors import Where
 from tunesmith.spec.examples import Example, PlainText
@@ -12,7 +12,7 @@ from tunesmith.spec.examples import Example, PlainText
 
 def sniff(row: Row) -> int:
     """Recognise a text that no other format explains."""
-    return 1 if "text" in row else 0
+    return 1 if has(row, "text") else 0
 
 
 def examples(row: Row, where: Where) -> Iterator[Example]:

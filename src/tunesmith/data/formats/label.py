@@ -1,0 +1,52 @@
+"""A text and the class it belongs to: ``{"text", "label"}``.
+
+A class is a text, a whole number or true and false; ``label_text`` is the name of a numbered one. ``sentence`` in place
+of ``text`` is read as well (the data set nyu-mll/glue).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tunesmith.data.columns import Row, chosen, has, has_any, text
+from tunesmith.data.formats import RowFormat
+from tunesmith.spec.errors import EmptyRow, Where, WrongType
+from tunesmith.spec.examples import Example, LabelledText
+
+
+def sniff(row: Row) -> int:
+    """Recognise a text with a label."""
+    return 20 if has(row, "label") and has_any(row, "text", "sentence") else 0
+
+
+def examples(row: Row, where: Where) -> Iterator[Example]:
+    """Make one text with the name of its class."""
+    column = chosen(row, "label_text", "label")
+    label = text(row, column, where).strip() if _is_text(row, column) else _number(row, column, where)
+    yield LabelledText(text(row, chosen(row, "text", "sentence"), where), label, where)
+
+
+def _is_text(row: Row, column: str) -> bool:
+    return column not in row or isinstance(row[column], str)
+
+
+def _number(row: Row, column: str, where: Where) -> str:
+    value = row[column]
+    if value is None:
+        raise EmptyRow(column, where)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
+        return str(int(value))
+    raise WrongType(column, where, value, "one class: text, a whole number, or true or false")
+
+
+FORMAT = RowFormat(
+    name="label",
+    summary="a text and its class",
+    columns=("text", "label"),
+    optional=("sentence", "label_text"),
+    produces="label",
+    sniff=sniff,
+    examples=examples,
+)

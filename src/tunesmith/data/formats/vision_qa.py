@@ -1,0 +1,56 @@
+"""A question about a picture: ``{"image", "question", "answer"}``.
+
+The picture is a path, relative to the file of the row. LLaVA's ``{"image", "conversations"}`` is read as well, each
+question with its answer (https://github.com/haotian-liu/LLaVA). A text model cannot read such rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tunesmith.data.columns import Row, chosen, has, has_any, text
+from tunesmith.data.formats import RowFormat
+from tunesmith.data.pictures import COLUMNS, picture
+from tunesmith.data.turns import turns
+from tunesmith.spec.errors import Where, WrongType
+from tunesmith.spec.examples import Example, ImageQuestion, Message
+
+
+def sniff(row: Row) -> int:
+    """Recognise a picture with a question and its answer, or with a conversation."""
+    return 86 if has_any(row, *COLUMNS) and (has(row, "question", "answer") or has_any(row, *_TALKS)) else 0
+
+
+def examples(row: Row, where: Where) -> Iterator[Example]:
+    """Make one question for each answer."""
+    image = picture(row, where)
+    if "question" in row or not has_any(row, *_TALKS):
+        yield ImageQuestion(image, text(row, "question", where), text(row, "answer", where), where)
+        return
+    column = chosen(row, *_TALKS)
+    spoken = [turn for turn in turns(row, column, where) if turn.role != "system"]
+    if [turn.role for turn in spoken] != ["user", "assistant"] * (len(spoken) // 2):
+        raise WrongType(column, where, [turn.role for turn in spoken], "a list in which user and assistant take turns")
+    for asked, answered in zip(spoken[::2], spoken[1::2], strict=True):
+        yield ImageQuestion(image, _question(asked, column, where), answered.content, where)
+
+
+_TALKS = ("conversations", "messages")
+
+
+def _question(asked: Message, column: str, where: Where) -> str:
+    question = asked.content.replace("<image>", "").strip()
+    if not question:
+        raise WrongType(column, where, asked.content, "a list whose questions say more than '<image>'")
+    return question
+
+
+FORMAT = RowFormat(
+    name="vision_qa",
+    summary="a question about a picture, and the answer",
+    columns=("image", "question", "answer"),
+    optional=("images", "conversations", "messages"),
+    produces="question",
+    sniff=sniff,
+    examples=examples,
+)
