@@ -1,8 +1,8 @@
 """The training loop, readable top to bottom.
 
 A step takes the rows that the seed and the place in the data name, computes them micro-batch by micro-batch, adds the
-gradients up weighted by tokens, and updates. Nothing here depends on the time or on free memory, so a run that is killed
-and resumed from a checkpoint computes the same numbers, bit for bit, as one that was never interrupted.
+gradients up weighted by tokens, and updates. Nothing here depends on the time or on free memory, so a run that is
+killed and resumed from a checkpoint computes the same numbers, bit for bit, as one that was never interrupted.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from tunesmith.training.loop_settings import LoopSettings, Origin
 from tunesmith.training.observer import Observer
 from tunesmith.training.optimizers import Trainables, build_optimizer, clip, set_rate
 from tunesmith.training.pieces import Rows, TrainingPieces
+from tunesmith.training.precision import FIRST_SCALE
 from tunesmith.training.progress import Progress
 from tunesmith.training.schedules import factor, landing_factor, warmup_steps
 from tunesmith.training.state import forget_optimizer, load_optimizer, load_state, load_weights, save_state
@@ -79,7 +80,7 @@ class Loop:
     def run(self) -> str:
         """Train to the end and return why it ended; the best weights are then in the model.
 
-        A request to pause or cancel ends it too, with the request's name; a run that lands does so when it is cancelled.
+        A request to pause or cancel ends it too, with the request's name; a run that lands does so when cancelled.
         """
         self.pieces.model.train()
         if self.progress.step == self.progress.base and self.progress.start_loss is None:
@@ -136,7 +137,8 @@ class Loop:
     # --- where it begins and ends ---------------------------------------------------------------------------------
 
     def _at_the_start(self) -> Progress:
-        return Progress(batch=self.course.batch, micro_tokens=self.settings.micro_tokens)
+        scale = FIRST_SCALE.get(self.settings.precision, 1.0)
+        return Progress(batch=self.course.batch, micro_tokens=self.settings.micro_tokens, loss_scale=scale)
 
     def _take_over(self, origin: Origin) -> None:
         """Begin with what another run came to."""
@@ -148,7 +150,7 @@ class Loop:
             self.progress.clock = self.progress.clock_base = theirs.clock
 
     def _find_end(self) -> None:
-        """Find the step at which the run ends, and what the learning rate's schedule spans; both None without an end."""
+        """Find the step at which the run ends and what the rate's schedule spans; both None without an end."""
         course, progress = self.course, self.progress
         whole = _least(steps_left(course, self.rows, course.batch), course.max_steps)
         self._span = None if whole is None else math.ceil(progress.clock_base) + whole
@@ -200,11 +202,13 @@ class Loop:
         loss, tokens = self._gradients(rows, labels)
         norm = clip(self.trainables.gradients(), self.settings.max_grad_norm)
         if not math.isfinite(loss) or not math.isfinite(norm):
-            self._go_back()
+            if not (math.isfinite(loss) and self._scale_down()):
+                self._go_back()
             return False
         rate = self._rate()
         set_rate(self.optimizer, rate)
         self.trainables.apply(self.optimizer)
+        progress.scale_up()
         grows = self.course.growth > 1  # Then the schedule counts the steps as they are.
         progress.advance(self.rows, len(rows), clock=1.0 if grows else progress.batch / self.course.batch)
         progress.tokens += tokens
@@ -240,6 +244,7 @@ class Loop:
             loss, tokens = loss + part_loss, tokens + part_tokens
             self.observer.beat(self.progress.step)
         self.ranks.add_up(self.trainables.gradients())
+        self.trainables.unscale(self.progress.loss_scale)
         loss, total = self.ranks.total(loss, tokens, device=self.device)
         # What one process learned from running out of memory holds for all: they must divide the next step alike.
         least = self.ranks.least(self.progress.micro_tokens, self.device)
@@ -263,7 +268,7 @@ class Loop:
         """Compute forward and backward. What it holds dies with it, so that a failed attempt leaves its memory."""
         batch = self.pieces.train.batch(part, self.progress.epoch)
         loss = self.pieces.loss(batch) / labels
-        loss.backward()  # type: ignore[no-untyped-call]
+        (loss * self.progress.loss_scale).backward()  # type: ignore[no-untyped-call]
         self.trainables.collect()
         return loss.item(), batch.tokens
 
@@ -292,9 +297,18 @@ class Loop:
         shape = factor(self.settings.curve, clock, self._span, self._warmup)
         return self.settings.learning_rate * shape * fall * progress.rate_factor * progress.pace
 
+    def _scale_down(self) -> bool:
+        """Have a step whose gradient overflowed repeated with the loss scaled lower, if it is scaled at all (fp16)."""
+        lowered = self.progress.scale_down()
+        if lowered:
+            step, layer, scale = self.progress.step + 1, self.trainables.sick(), self.progress.loss_scale
+            reason = f"the gradient of '{layer}' overflowed at step {step}; the loss is scaled by {scale:g} from here"
+            self._decided("recipe.precision", self.settings.precision, reason, {"step": step, "scale": scale})
+        return lowered
+
     def _go_back(self) -> None:
         """Return to the last good checkpoint with half the rate, once; the second time the run fails."""
-        layer = self._sick_layer()
+        layer = self.trainables.sick() or "the loss"
         if self.progress.recoveries:
             raise NotANumber(self.progress.step + 1, layer)
         failed_at, learned = self.progress.step + 1, self.progress.micro_tokens
@@ -325,12 +339,6 @@ class Loop:
             self._take_over(self._origin)
         if start is not None:
             self.progress.history.append([self.progress.step, None, start])
-
-    def _sick_layer(self) -> str:
-        for name, grad in zip(self.trainables.names, self.trainables.gradients(), strict=True):
-            if not bool(torch.isfinite(grad).all()):
-                return name
-        return "the loss"
 
     # --- evaluation -----------------------------------------------------------------------------------------------
 

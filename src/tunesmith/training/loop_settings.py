@@ -28,6 +28,8 @@ class LoopSettings:
     save_every: int
     min_delta: float
     stops: Thresholds
+    precision: str = "fp32"
+    """Number format of the computation."""
     adaptive: bool = False
     """Whether the trend of the validation loss changes rate and batch."""
     forced: bool = False

@@ -97,6 +97,17 @@ class Trainables:
                 self._sums[i] = torch.zeros_like(master, requires_grad=False)
         return [grad for grad in self._sums if grad is not None]
 
+    def unscale(self, factor: float) -> None:
+        """Divide the gradients of the step by what the loss was multiplied by."""
+        if factor != 1:
+            for grad in self.gradients():
+                grad.mul_(1 / factor)
+
+    def sick(self) -> str | None:
+        """Return the name of the first parameter whose gradient is not a number."""
+        pairs = zip(self.names, self.gradients(), strict=True)
+        return next((name for name, grad in pairs if not bool(torch.isfinite(grad).all())), None)
+
     def reset(self) -> None:
         """Begin a step with no gradient."""
         self._sums = [None] * len(self.parameters)

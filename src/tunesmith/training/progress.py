@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
+from tunesmith.training.precision import STEPS_TO_GROW
 from tunesmith.training.stopping import LOSSES, Evaluation
 
 FILE: Final = "progress.json"
@@ -14,7 +15,7 @@ FILE: Final = "progress.json"
 
 @dataclass
 class Progress:
-    """Where training stands. Order of rows and random numbers follow from seed, step and place, so they are not kept."""
+    """Where training stands; order of rows and random numbers follow from seed, step and place."""
 
     step: int = 0
     """Optimizer steps done, those of a run whose state is continued included."""
@@ -63,6 +64,10 @@ class Progress:
     """Factor on the learning rate that mode adaptive has come to."""
     recoveries: int = 0
     """How often the run went back."""
+    loss_scale: float = 1.0
+    """What the loss is multiplied by before the backward pass (fp16)."""
+    scaled_steps: int = 0
+    """Steps since that changed."""
 
     @classmethod
     def read(cls, folder: Path) -> Progress:
@@ -80,6 +85,21 @@ class Progress:
         self.place += taken
         if self.place >= rows:
             self.epoch, self.place = self.epoch + 1, 0
+
+    def scale_up(self) -> None:
+        """Count a step without an overflow; after many of them the loss is scaled higher."""
+        if self.loss_scale == 1:
+            return
+        self.scaled_steps += 1
+        if self.scaled_steps >= STEPS_TO_GROW:
+            self.loss_scale, self.scaled_steps = self.loss_scale * 2, 0
+
+    def scale_down(self) -> bool:
+        """Scale the loss lower; False where it is not scaled, so that this is not what makes a gradient overflow."""
+        if self.loss_scale == 1:
+            return False
+        self.loss_scale, self.scaled_steps = self.loss_scale / 2, 0
+        return True
 
     def remember(self, loss: float) -> None:
         """Keep the newest training losses."""
