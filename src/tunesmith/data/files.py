@@ -66,7 +66,7 @@ def parts(uri: str) -> list[str]:
     pieces = uri.split(",")
     found: list[str] = []
     while pieces:
-        longest = next((n for n in range(len(pieces), 1, -1) if _exists(",".join(pieces[:n]).strip())), 1)
+        longest = next((n for n in range(len(pieces), 1, -1) if is_there(",".join(pieces[:n]).strip())), 1)
         found.append(",".join(pieces[:longest]).strip())
         pieces = pieces[longest:]
     return [part for part in found if part] or [uri]
@@ -80,7 +80,20 @@ def layout_at(folder: Path) -> Layout | None:
         names = [path.relative_to(folder).as_posix() for path in _below(folder)]
     except OSError:
         return None
-    return layout_of([name for name in names if _is_rows(name)], text)
+    return layout_of([name for name in names if is_rows(name)], text)
+
+
+def is_there(name: str) -> bool:
+    """Whether a file or folder has this name, whatever the name holds."""
+    try:
+        return bool(name) and Path(name).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):
+        return False
+
+
+def is_rows(name: str) -> bool:
+    """Whether a file found in a folder holds rows, by its name."""
+    return split_suffixes(name)[0] in READERS and not archives.is_archive(name) and not _is_companion(name)
 
 
 def divided(part: str) -> tuple[Path, list[str]] | None:
@@ -93,13 +106,6 @@ def divided(part: str) -> tuple[Path, list[str]] | None:
     return None
 
 
-def _exists(name: str) -> bool:
-    try:
-        return bool(name) and Path(name).expanduser().exists()
-    except (OSError, ValueError, RuntimeError):
-        return False
-
-
 def _identity(file: SourceFile) -> tuple[object, ...]:
     """Two ways to the same file are one file; two names of the same bytes, as in the hub's cache, are two."""
     return os.path.realpath(file.path.parent), file.path.name, file.member
@@ -107,7 +113,7 @@ def _identity(file: SourceFile) -> tuple[object, ...]:
 
 def _expand(part: str) -> Found:
     path = Path(part).expanduser()
-    if _exists(part):
+    if is_there(part):
         return _folder(path) if path.is_dir() else _named(path)
     if chosen := divided(part):
         return _chosen(part, *chosen)
@@ -177,7 +183,7 @@ def _collected(paths: list[Path], top: Path | None) -> Found:
             inside = _archive(path, forced)
             files += inside.files
             notes += inside.notes
-        elif _is_rows(path.name):
+        elif is_rows(path.name):
             files.append(SourceFile(path, forced))
         elif not _is_silent(path.name):
             unknown.append(str(path))
@@ -192,9 +198,9 @@ def _archive(path: Path, forced: str | None) -> Found:
     files = [
         SourceFile(path, next((name for name in _folders_of(each.name) if name in FORMATS), forced), each)
         for each in members
-        if _is_rows(each.name)
+        if is_rows(each.name)
     ]
-    unknown = [f"{path}/{each.name}" for each in members if not _is_rows(each.name) and not _is_silent(each.name)]
+    unknown = [f"{path}/{each.name}" for each in members if not is_rows(each.name) and not _is_silent(each.name)]
     return Found(files, notes + _passed_over(unknown))
 
 
@@ -207,10 +213,6 @@ def _passed_over(unknown: list[str]) -> list[str]:
         return []
     more = f" and {len(unknown) - NAMED} more" if len(unknown) > NAMED else ""
     return [f"Passed over, as these are no rows: {', '.join(unknown[:NAMED])}{more}."]
-
-
-def _is_rows(name: str) -> bool:
-    return split_suffixes(name)[0] in READERS and not archives.is_archive(name) and not _is_companion(name)
 
 
 def _is_companion(name: str) -> bool:

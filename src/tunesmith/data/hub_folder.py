@@ -17,7 +17,6 @@ from typing import Final
 import yaml
 
 from tunesmith.data.compression import split_suffixes
-from tunesmith.spec.errors import did_you_mean
 
 SPLITS: Final = {
     "train": ("train", "training"),
@@ -39,6 +38,10 @@ class Layout:
     configs: dict[str, dict[str, Files]]
     default: str | None
     """Configuration that is meant where none is named; None where one has to be named."""
+    written: bool
+    """Whether the README says so, not the names of files and folders."""
+    others: Files
+    """Files of rows that are in no split."""
 
     def chosen(self, choice: Sequence[str]) -> Files:
         """Return the files of ``[]``, ``[split]``, ``[config]`` or ``[config, split]``; none if there is no such part.
@@ -59,10 +62,15 @@ class Layout:
 
     def split(self, config: str | None, name: str) -> Files:
         """Return the files of a split, by its name or by another that means the same; none if there is no such split."""
+        found = self.name_of(config, name)
+        return self.configs[config][found] if config is not None and found is not None else ()
+
+    def name_of(self, config: str | None, split: str) -> str | None:
+        """Return what a configuration calls a split; its only split is ``train``, whatever its name."""
         splits = self.configs.get(config, {}) if config is not None else {}
-        same = next((names for names in SPLITS.values() if name in names), (name,))
-        found = next((splits[each] for each in (name, *same) if each in splits), ())
-        return next(iter(splits.values())) if not found and name == "train" and len(splits) == 1 else found
+        same = next((names for names in SPLITS.values() if split in names), ())
+        found = next((each for each in (split, *same) if each in splits), None)
+        return next(iter(splits)) if found is None and split == "train" and len(splits) == 1 else found
 
     def offer(self, name: str) -> str:
         """Say what can be named."""
@@ -73,21 +81,17 @@ class Layout:
 
 def layout_of(names: Sequence[str], readme: str) -> Layout | None:
     """Return the layout of a folder with files of these names (of rows, relative); None if there is none to see."""
-    configs = _written(names, readme)
-    if configs is None:
-        configs = _seen(names)
+    written = _written(names, readme)
+    configs = _seen(names) if written is None else written
     configs = {config: splits for config, splits in configs.items() if splits}
     if not configs:
         return None
     default = _default(readme)
     if default not in configs:
         default = "default" if "default" in configs else next(iter(configs)) if len(configs) == 1 else None
-    return Layout(configs, default)
-
-
-def near(name: str, layout: Layout) -> str:
-    """Say which configuration or split was probably meant."""
-    return did_you_mean(name, [*layout.configs, *(split for splits in layout.configs.values() for split in splits)])
+    used = {name for splits in configs.values() for files in splits.values() for name in files}
+    others = tuple(name for name in names if name not in used)
+    return Layout(configs, default, written is not None, others)
 
 
 def complete(names: Sequence[str]) -> bool:

@@ -18,7 +18,9 @@ from tunesmith.data.json_text import DECODER, explain
 MAX_VALUE: Final = 16 * 2**20
 """Longest row in characters; a longer one is a fault and is passed over piece by piece."""
 
-_BLOCK: Final = 2**18
+BLOCK: Final = 2**18
+"""Bytes read at a time."""
+
 _NEAR_END: Final = 16
 """An error so close to the end of what is read may only mean that a number or a word goes on."""
 _INDENT: Final = 256
@@ -150,13 +152,13 @@ class JsonStream:
         length = len(self._text) - self._at
         if length > MAX_VALUE:
             raise Broken(f"it is longer than {MAX_VALUE // 2**20} MiB")
-        return self._load(self._at, max(_BLOCK, length))
+        return self._load(self._at, max(BLOCK, length))
 
-    def _load(self, keep: int, size: int = _BLOCK) -> bool:
+    def _load(self, keep: int, size: int | None = None) -> bool:
         """Forget what stands before a place (but not the start of its line, if that is near) and read on."""
         line = self._text.rfind("\n", max(0, keep - _INDENT), keep)
         cut = keep if line < 0 else line
-        data = self._stream.read(size)
+        data = self._stream.read(size or BLOCK)
         self._lines_before += self._text.count("\n", 0, cut)
         self._text = self._text[cut:] + self._decoder.decode(data, final=not data)
         self._at -= cut

@@ -33,6 +33,8 @@ def lines(file: SourceFile, wanted: Container[int] | None = None) -> Iterator[Li
         number, name = 0, file.name
         while raw := opened.stream.readline(MAX_LINE + 1):
             number += 1
+            if number == 1 and not (raw := raw.removeprefix(_BOM)):
+                return
             too_long = len(raw) > MAX_LINE and not raw.endswith(b"\n")
             if too_long:
                 _pass_over(opened.stream)
@@ -42,7 +44,7 @@ def lines(file: SourceFile, wanted: Container[int] | None = None) -> Iterator[Li
             if too_long:
                 yield UnreadableRow(where, f"the line is longer than {MAX_LINE // 2**20} MiB")
             else:
-                yield _line(raw.removeprefix(_BOM) if number == 1 else raw, where, opened.position())
+                yield _line(raw, where, opened.position())
 
 
 def count_lines(file: SourceFile, up_to: int) -> tuple[int, int]:

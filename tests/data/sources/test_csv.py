@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data.sources.reading import faults, values
+from tunesmith.data import delimited
 
 
 def test_reads_rows_below_the_header(tmp_path: Path) -> None:
@@ -77,3 +78,22 @@ def test_reads_what_pythons_csv_writes(tmp_path: Path, rows: list[tuple[str, str
     csv.writer(content, quoting=csv.QUOTE_ALL).writerows([("a", "b"), *rows])
     (path := tmp_path / "a.csv").write_bytes(content.getvalue().encode())
     assert [found for _, found in values(path)] == [{"a": first, "b": second} for first, second in rows]
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_the_header_says_what_divides_the_fields(tmp_path: Path, delimiter: str) -> None:
+    (path := tmp_path / "a.csv").write_text(f"question{delimiter}answer\nWho, then?{delimiter}Ada\n")
+    assert values(path) == [(2, {"question": "Who, then?", "answer": "Ada"})]
+
+
+def test_a_column_named_twice_is_a_fault_and_the_rows_are_read(tmp_path: Path) -> None:
+    (path := tmp_path / "a.csv").write_text("text,text\na,b\n")
+    assert values(path) == [(2, {"text": "b"})]
+    assert "names column 'text' twice" in faults(path)[0].message
+
+
+def test_an_unclosed_quote_does_not_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delimited, "MAX_LINES", 100)
+    (path := tmp_path / "a.csv").write_text('text\n"open\n' + "a\n" * 1000)
+    assert [row for row, _ in values(path)] == list(range(3, 1003))
+    assert [(fault.where.row, "never closed" in fault.message) for fault in faults(path)] == [(2, True)]

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import glob
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from tunesmith.data import files
 from tunesmith.modalities.adapter_fit import ADAPTER_CONFIG, base_names
-from tunesmith.service.models import hub
+from tunesmith.service.models import hub, hub_data
 from tunesmith.service.models.aliases import ALIASES, HubRepository, known_names
 from tunesmith.spec.errors import DataNotFound, ModelNotFound, did_you_mean
-from tunesmith.spec.job import ModelRef
+from tunesmith.spec.job import DatasetRef, ModelRef
 
 if TYPE_CHECKING:
     from tunesmith.settings import Settings
+
+_WORD: Final = re.compile(r"[A-Za-z0-9][\w.-]{2,95}")
+"""Names of the hub's oldest data sets, which have no owner; a shorter one is rather a drive."""
 
 
 def resolve_model(ref: ModelRef, settings: Settings) -> Path:
@@ -40,21 +48,113 @@ def resolve_model(ref: ModelRef, settings: Settings) -> Path:
 
 
 def resolve_data(uri: str, settings: Settings) -> str:
-    """Return where data is: the files of a pulled data set for its name, anything else as it was written.
+    """Return where data is: a folder or files for the name of a data set, anything else as it was written.
+
+    What is there by that name in the working folder comes first, then what was pulled, then the hub's cache, then the
+    hub. A name may be followed by a split, a configuration, or both: ``squad:train``, ``glue:cola:validation``.
 
     Raises:
-        DataNotFound: the name is known but has not been pulled.
+        DataNotFound: no data set is called that, or it has not been pulled.
+        UnreadableData: no file of the hub's data set can be read as rows.
+        PullFailed, DiskFull: it could not be fetched.
     """
-    if Path(uri).expanduser().exists():
-        return uri
-    pulled = _pulled(uri, settings.datasets_dir)
+    return ",".join(_resolved(part, settings) for part in files.parts(uri))
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """Data sets that are found."""
+
+    datasets: list[DatasetRef]
+    notes: list[str]
+    """What the user should know of how they are used, one sentence each."""
+
+
+def resolve_datasets(datasets: Sequence[DatasetRef], settings: Settings) -> Resolved:
+    """Find data sets; a folder that has splits of its own trains on ``train`` alone.
+
+    Its validation rows validate, unless other data is marked for that, and its test rows are kept for the end.
+
+    Raises: as ``resolve_data``.
+    """
+    found: list[DatasetRef] = []
+    notes: list[str] = []
+    marked = {side for side in ("validation", "test") for dataset in datasets if getattr(dataset, side)}
+    for dataset in datasets:
+        ref = dataset.model_copy(update={"uri": resolve_data(dataset.uri, settings)})
+        splits = None if ref.validation or ref.test else _own_splits(ref.uri)
+        if splits is None:
+            found.append(ref)
+            continue
+        taken = {side: uri for side, uri in splits.uris.items() if side != "train" and side not in marked}
+        found.append(ref.model_copy(update={"uri": splits.uris["train"]}))
+        found += [ref.model_copy(update={"uri": uri, side: True, "limit": None}) for side, uri in taken.items()]
+        notes.append(_how_used(dataset.uri, splits, taken))
+    return Resolved(found, notes)
+
+
+@dataclass(frozen=True)
+class _Splits:
+    """Splits that a folder has of its own."""
+
+    uris: dict[str, str]
+    """Where the rows for train, validation and test are, as far as there are any."""
+    others: int
+    """Files that are in none of its splits."""
+
+
+def _own_splits(uri: str) -> _Splits | None:
+    """Return the splits of a folder; None if it has no further ones beside ``train``, or one is named already."""
+    folder, choice = files.divided(uri) or (Path(uri).expanduser(), [])
+    layout = files.layout_at(folder) if folder.is_dir() else None
+    if layout is None or len(choice) > 1 or (choice and layout.split(layout.default, choice[0])):
+        return None
+    config = layout.config_of(choice)
+    if config is None and layout.written:
+        raise DataNotFound(uri, f"Choose one of its configurations. {layout.offer(str(folder))}")
+    named = {side: layout.name_of(config, side) for side in ("train", "validation", "test")}
+    if named["train"] is None or (not layout.written and len(set(named.values()) - {None}) == 1):
+        return None
+    base = f"{folder}:{config}" if len(layout.configs) > 1 else str(folder)
+    uris = {side: f"{base}:{name}" for side, name in named.items() if name and (side == "train" or name != named["train"])}
+    return _Splits(uris, len(layout.others))
+
+
+def _how_used(written: str, splits: _Splits, taken: Mapping[str, str]) -> str:
+    uses = {"validation": "validates", "test": "is kept for the test at the end"}
+    train = splits.uris["train"].rsplit(":", 1)[1]
+    others = "".join(f", {uri.rsplit(':', 1)[1]} {uses[side]}" for side, uri in taken.items())
+    left_out = f" Files in no split are not read: {splits.others}." if splits.others else ""
+    return f"{written} has splits of its own: {train} trains{others}.{left_out}"
+
+
+def _resolved(part: str, settings: Settings) -> str:
+    if files.is_there(part) or files.divided(part) or glob.has_magic(part):
+        return part
+    name, *choice = part.split(":")
+    pulled = _pulled(name, settings.datasets_dir)
     if pulled is not None:
-        files = sorted(str(file) for file in pulled.glob("*.jsonl"))
-        return ",".join(files) or str(pulled)
-    alias = ALIASES.get(uri)
+        return _part_of(pulled, choice)
+    alias = ALIASES.get(name)
     if alias is not None and alias.kind == "dataset":
-        raise DataNotFound(uri, f"Fetch it first: tunesmith pull {uri}")
-    return uri
+        raise DataNotFound(part, f"Fetch it first: tunesmith pull {name}")
+    if len(choice) > 2 or not _may_be_on_the_hub(name):
+        return part
+    return ":".join([str(hub_data.fetch(name, choice, offline=settings.offline)), *choice])
+
+
+def _part_of(pulled: Path, choice: Sequence[str]) -> str:
+    """Return the rows of a pulled data set, or the part of it that was named."""
+    if choice or files.layout_at(pulled) is not None:
+        return ":".join([str(pulled), *choice])
+    return ",".join(sorted(str(file) for file in pulled.glob("*.jsonl"))) or str(pulled)
+
+
+def _may_be_on_the_hub(name: str) -> bool:
+    """Whether a name could be one of the hub's, and is not rather the name of a file that is missing."""
+    if "/" in name:
+        return hub.is_hub_id(name) and not _reads_like_a_path(name)
+    return _WORD.fullmatch(name) is not None and not Path(name).suffix
 
 
 def _pulled(name: str, folder: Path) -> Path | None:
