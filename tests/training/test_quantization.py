@@ -177,3 +177,11 @@ def by_hand(weight):
     packed, state = weight.data.view(-1), weight.quant_state
     places = torch.stack([packed >> 4, packed & 15], 1).flatten().long()[: state.shape.numel()]
     return state.code[places] * state.absmax.repeat_interleave(64)[: len(places)]
+
+
+def test_a_layer_that_is_trained_as_a_whole_keeps_its_weights(llama):
+    model = plain(llama)
+    kept = "model.layers.1.mlp.down_proj"
+    quantize(model, bits=4, kind="nf4", double=False, compute=torch.float32, device=CPU, keep=[kept])
+    assert type(model.get_submodule(kept)) is torch.nn.Linear
+    assert type(model.model.layers[0].mlp.down_proj) is not torch.nn.Linear

@@ -7,7 +7,7 @@ and the norms keep the run's number format.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from tunesmith.spec.plan import Plan
 
 
-def load_base(load: Callable[[str], Any], plan: Plan, device: torch.device) -> Any:
+def load_base(load: Callable[[str], Any], plan: Plan, device: torch.device, keep: Collection[str] = ()) -> Any:
     """Load the model of a plan onto a device; ``load`` takes the name of a number format.
+
+    Layers that ``keep`` names once the model is loaded are not stored in fewer bits: they are trained as a whole.
 
     Weights that will be trained keep the numbers of the files, where those are finer, in their attribute ``stored``.
 
@@ -45,16 +47,26 @@ def load_base(load: Callable[[str], Any], plan: Plan, device: torch.device) -> A
             double=recipe.quantization.double,
             compute=DTYPES[compute or precision],
             device=device,
+            keep=keep,
         )
     _settle(model, DTYPES[precision], device, keep=not method.adapts)
     return model
 
 
-def quantize(model: Any, *, bits: int, kind: str, double: bool, compute: torch.dtype, device: torch.device) -> None:
+def quantize(
+    model: Any,
+    *,
+    bits: int,
+    kind: str,
+    double: bool,
+    compute: torch.dtype,
+    device: torch.device,
+    keep: Collection[str] = (),
+) -> None:
     """Replace the linear layers inside a model, but not its heads, by ones that store 4 or 8 bits on ``device``."""
     from tunesmith.training.stored import EightBit, FourBit
 
-    for parent, name, layer in list(_linear_layers(model)):
+    for parent, name, layer in list(_linear_layers(model, keep)):
         weight = layer.weight.data.t() if hasattr(layer, "nf") else layer.weight.data  # Conv1D of GPT-2 lies crosswise
         bias = layer.bias
         if bits == 4:
@@ -66,14 +78,14 @@ def quantize(model: Any, *, bits: int, kind: str, double: bool, compute: torch.d
     setattr(model, f"is_loaded_in_{bits}bit", True)  # by which PEFT knows which layers to look for
 
 
-def _linear_layers(model: Any) -> Iterator[tuple[nn.Module, str, Any]]:
+def _linear_layers(model: Any, keep: Collection[str]) -> Iterator[tuple[nn.Module, str, Any]]:
     """Yield (parent, name, layer) of every linear layer of the backbone, which excludes the heads."""
     from transformers.pytorch_utils import Conv1D
 
-    head = model.get_output_embeddings()
+    kept = [model.get_output_embeddings(), *(model.get_submodule(name) for name in keep)]
     for parent in model.base_model.modules():
         for name, layer in parent.named_children():
-            if isinstance(layer, nn.Linear | Conv1D) and layer is not head:
+            if isinstance(layer, nn.Linear | Conv1D) and not any(layer is other for other in kept):
                 yield parent, name, layer
 
 
