@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from tunesmith.spec.plan import OTHER_PARTS
 
 
 def add_adapter(
@@ -19,11 +22,13 @@ def add_adapter(
     seed: int,
     dora: bool = False,
     rslora: bool = False,
-    task: str = "CAUSAL_LM",
+    task: str | None = "CAUSAL_LM",
+    trained: Sequence[str] = (),
 ) -> Any:
     """Freeze ``model`` and put a LoRA adapter in 32 bits on the named linear layers; returns PEFT's wrapper.
 
-    ``task`` is PEFT's name for what the model is for: CAUSAL_LM, SEQ_CLS, ...
+    ``task`` is PEFT's name for what the model is for: CAUSAL_LM, SEQ_CLS, ... or None; ``trained`` are modules that
+    train as a whole and are saved with the adapter, such as a head.
     """
     from peft import LoraConfig, get_peft_model
 
@@ -32,13 +37,28 @@ def add_adapter(
         lora_alpha=alpha,  # type: ignore[arg-type]  # PEFT divides by the rank; a fraction is as good as a whole number
         lora_dropout=dropout,
         target_modules=list(targets),
+        exclude_modules=_other_parts(model),
         bias="none",
         task_type=task,
+        modules_to_save=list(trained) or None,
         use_dora=dora,
         use_rslora=rslora,
     )
     torch.manual_seed(seed)
     return get_peft_model(model, config)
+
+
+def freeze_other_parts(model: torch.nn.Module) -> None:
+    """Leave what reads pictures and sounds as it is: text gives it no gradient."""
+    for name, part in model.named_modules():
+        if name.rpartition(".")[2].startswith(OTHER_PARTS):
+            part.requires_grad_(False)
+
+
+def _other_parts(model: torch.nn.Module) -> str | None:
+    """Return a pattern for the modules of a composed model that are not its language model, if it has any."""
+    pattern = rf"(.*\.)?({'|'.join(OTHER_PARTS)})\w*(\..*)?"
+    return pattern if any(re.fullmatch(pattern, name) for name, _ in model.named_modules()) else None
 
 
 def has_dora(model: torch.nn.Module) -> bool:

@@ -103,16 +103,23 @@ class Preferences:
         *,
         fill: int,
         beta: float,
+        smoothing: float = 0.0,
         micro_tokens: int,
         base: str,
     ) -> None:
-        """``base`` names the base model by its content; ``micro_tokens`` are computed at once for the reference."""
+        """Make the objective of a model.
+
+        ``smoothing`` is the share of pairs taken to be labelled the wrong way round (cDPO,
+        https://ericmitchell.ai/cdpo.pdf). ``base`` names the base model by its content; ``micro_tokens`` are computed
+        at once for the reference.
+        """
         self.forward = forward
         self.warnings = list(forward.warnings)
         self._model = model
         self._device = device
         self._fill = fill
         self._beta = beta
+        self._smoothing = smoothing
         self._micro_tokens = micro_tokens
         self._base = base
         self._made: list[PairBatches] = []
@@ -135,14 +142,14 @@ class Preferences:
 
     def loss(self, batch: PairBatch) -> Tensor:
         """Sum of the loss over the pairs of a batch."""
-        return -nn.functional.logsigmoid(self._margins(self._rewards(batch))).sum()
+        return self._losses(_margins(self._rewards(batch))).sum()
 
     def measure(self, batch: PairBatch) -> dict[str, float]:
         """Sum over a batch: the loss, the rewards, and how often the chosen answer has the higher one."""
         rewards = self._rewards(batch)
-        margins, sums = self._margins(rewards), rewards.sum(0)
+        margins, sums = _margins(rewards), rewards.sum(0)
         return {
-            "loss": float(-nn.functional.logsigmoid(margins).sum()),
+            "loss": float(self._losses(margins).sum()),
             "chosen": float(sums[0]),
             "rejected": float(sums[1]),
             "right": float((margins > 0).sum()),
@@ -161,9 +168,9 @@ class Preferences:
         """Return beta times how much more likely each answer is than under the base: (pairs, 2)."""
         return self._beta * (self._log_probabilities(batch) - batch.reference)
 
-    @staticmethod
-    def _margins(rewards: Tensor) -> Tensor:
-        return rewards[:, 0] - rewards[:, 1]
+    def _losses(self, margins: Tensor) -> Tensor:
+        right, wrong = nn.functional.logsigmoid(margins), nn.functional.logsigmoid(-margins)
+        return -(1 - self._smoothing) * right - self._smoothing * wrong
 
     def _log_probabilities(self, batch: PairBatch) -> Tensor:
         """Sum the log probabilities of the labelled tokens of each row: (pairs, 2), in 32 bits."""
@@ -198,3 +205,7 @@ class Preferences:
             return None
         sizes = {self._key(rows): (len(rows), 2) for rows in self._made}
         return values if all(values[key].shape == size for key, size in sizes.items()) else None
+
+
+def _margins(rewards: Tensor) -> Tensor:
+    return rewards[:, 0] - rewards[:, 1]

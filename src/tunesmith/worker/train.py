@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tunesmith.modalities.base import load
 from tunesmith.runs import checkpoints, publish
@@ -47,11 +47,13 @@ def run(run: RunFolder, reporter: Reporter) -> None:
     start = starting_point(run, data.fingerprint)
 
     reporter.say(Phase(name="loading the model"))
-    pieces = load(data.task.builder)(plan, data.prepared.train, data.prepared.validation, device)
+    prepared = data.prepared
+    pieces = load(data.task.builder)(plan, prepared.train, prepared.validation, device, labels=prepared.labels)
     for sentence in pieces.warnings:
         reporter.say(Warned(message=sentence))
-    samples = Samples(data.prepared.held_out, plan.spec.evaluation.test_prompts if ranks.first else 0)
-    samples.before(run, reporter, pieces, data.encoder)
+    samples = _samples(plan, pieces, data) if ranks.first else None
+    if samples is not None:
+        samples.before(run, reporter)
     test = pieces.rows(data.prepared.test) if len(data.prepared.test) else None
 
     charts = Charts(run.logs_dir) if plan.spec.output.tensorboard and ranks.first else None
@@ -74,12 +76,18 @@ def run(run: RunFolder, reporter: Reporter) -> None:
     tested = _tested(loop, test, reporter)
     if not ranks.first:
         return
-    samples.after(run, reporter, pieces, data.encoder)
+    if samples is not None:
+        samples.after(run, reporter)
     reporter.say(Phase(name="writing the result"))
     summary = _summary(run, plan, loop, reason, tested, peak_memory(device))
     artifacts = write_results(run, plan, loop, summary)
     publish.publish(artifacts, Path(summary.output), run)
     reporter.finish(summary.model_dump(mode="json"), str(artifacts))
+
+
+def _samples(plan: Plan, pieces: Any, data: Data) -> Samples:
+    asked = plan.spec.evaluation
+    return Samples(pieces, data.encoder, data.prepared.held_out, asked.prompts, asked.test_prompts)
 
 
 def _started(plan: Plan, loop: Loop, data: Data) -> Started:

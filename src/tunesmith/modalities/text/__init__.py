@@ -1,4 +1,4 @@
-"""Language models: chat and instruction tuning, and pretraining on running text.
+"""Language models: chat and instruction tuning, preferences, pretraining on running text, classes, covered words.
 
 A model family is one row in ``families.py``; a task is one ``Task`` below and what its builder does for it.
 """
@@ -11,9 +11,9 @@ from typing import Final
 from tunesmith.modalities.base import Encoder, Modality, Task
 from tunesmith.modalities.text.families import FAMILIES
 from tunesmith.modalities.text.options import TextOptions
-from tunesmith.spec.examples import Conversation, PlainText, PromptCompletion
+from tunesmith.spec.examples import Conversation, LabelledText, PlainText, Preference, PromptCompletion
 
-_BUILDER: Final = "tunesmith.modalities.text.builder:build"
+_BUILDER: Final = "tunesmith.modalities.text.builder"
 
 
 def _encoder(model_dir: Path, options: TextOptions) -> Encoder:
@@ -30,15 +30,38 @@ MODALITY: Final = Modality(
             name="chat",
             consumes=(Conversation, PromptCompletion, PlainText),
             summary="chat and instruction tuning: the assistant's turns are learned, beside any running text",
-            builder=_BUILDER,
+            builder=f"{_BUILDER}:build",
             aliases=("instruction", "sft"),
         ),
         Task(
             name="pretraining",
             consumes=(PlainText,),
             summary="continued pretraining: every token of running text is learned",
-            builder=_BUILDER,
+            builder=f"{_BUILDER}:build",
             aliases=("continued-pretraining", "continued pretraining"),
+        ),
+        Task(
+            name="dpo",
+            consumes=(Preference,),
+            summary="preference tuning (DPO): the better of two answers becomes more likely than the worse",
+            builder=f"{_BUILDER}:build_preference",
+            aliases=("preference", "preference-tuning"),
+        ),
+        Task(
+            name="classification",
+            consumes=(LabelledText,),
+            summary="text classification: the label of each text is learned",
+            builder=f"{_BUILDER}:build_classifier",
+            aliases=("text-classification", "sequence-classification"),
+            models=("encoder", "decoder"),
+        ),
+        Task(
+            name="mlm",
+            consumes=(PlainText,),
+            summary="masked language model: covered words of running text are learned from both sides",
+            builder=f"{_BUILDER}:build_masked",
+            aliases=("masked-language-model", "masked-lm"),
+            models=("encoder",),
         ),
     ),
     families=FAMILIES,

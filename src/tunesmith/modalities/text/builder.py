@@ -1,31 +1,41 @@
-"""From a plan to what the training loop runs on: the model with its adapter, its pass, its rows."""
+"""From a plan to what the training loop runs on: the model with its adapter, what it is to learn, its rows."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from tunesmith.data.token_rows import TokenRows
 from tunesmith.modalities.text.metrics import perplexity
-from tunesmith.spec.errors import MissingTarget, NotALanguageModel
+from tunesmith.modalities.text.options import TextOptions
+from tunesmith.modalities.text.predictor import Classifying, Continuing, Conversing, Question, Respondent, Silent
+from tunesmith.spec.errors import MissingTarget, TooFewClasses
 from tunesmith.spec.plan import Plan, settled
 from tunesmith.training.adapters import add_adapter, trained_copy
-from tunesmith.training.forward import ATTENTION, Forward, build_forward, inner, loss_of
-from tunesmith.training.joining import TokenBatches
-from tunesmith.training.precision import DTYPES
+from tunesmith.training.classification import Classification, in_32_bits
+from tunesmith.training.forward import ATTENTION, Forward, build_forward, inner
+from tunesmith.training.loading import Fresh, head_parts, load_classifier, load_masked, load_model
+from tunesmith.training.masking import MaskedBatches, Masking
+from tunesmith.training.next_token import NextToken
+from tunesmith.training.pieces import Objective, Rows
+from tunesmith.training.preference import Preferences
 from tunesmith.training.quantization import load_base
 
 CARRIED = (
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
     "chat_template.jinja",
     "generation_config.json",
 )
@@ -33,19 +43,53 @@ CARRIED = (
 
 
 class TextPieces:
-    """A causal language model and rows of tokens."""
+    """A language model, what it is to learn, and rows of tokens."""
 
     def __init__(
-        self, plan: Plan, model: Any, forward: Forward, train: TokenBatches, validation: TokenBatches | None
+        self,
+        plan: Plan,
+        model: Any,
+        objective: Objective,
+        sides: tuple[TokenRows, TokenRows],
+        *,
+        load: Callable[[str], Any],
+        respondent: Respondent,
+        about: dict[str, Any] | None = None,
     ) -> None:
+        """Make the rows of ``sides``, training and validation; ``load`` loads the model anew in a number format."""
         self.plan = plan
         self.model = model
-        self.train = train
-        self.validation = validation
-        self.warnings = list(forward.warnings)
-        self._forward = forward
+        self.objective = objective
+        self.about = about or {}
+        """What the result's description shall say of the task, such as its classes."""
+        self.train: Rows = objective.rows(sides[0])
+        self.validation: Rows | None = objective.rows(sides[1]) if len(sides[1]) else None
+        self._load = load
+        self._respondent = respondent
         self._adapts = settled(plan.spec.recipe.method, "recipe.method").adapts
         self._initial = trained_copy(model) if self._adapts else None
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the user should know of how it is computed."""
+        return self.objective.warnings
+
+    def rows(self, rows: TokenRows) -> Rows:
+        """Make the task's rows of further token rows."""
+        return self.objective.rows(rows)
+
+    def warm_up(self, folder: Path, earlier: Sequence[Path], beat: Callable[[], None]) -> None:
+        """Compute what stays the same for the whole run."""
+        self.objective.warm_up(folder, earlier, beat)
+
+    def questions(self, held_out: Sequence[Any], prompts: Sequence[str], count: int) -> list[Question]:
+        """Choose ``count`` held-out examples to ask the model before and after training, and add the ``prompts``."""
+        return self._respondent.questions(held_out, prompts, count)
+
+    def answers(self, questions: Sequence[Question], encoder: Any, *, base: bool = False) -> list[str]:
+        """Let the model, or the ``base`` under its adapter, answer."""
+        with self.answering(base=base) as model:
+            return self._respondent.answers(model, encoder, questions)
 
     @property
     def keeps_base(self) -> bool:
@@ -66,22 +110,22 @@ class TextPieces:
             self.model.train(was_training)
 
     def loss(self, batch: Any) -> Tensor:
-        """Sum of the cross entropy over the labels of a batch, in nats."""
-        return loss_of(self._forward, self.model, batch)
+        """Sum of the loss over the labels of a batch, in nats."""
+        return self.objective.loss(batch)
 
     def measure(self, batch: Any) -> dict[str, float]:
-        """Sum the loss of a batch."""
-        return {"loss": float(self.loss(batch))}
+        """Sum what the task measures over a batch."""
+        return self.objective.measure(batch)
 
     def metrics(self, sums: dict[str, float], labels: int) -> dict[str, float]:
-        """Running text is judged by its perplexity; answers by their loss alone."""
-        return {"perplexity": perplexity(sums["loss"] / labels)} if self.plan.spec.task == "pretraining" else {}
+        """Turn the sums over all rows into what the task reports."""
+        return self.objective.metrics(sums, labels)
 
     def initial_weights(self) -> dict[str, Tensor]:
         """Values of the trained parameters before the first step."""
         if self._initial is not None:
             return self._initial
-        return trained_copy(load_model(Path(self.plan.model.path), self.plan.model.dtype))
+        return trained_copy(self._load(self.plan.model.dtype))
 
     def save(self, folder: Path) -> None:
         """Write an adapter folder for PEFT, or a whole model folder for transformers."""
@@ -101,13 +145,117 @@ class TextPieces:
             shutil.copyfile(template, folder / "chat_template.jinja")
 
 
-def build(plan: Plan, train: TokenRows, validation: TokenRows, device: torch.device) -> TextPieces:
-    """Load the model of a plan, make its parameters trainable, and choose its pass."""
+def build(
+    plan: Plan, train: TokenRows, validation: TokenRows, device: torch.device, *, labels: Sequence[str] = ()
+) -> TextPieces:
+    """Make a language model learn the next token."""
+    load = partial(load_model, Path(plan.model.path))
+    model = _adapted(load_base(load, plan, device), plan)
+    running = plan.spec.task == "pretraining"
+    objective = NextToken(
+        model, _forward(model, plan), device, fill=_fill(model), perplexity=perplexity if running else None
+    )
+    respondent = Continuing() if running else Conversing()
+    return TextPieces(plan, model, objective, (train, validation), load=load, respondent=respondent)
+
+
+def build_preference(
+    plan: Plan, train: TokenRows, validation: TokenRows, device: torch.device, *, labels: Sequence[str] = ()
+) -> TextPieces:
+    """Make a language model prefer the better of two answers."""
+    load, options = partial(load_model, Path(plan.model.path)), _options(plan)
+    model = _adapted(load_base(load, plan, device), plan)
+    objective = Preferences(
+        model,
+        _forward(model, plan),
+        device,
+        fill=_fill(model),
+        beta=options.dpo_beta,
+        smoothing=options.dpo_label_smoothing,
+        micro_tokens=settled(plan.spec.recipe.batch.micro_tokens, "recipe.batch.micro_tokens"),
+        base=f"{plan.model.fingerprint} {plan.spec.recipe.method} {plan.spec.recipe.precision}",
+    )
+    return TextPieces(plan, model, objective, (train, validation), load=load, respondent=Conversing())
+
+
+def build_classifier(
+    plan: Plan, train: TokenRows, validation: TokenRows, device: torch.device, *, labels: Sequence[str] = ()
+) -> TextPieces:
+    """Make a model tell classes of text apart; ``labels`` names the numbers in ``TokenRows.labels``.
+
+    Raises:
+        TooFewClasses: the training rows have fewer than two classes.
+        UnknownLabel: a row that the user holds out has a class that is not trained.
+    """
+    assert train.labels is not None
+    trained = {labels[number] for number in np.unique(train.labels)}
+    if len(trained) < 2:
+        raise TooFewClasses(trained)
+    classes = sorted(trained)
+    fresh: list[str] = []
+    load = _remembering(partial(load_classifier, Path(plan.model.path), classes=classes, seed=plan.spec.seed), fresh)
+    model = load_base(load, plan, device, keep=fresh)
+    heads = dict(head_parts(model))
+    for head in heads.values():
+        in_32_bits(head)
+    outside = [name for name in fresh if name.partition(".")[0] not in heads]
+    model = _adapted(model, plan, task="SEQ_CLS", trained=[*heads, *outside])
+    _recompute(model, plan)
+    given = any(dataset.validation or dataset.test for dataset in plan.spec.datasets)
+    objective = Classification(model, device, fill=_fill(model), classes=classes, labels=labels, given=given)
+    objective.warnings += _of_random_parts(outside)
+    return TextPieces(
+        plan, model, objective, (train, validation),
+        load=load, respondent=Classifying(classes, settled(plan.spec.recipe.length, "recipe.length")),
+        about={"classes": classes},
+    )  # fmt: skip
+
+
+def build_masked(
+    plan: Plan, train: TokenRows, validation: TokenRows, device: torch.device, *, labels: Sequence[str] = ()
+) -> TextPieces:
+    """Make a model fill in covered tokens."""
+    from tunesmith.modalities.text.encode import TextEncoder
+
+    fresh: list[str] = []
+    folder = Path(plan.model.path)
+    load = _remembering(partial(load_masked, folder, seed=plan.spec.seed), fresh)
+    model = _adapted(load_base(load, plan, device, keep=fresh), plan, task=None, trained=fresh)
+    _recompute(model, plan)
+    mask, ordinary = TextEncoder(folder).covering()
+    make = partial(
+        MaskedBatches, device=device, fill=_fill(model), share=_options(plan).mlm_probability,
+        mask=mask, ordinary=np.array(ordinary), seed=plan.spec.seed,
+    )  # fmt: skip
+    objective = Masking(model, make=make, perplexity=perplexity)
+    objective.warnings += _of_random_parts(fresh)
+    return TextPieces(plan, model, objective, (train, validation), load=load, respondent=Silent())
+
+
+def _options(plan: Plan) -> TextOptions:
+    return TextOptions.model_validate(plan.spec.options)
+
+
+def _remembering(load: Callable[..., Fresh], fresh: list[str]) -> Callable[[str], Any]:
+    """Load only the model, and note the names of what starts at random."""
+
+    def loaded(precision: str) -> Any:
+        found = load(precision=precision)
+        fresh[:] = found.parts
+        return found.model
+
+    return loaded
+
+
+def _of_random_parts(names: Sequence[str]) -> list[str]:
+    if not names:
+        return []
+    return [f"The model's files do not hold {', '.join(names)}: they start at random, from the seed."]
+
+
+def _forward(model: Any, plan: Plan) -> Forward:
     recipe, execution = plan.spec.recipe, plan.execution
-    model = load_base(partial(load_model, Path(plan.model.path)), plan, device)
-    if settled(recipe.method, "recipe.method").adapts:
-        model = _with_adapter(model, plan)
-    forward = build_forward(
+    return build_forward(
         model,
         attention=execution.attention,
         fused=execution.fused,
@@ -115,31 +263,24 @@ def build(plan: Plan, train: TokenRows, validation: TokenRows, device: torch.dev
         length=settled(recipe.length, "recipe.length"),
         checkpointing=bool(recipe.gradient_checkpointing),
     )
-    fill = getattr(inner(model).config, "pad_token_id", None) or 0
-    batches = [TokenBatches(rows, device, joined=forward.joined, fill=fill) for rows in (train, validation)]
-    return TextPieces(plan, model, forward, batches[0], batches[1] if len(validation) else None)
 
 
-def load_model(folder: Path, precision: str) -> Any:
-    """Load a causal language model from a local folder.
-
-    Raises:
-        NotALanguageModel: transformers has no causal language model for it.
-    """
-    from transformers import AutoModelForCausalLM
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        return AutoModelForCausalLM.from_pretrained(
-            folder, dtype=DTYPES[precision], local_files_only=True, use_safetensors=True
-        )
-    except (ValueError, KeyError) as error:
-        why = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise NotALanguageModel(str(folder), why) from error
+def _recompute(model: Any, plan: Plan) -> None:
+    """Let a model that runs its own pass recompute activations, where the plan says so."""
+    if plan.spec.recipe.gradient_checkpointing:
+        inner(model).gradient_checkpointing_enable({"use_reentrant": False})
+        inner(model).enable_input_require_grads()
 
 
-def _with_adapter(model: Any, plan: Plan) -> Any:
+def _fill(model: Any) -> int:
+    """Return the token that rows are padded with; nobody reads it."""
+    return getattr(inner(model).config, "pad_token_id", None) or 0
+
+
+def _adapted(model: Any, plan: Plan, *, task: str | None = "CAUSAL_LM", trained: Sequence[str] = ()) -> Any:
+    """Put the plan's adapter on; ``trained`` are modules that train as a whole beside it."""
+    if not settled(plan.spec.recipe.method, "recipe.method").adapts:
+        return model
     adapter = plan.spec.recipe.adapter
     targets = settled(adapter.targets, "recipe.adapter.targets")
     known = {name.rsplit(".", 1)[-1] for name, _ in model.named_modules()}
@@ -155,6 +296,8 @@ def _with_adapter(model: Any, plan: Plan) -> Any:
         seed=plan.spec.seed,
         dora=adapter.dora,
         rslora=adapter.rslora,
+        task=task,
+        trained=trained,
     )
 
 

@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 
 from tunesmith.modalities.adapter_fit import check_adapter
+from tunesmith.modalities.chat_template import read_json
 from tunesmith.modalities.sampling import Sampling
-from tunesmith.modalities.text.builder import load_model
-from tunesmith.spec.errors import PromptTooLong
-from tunesmith.spec.examples import Message
+from tunesmith.spec.errors import NotALanguageModel, PromptTooLong, Where
+from tunesmith.spec.examples import Conversation, LabelledText, Message, Preference
+from tunesmith.training.loading import load_model
 
 BROKEN = "\ufffd"
 """What decoding gives for the bytes of a character that is not complete yet."""
+SILENT = {
+    "SEQ_CLS": "tells classes of text apart",
+    "ForSequenceClassification": "tells classes of text apart",
+    "ForMaskedLM": "fills in covered words",
+}
+"""Ends of the names of architectures, and of PEFT's tasks, that do not write, and what they do."""
+SHOWN = 200
+"""Characters of a text that a sample shows."""
+SAMPLED = Sampling(max_tokens=64, temperature=0.0)
+"""How the answers before and after training are written."""
 HELD_BACK = 8
 """Tokens that an incomplete character can span at most before it is taken for truly broken text."""
 
@@ -38,6 +50,99 @@ class Tokens(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Question:
+    """Something to ask a model before and after its training."""
+
+    shown: str
+    expected: str
+    asked: Any
+    """What the respondent makes its tokens of."""
+
+
+class Respondent(Protocol):
+    """How models of a task are asked."""
+
+    def questions(self, held_out: Sequence[Any], prompts: Sequence[str], count: int) -> list[Question]:
+        """Take the first ``count`` held-out examples that can be asked, and all ``prompts``."""
+        ...
+
+    def answers(self, model: Any, encoder: Any, questions: Sequence[Question]) -> list[str]:
+        """Answer each of them."""
+        ...
+
+
+class Conversing:
+    """Conversations up to their last answer."""
+
+    def questions(self, held_out: Sequence[Any], prompts: Sequence[str], count: int) -> list[Question]:
+        """Ask for the last answer of a conversation, or the better one of two; a prompt is what the user says."""
+        spoken = [self._question(example) for example in held_out if isinstance(example, Conversation | Preference)]
+        return [*spoken[:count], *(Question(prompt, "", (Message("user", prompt),)) for prompt in prompts)]
+
+    def answers(self, model: Any, encoder: Any, questions: Sequence[Question]) -> list[str]:
+        """Answer without drawing."""
+        return TextPredictor(model, encoder).answers([question.asked for question in questions], SAMPLED)
+
+    @staticmethod
+    def _question(example: Conversation | Preference) -> Question:
+        turns = example.messages if isinstance(example, Conversation) else (*example.messages, *example.chosen)
+        last = max(place for place, turn in enumerate(turns) if turn.role == "assistant")
+        shown = next((turn.content for turn in reversed(turns[:last]) if turn.role == "user"), "")
+        return Question(shown, turns[last].content, turns[:last])
+
+
+class Continuing:
+    """Beginnings of texts, which only the user can give."""
+
+    def questions(self, held_out: Sequence[Any], prompts: Sequence[str], count: int) -> list[Question]:
+        """Ask how each prompt goes on."""
+        return [Question(prompt, "", prompt) for prompt in prompts]
+
+    def answers(self, model: Any, encoder: Any, questions: Sequence[Question]) -> list[str]:
+        """Continue without drawing."""
+        predictor = TextPredictor(model, encoder)
+        return ["".join(predictor.answer(encoder.text(question.asked), SAMPLED)).strip() for question in questions]
+
+
+class Classifying:
+    """Texts whose class is asked for."""
+
+    def __init__(self, classes: Sequence[str], length: int) -> None:
+        """``length`` is what the model reads of a text, in tokens."""
+        self._classes = list(classes)
+        self._length = length
+
+    def questions(self, held_out: Sequence[Any], prompts: Sequence[str], count: int) -> list[Question]:
+        """Ask for the class of held-out texts and of the prompts."""
+        texts = [example for example in held_out if isinstance(example, LabelledText)][:count]
+        asked = [Question(_short(example.text), example.label, example.text) for example in texts]
+        return [*asked, *(Question(_short(prompt), "", prompt) for prompt in prompts)]
+
+    def answers(self, model: Any, encoder: Any, questions: Sequence[Question]) -> list[str]:
+        """Name the likeliest class of each."""
+        device = next(model.parameters()).device
+        named = []
+        for question in questions:
+            [row] = encoder(LabelledText(question.asked, "", Where("prompt", 1)))
+            ids = torch.tensor([row.ids[: self._length]], device=device)
+            logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
+            named.append(self._classes[int(logits[0].argmax())])
+        return named
+
+
+class Silent:
+    """Models that are not asked."""
+
+    def questions(self, held_out: Sequence[Any], prompts: Sequence[str], count: int) -> list[Question]:
+        """Ask nothing."""
+        return []
+
+    def answers(self, model: Any, encoder: Any, questions: Sequence[Question]) -> list[str]:
+        """Answer nothing."""
+        return []
+
+
 def load_predictor(
     model_dir: Path, *, encoder: Tokens, adapter: Path | None = None, device: str = "cpu", precision: str = "fp32"
 ) -> TextPredictor:
@@ -47,6 +152,7 @@ def load_predictor(
         AdapterMismatch: the adapter's shapes are not those of the model.
         NotALanguageModel: transformers has no causal language model for the folder.
     """
+    _refuse_silent(adapter or model_dir)
     if adapter is not None:
         check_adapter(adapter, model_dir)
     model = load_model(model_dir, precision)
@@ -55,6 +161,16 @@ def load_predictor(
 
         model = PeftModel.from_pretrained(model, str(adapter))
     return TextPredictor(model.to(device).eval(), encoder)
+
+
+def _refuse_silent(folder: Path) -> None:
+    """Refuse what was trained to tell classes apart or to fill in words: its head for writing would be made up."""
+    kinds = [read_json(folder / "adapter_config.json").get("task_type") or ""]
+    kinds += read_json(folder / "config.json").get("architectures") or []
+    for kind in kinds:
+        for end, does in SILENT.items():
+            if str(kind).endswith(end):
+                raise NotALanguageModel(str(folder), f"it {does} and writes no text")
 
 
 class TextPredictor:
@@ -216,3 +332,8 @@ def choose(logits: torch.Tensor, sampling: Sampling, chooser: torch.Generator) -
 def _nonempty(text: str) -> Iterator[str]:
     if text:
         yield text
+
+
+def _short(text: str) -> str:
+    plain = " ".join(text.split())
+    return plain if len(plain) <= SHOWN else f"{plain[:SHOWN]}…"

@@ -1,0 +1,166 @@
+"""Telling classes of text apart: the cross entropy of one label for each row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tunesmith.data.token_rows import Indices, TokenRows
+from tunesmith.spec.errors import UnknownLabel
+from tunesmith.training.joining import rectangle
+
+LISTED: Final = 20
+"""Classes that are reported one by one, at most; of more only the averages."""
+
+
+@dataclass(frozen=True)
+class LabelledBatch:
+    """Rows side by side, padded on the right, each with its class."""
+
+    ids: Tensor
+    """(rows, longest) int64"""
+    attention: Tensor
+    """(rows, longest) int64: 1 on tokens, 0 on padding."""
+    classes: Tensor
+    """(rows,) int64"""
+    tokens: int
+
+    @property
+    def labels(self) -> int:
+        """Rows."""
+        return len(self.classes)
+
+
+class LabelledBatches:
+    """Rows with classes as the loop sees them."""
+
+    def __init__(self, rows: TokenRows, classes: Indices, device: torch.device, *, fill: int) -> None:
+        """``classes`` is (rows,): the place of each row's class among those of the model."""
+        self._rows = rows
+        self._classes = classes
+        self._device = device
+        self._fill = fill
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def lengths(self) -> Indices:
+        """(rows,) tokens of each row."""
+        return self._rows.lengths
+
+    def labels(self, rows: Sequence[int], epoch: int = 0) -> int:
+        """Count the rows."""
+        return len(rows)
+
+    def batch(self, rows: Sequence[int], epoch: int = 0) -> LabelledBatch:
+        """Make a batch of these rows."""
+        each = [self._rows.row(row)[0] for row in rows]
+        ids, attention = rectangle(each, self._device, self._fill)
+        classes = torch.from_numpy(self._classes[list(rows)].astype(np.int64)).to(self._device)
+        return LabelledBatch(ids, attention, classes, sum(map(len, each)))
+
+
+class Classification:
+    """The loss of a sequence classifier, its accuracy, and how it does on each class."""
+
+    def __init__(
+        self,
+        model: Any,
+        device: torch.device,
+        *,
+        fill: int,
+        classes: Sequence[str],
+        labels: Sequence[str],
+        given: bool,
+    ) -> None:
+        """``classes`` are the model's, ``labels`` those of the data by their numbers.
+
+        ``given`` says that the user chose which rows are held out, so that a class which is not trained is a fault of
+        the data; else such rows are left out.
+        """
+        self.warnings: list[str] = []
+        self._model = model
+        self._device = device
+        self._fill = fill
+        self._classes = list(classes)
+        self._labels = labels
+        self._given = given
+
+    def rows(self, rows: TokenRows) -> LabelledBatches:
+        """Make batches of these rows.
+
+        Raises:
+            UnknownLabel: a row has a class that is not trained.
+        """
+        assert rows.labels is not None
+        places = np.array([self._place(label) for label in self._labels], np.int64)
+        unknown = np.flatnonzero(places[rows.labels] < 0)
+        if len(unknown):
+            names = sorted({self._labels[number] for number in rows.labels[unknown]})
+            if self._given:
+                raise UnknownLabel(names, self._classes)
+            self.warnings.append(f"{len(unknown)} rows held out are not used: no training row is {' or '.join(names)}.")
+            rows = rows.take(np.flatnonzero(places[rows.labels] >= 0))
+        assert rows.labels is not None
+        return LabelledBatches(rows, places[rows.labels], self._device, fill=self._fill)
+
+    def warm_up(self, folder: Path, earlier: Sequence[Path], beat: Callable[[], None]) -> None:
+        """Nothing stays the same."""
+
+    def loss(self, batch: LabelledBatch) -> Tensor:
+        """Sum of the cross entropy over the rows of a batch, in nats."""
+        return nn.functional.cross_entropy(self._logits(batch), batch.classes, reduction="sum")
+
+    def measure(self, batch: LabelledBatch) -> dict[str, float]:
+        """Sum the loss, and for each class its rows, the rows taken for it, and those taken rightly."""
+        logits = self._logits(batch)
+        taken, count = logits.argmax(-1), len(self._classes)
+        right = taken[taken == batch.classes]
+        sums = {"loss": float(nn.functional.cross_entropy(logits, batch.classes, reduction="sum"))}
+        for name, places in {"rows": batch.classes, "taken": taken, "right": right}.items():
+            counts = torch.bincount(places, minlength=count).tolist()
+            sums |= {f"{name} {number}": float(found) for number, found in enumerate(counts)}
+        return sums
+
+    def metrics(self, sums: dict[str, float], labels: int) -> dict[str, float]:
+        """Return accuracy, macro F1 (over the classes that occur), the largest class's share, and each class."""
+        rows, taken, right = (
+            np.array([sums[f"{name} {number}"] for number in range(len(self._classes))])
+            for name in ("rows", "taken", "right")
+        )
+        scores = 2 * right / np.maximum(rows + taken, 1)
+        found = {
+            "accuracy": float(right.sum() / labels),
+            "macro_f1": float(scores[rows + taken > 0].mean()),
+            "majority_share": float(rows.max() / labels),
+        }
+        if len(self._classes) > LISTED:
+            return found
+        for name, count, score in zip(self._classes, rows, scores, strict=True):
+            found |= {f"rows of {name}": float(count), f"f1 of {name}": float(score)}
+        return found
+
+    def _place(self, label: str) -> int:
+        return self._classes.index(label) if label in self._classes else -1
+
+    def _logits(self, batch: LabelledBatch) -> Tensor:
+        """Compute (rows, classes) in 32 bits."""
+        logits: Tensor = self._model(input_ids=batch.ids, attention_mask=batch.attention).logits
+        return logits.float()
+
+
+def in_32_bits(head: nn.Module) -> None:
+    """Let a head compute in 32 bits whatever the layers below it do; its sums decide between classes."""
+    head.float()
+    head.register_forward_pre_hook(_widened)
+
+
+def _widened(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return tuple(part.float() for part in inputs)

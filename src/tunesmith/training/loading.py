@@ -1,0 +1,118 @@
+"""Models from local folders, by what they are for; a part that the folder lacks starts at random from the seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from tunesmith.spec.errors import NotALanguageModel
+from tunesmith.training.adapters import freeze_other_parts
+from tunesmith.training.precision import DTYPES
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """A loaded model, and what of it the files did not hold."""
+
+    model: Any
+    parts: list[str] = field(default_factory=list)
+    """Names of the modules that start at random, the head included."""
+
+
+def load_model(folder: Path, precision: str) -> Any:
+    """Load a causal language model from a local folder.
+
+    Raises:
+        NotALanguageModel: transformers has no causal language model for it.
+    """
+    from transformers import AutoModelForCausalLM
+
+    model = _load(AutoModelForCausalLM, folder, precision)[0]
+    freeze_other_parts(model)
+    return model
+
+
+def load_classifier(folder: Path, precision: str, classes: Sequence[str], seed: int) -> Fresh:
+    """Load a model that tells ``classes`` apart; a head for others, or for these in another order, is left aside.
+
+    Raises:
+        NotALanguageModel: transformers has no sequence classifier for it.
+    """
+    from transformers import AutoModelForSequenceClassification
+
+    torch.manual_seed(seed)
+    names = {"id2label": dict(enumerate(classes)), "label2id": {name: i for i, name in enumerate(classes)}}
+    model, missing = _load(
+        AutoModelForSequenceClassification, folder, precision,
+        num_labels=len(classes), problem_type="single_label_classification", ignore_mismatched_sizes=True, **names,
+    )  # fmt: skip
+    if model.config.pad_token_id is None:  # by which a decoder finds the last token of each row
+        end = model.config.eos_token_id
+        model.config.pad_token_id = (end[0] if isinstance(end, list) else end) or 0
+    if _stored_classes(folder) not in (None, list(classes)):
+        torch.manual_seed(seed)
+        for _, part in head_parts(model):
+            for layer in part.modules():
+                if isinstance(layer, nn.Linear):
+                    layer.reset_parameters()
+    return Fresh(model, missing)
+
+
+def load_masked(folder: Path, precision: str, seed: int) -> Fresh:
+    """Load a model that fills in covered tokens.
+
+    Raises:
+        NotALanguageModel: transformers has no masked language model for it.
+    """
+    from transformers import AutoModelForMaskedLM
+
+    torch.manual_seed(seed)
+    return Fresh(*_load(AutoModelForMaskedLM, folder, precision))
+
+
+def head_parts(model: Any) -> Iterator[tuple[str, nn.Module]]:
+    """Yield the modules with weights that stand behind the backbone of a classifier."""
+    for name, part in model.named_children():
+        if name != model.base_model_prefix and any(True for _ in part.parameters()):
+            yield name, part
+
+
+def _load(kind: Any, folder: Path, precision: str, **options: Any) -> tuple[Any, list[str]]:
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        model, info = kind.from_pretrained(
+            folder,
+            dtype=DTYPES[precision],
+            local_files_only=True,
+            use_safetensors=True,
+            output_loading_info=True,
+            **options,
+        )
+    except (ValueError, KeyError) as error:
+        why = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise NotALanguageModel(str(folder), why) from error
+    return model, _owners(model, [*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])])
+
+
+def _owners(model: Any, missing: Iterable[str]) -> list[str]:
+    """Return the layers to which missing weights belong, but not the table of outputs, which is that of the inputs."""
+    owners = {key.rpartition(".")[0] for key in missing}
+    table = model.get_output_embeddings()
+    found = {name: model.get_submodule(name) for name in sorted(owners)}
+    return [name for name, layer in found.items() if layer is not table and not any(layer.children())]
+
+
+def _stored_classes(folder: Path) -> list[str] | None:
+    """Return the names of the classes that a folder's own head tells apart, if it has one."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    named = any(name.endswith("ForSequenceClassification") for name in config.architectures or [])
+    return [name for _, name in sorted((config.id2label or {}).items())] if named else None
