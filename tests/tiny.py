@@ -93,6 +93,13 @@ SHAPES: dict[str, dict[str, Any]] = {
     "bert": ENCODER,
     "electra": {**ENCODER, "embedding_size": 32},
     "roberta": {**ENCODER, "max_position_embeddings": 514, "bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2},
+    "gemma3": {
+        "text_config": {**BASE, **ENDS},
+        "vision_config": {**ENCODER, "image_size": 28, "patch_size": 14},
+        "mm_tokens_per_image": 4,
+        "image_token_index": 256,
+        "tie_word_embeddings": True,
+    },
     "distilbert": {"dim": 32, "hidden_dim": 64, "n_layers": 2, "n_heads": 4, "max_position_embeddings": 512},
 }
 """What a tiny model of each type is configured with, where it is not ``BASE``."""
@@ -111,10 +118,42 @@ def make_tiny_model(
 
     size = make_tokenizer(folder)
     sizes = {"vocab_size": vocabulary or size, **SHAPES.get(architecture, BASE)}
+    if "text_config" in sizes:
+        sizes["text_config"] = {**sizes["text_config"], "vocab_size": sizes.pop("vocab_size")}
     if "hidden_size_per_layer_input" in sizes:
         sizes["vocab_size_per_layer_input"] = sizes["vocab_size"]
     torch.manual_seed(0)
     kind = AutoModelForMaskedLM if architecture in MASKED else AutoModelForCausalLM
     model = kind.from_config(CONFIG_MAPPING[architecture](**sizes | overrides))
     model.save_pretrained(folder)
+    return folder
+
+
+def make_tiny_encoder(folder: Path, *, architecture: str = "bert", head: bool = False, **overrides: Any) -> Path:
+    """Write a two-layer encoder with random weights (seeded) and a tokenizer of bytes between [CLS] and [SEP].
+
+    ``head`` keeps the output head for covered words; without it the folder holds the backbone alone, as MiniLM's does.
+    """
+    import torch
+    from tokenizers import AddedToken, Tokenizer, processors
+    from transformers import AutoModel, AutoModelForMaskedLM
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    make_tokenizer(folder, template=None)
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.add_special_tokens([AddedToken(f"[{name}]", special=True) for name in ("CLS", "SEP", "PAD", "MASK")])
+    begin, end = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", end), ("[CLS]", begin))
+    tokenizer.save(str(folder / "tokenizer.json"))
+    names = {f"{name.lower()}_token": f"[{name}]" for name in ("CLS", "SEP", "PAD", "MASK")}
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 512, **names})
+    )
+    sizes = SHAPES[architecture] | {
+        "vocab_size": tokenizer.get_vocab_size(),
+        "pad_token_id": tokenizer.token_to_id("[PAD]"),
+    }
+    torch.manual_seed(0)
+    kind = AutoModelForMaskedLM if head else AutoModel
+    kind.from_config(CONFIG_MAPPING[architecture](**sizes | overrides)).save_pretrained(folder)
     return folder

@@ -11,7 +11,7 @@ import torch
 from tunesmith.data.token_rows import EncodedRow, TokenRows
 from tunesmith.spec.events import Body
 from tunesmith.spec.states import Request
-from tunesmith.training.adapters import add_adapter, trained_copy
+from tunesmith.training.adapters import add_adapter, freeze_other_parts, trained_copy
 from tunesmith.training.course import Course
 from tunesmith.training.device import Ranks
 from tunesmith.training.forward import build_forward, loss_of
@@ -41,12 +41,14 @@ def load_tiny(folder: Path, *, method: str = "full", dropout: float = 0.0, dtype
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+    freeze_other_parts(model)
     for parameter in model.parameters():
         parameter.data = parameter.data.clone()
     if method == "full":
         return model
-    gpt = model.config.model_type == "gpt2"
-    targets = ["c_attn", "c_proj"] if gpt else ["q_proj", "v_proj", "o_proj", "up_proj", "down_proj"]
+    wanted = ["c_attn", "c_proj", "query_key_value", "dense", "q_proj", "v_proj", "o_proj", "up_proj", "down_proj"]
+    there = {name.rsplit(".", 1)[-1] for name, _ in model.named_modules()}
+    targets = [name for name in wanted if name in there]
     model = add_adapter(model, rank=4, alpha=8, dropout=dropout, targets=targets, seed=0)
     generator = torch.Generator().manual_seed(0)
     for name, parameter in model.named_parameters():
@@ -145,9 +147,7 @@ def settings(**changes: Any) -> LoopSettings:
     return LoopSettings(**parts | values | changes)
 
 
-def make_loop(
-    pieces: Pieces, folder: Path, *, origin: Origin | None = None, **changes: Any
-) -> tuple[Loop, Recorder]:
+def make_loop(pieces: Pieces, folder: Path, *, origin: Origin | None = None, **changes: Any) -> tuple[Loop, Recorder]:
     recorder = Recorder(folder)
     return Loop(pieces, settings(**changes), recorder, CPU, Ranks(0, 1), origin), recorder
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from tunesmith.planning.model_config import ModelConfig
 from tunesmith.planning.weight_headers import Tensor, fingerprint, tensors, weight_files
 from tunesmith.spec.errors import ModelNotFound, NotALanguageModel, UnreadableFile
-from tunesmith.spec.plan import ModelFacts
+from tunesmith.spec.plan import OTHER_PARTS, ModelFacts
 
 DTYPES: Final = {"BF16": "bf16", "F16": "fp16", "F32": "fp32"}
 """Number formats that can be trained from, by the name that safetensors gives them."""
@@ -27,8 +27,6 @@ NOT_ADAPTED: Final = OUTPUT_HEADS | ROUTERS | {
     "embed_tokens", "wte", "wpe", "embeddings", "score", "classifier", "pooler",
 }  # fmt: skip
 """Two-dimensional weights that are tables or heads, not linear layers inside the model."""
-OTHER_PARTS: Final = ("vision", "visual", "audio", "multi_modal", "image")
-"""Beginnings of the names of parts of a composed model that are not its language model."""
 
 
 def model_facts(path: Path, source: str) -> ModelFacts:

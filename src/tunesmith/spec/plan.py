@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from tunesmith.spec.job import JobSpec
 from tunesmith.spec.recipe import Part
@@ -51,6 +51,10 @@ class MemoryEstimate(Part):
     def fits(self) -> bool:
         """Whether the sum is within what is available."""
         return self.total <= self.available
+
+
+OTHER_PARTS: Final = ("vision", "visual", "audio", "multi_modal", "image")
+"""Beginnings of the names of those parts of a composed model that are not its language model."""
 
 
 class ModelFacts(Part):
