@@ -8,7 +8,15 @@ from typing import Any
 
 from tunesmith.data.token_rows import EncodedRow
 from tunesmith.spec.errors import TemplateRefused
-from tunesmith.spec.examples import Conversation, Example, PlainText
+from tunesmith.spec.examples import (
+    Conversation,
+    Example,
+    LabelledText,
+    Message,
+    PlainText,
+    Preference,
+    PromptCompletion,
+)
 
 
 class ByteEncoder:
@@ -22,10 +30,15 @@ class ByteEncoder:
     def __call__(self, example: Example) -> list[EncodedRow]:
         """One row for each answer, with everything before it."""
         self.calls += 1
-        if isinstance(example, PlainText):
+        if isinstance(example, PlainText | LabelledText):
             return [self._row("", example.text)]
-        if not isinstance(example, Conversation):
+        if isinstance(example, Preference):
+            asked, *answers = ("".join(turn.content for turn in turns) for turns in _sides(example))
+            return [self._row(asked, answer) for answer in answers]
+        if isinstance(example, PromptCompletion):
             return [self._row(example.prompt, example.completion)]
+        if not isinstance(example, Conversation):
+            raise TemplateRefused(example.where, "it has no bytes of text")
         if any("refuse me" in turn.content for turn in example.messages):
             raise TemplateRefused(example.where, "it says so")
         answers = [place for place, turn in enumerate(example.messages) if turn.role == "assistant"]
@@ -36,6 +49,10 @@ class ByteEncoder:
         context, trained = asked.encode(), answer.encode()
         mask = [False] * len(context) + [self._train] * len(trained)
         return EncodedRow([*context, *trained], [False, *mask[1:]])
+
+
+def _sides(example: Preference) -> tuple[tuple[Message, ...], ...]:
+    return example.messages, example.chosen, example.rejected
 
 
 def write_chats(path: Path, chats: list[tuple[str, ...]]) -> Path:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from data.byte_encoder import ByteEncoder, write_chats
 from small_disk import small_disk
+from tunesmith.data.check import Settings, check
 from tunesmith.data.ledger import CLASSES
 from tunesmith.data.prepare import PreparedData, prepare
 from tunesmith.data.token_rows import TokenRows
@@ -131,7 +132,7 @@ def test_a_row_that_the_encoder_refuses_is_a_fault(prepared: Prepare, tmp_path: 
 
 def test_strict_refuses_any_fault(prepared: Prepare, chats: Path) -> None:
     chats.write_text(chats.read_text() + "{bad\n")
-    with pytest.raises(FaultyData, match=r"1 rows have faults. First: .*chats\.jsonl:41"):
+    with pytest.raises(FaultyData, match=r"A row has a fault: .*chats\.jsonl:41"):
         prepared(chats, strict=True)
 
 
@@ -263,7 +264,99 @@ def test_rows_that_are_all_alike_train_without_validation(prepared: Prepare, tmp
         prepared(path, split_typed=True)
 
 
+# --- test ---
+
+
+def test_a_test_split_is_kept_for_the_end(prepared: Prepare, chats: Path) -> None:
+    without, data = prepared(chats), prepared(chats, test_split=0.25)
+    assert data.cached
+    assert (len(data.train), len(data.validation), len(data.test), len(without.test)) == (26, 4, 10, 0)
+    assert spoken(data.validation) == spoken(without.validation)
+    assert not set(spoken(data.test)) & {*spoken(data.train), *spoken(data.validation)}
+
+
+def test_a_test_data_set_is_used_instead_of_a_split(prepared: Prepare, chats: Path, tmp_path: Path) -> None:
+    other = write_chats(tmp_path / "other.jsonl", [("x", "y"), ("ask 03? ", "say 03")])
+    data = prepared([DatasetRef(uri=str(chats)), DatasetRef(uri=str(other), test=True)], split=0.0)
+    assert (len(data.train), spoken(data.test), data.leaked) == (39, ["xy", "ask 03? say 03"], 1)
+
+
+@pytest.mark.parametrize("side", ["validation", "test"])
+def test_a_data_set_for_a_side_that_has_no_usable_row_is_an_error(
+    prepared: Prepare, chats: Path, tmp_path: Path, side: str
+) -> None:
+    (other := tmp_path / "other.jsonl").write_text("{bad\n")
+    with pytest.raises(NoUsableRow, match=r"other\.jsonl: none of 1 rows can be used"):
+        prepared([DatasetRef(uri=str(chats)), DatasetRef.model_validate({"uri": str(other), side: True})])
+
+
+def test_a_test_split_of_which_nothing_is_left_at_the_length_is_an_error(prepared: Prepare, tmp_path: Path) -> None:
+    train = write_chats(tmp_path / "a.jsonl", [("a", "b")])
+    test = write_chats(tmp_path / "test.jsonl", [("a long question", "b")])
+    datasets = [DatasetRef(uri=str(train)), DatasetRef(uri=str(test), test=True)]
+    with pytest.raises(NothingTrained, match=r"test\.jsonl: no token would be trained: a length of 4"):
+        prepared(datasets, split=0.0, length=4, length_chosen=False)
+
+
+# --- kinds ---
+
+
+def write(path: Path, *rows: dict[str, object]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_texts_know_their_classes(prepared: Prepare, tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [{"text": f"mail {i}", "label": ["spam", "ham"][i % 2]} for i in range(10)]
+    for _ in range(2):
+        data = prepared(write(tmp_path / "a.jsonl", *rows), split=0.2, test_split=0.2)
+        assert data.labels == ["ham", "spam"]
+        for side in (data.train, data.validation, data.test):
+            assert side.labels is not None
+            named = [data.labels[label] for label in side.labels]
+            assert named == ["ham" if int(text[-1]) % 2 else "spam" for text in spoken(side)]
+
+
+def test_numbered_classes_are_in_the_order_of_their_numbers(prepared: Prepare, tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [{"text": f"t{label}", "label": label} for label in (10, 9, 0, 2)]
+    assert prepared(write(tmp_path / "a.jsonl", *rows)).labels == ["0", "2", "9", "10"]
+
+
+def test_chats_have_no_classes(prepared: Prepare, chats: Path) -> None:
+    assert (prepared(chats).labels, prepared(chats).train.labels) == ([], None)
+
+
+def test_a_cut_text_still_teaches_its_class(prepared: Prepare, tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [{"text": f"a long text {i}", "label": i % 2} for i in range(10)]
+    assert len(prepared(write(tmp_path / "a.jsonl", *rows), length=4).train) == 9
+
+
+def test_answers_of_a_pair_stay_together_on_every_side(prepared: Prepare, tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [{"prompt": f"p{i}", "chosen": "good", "rejected": "b"} for i in range(10)]
+    data = prepared(write(tmp_path / "a.jsonl", *rows), split=0.2, test_split=0.2)
+    for side in (data.train, data.validation, data.test):
+        said = spoken(side)
+        assert [text[:2] for text in said[::2]] == [text[:2] for text in said[1::2]]
+        assert all(text.endswith("good") for text in said[::2])
+    assert data.ledger.total.repeated == data.ledger.total.context == len(data.train)
+
+
 # --- length ---
+
+
+def test_running_text_is_cut_in_pieces_and_nothing_is_lost(prepared: Prepare, tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [{"text": "abcdefghij"}, {"text": "xyz"}]
+    data = prepared(write(tmp_path / "a.jsonl", *rows), length=4, split=0.0)
+    assert spoken(data.train) == ["abcd", "efgh", "ij", "xyz"]
+    total = data.ledger.total
+    assert (total.trained, total.context, total.truncated, total.dropped) == (9, 4, 0, 0)
+
+
+def test_pieces_of_a_text_stay_on_one_side(prepared: Prepare, tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [{"text": letter * 10} for letter in "abcdefghij"]
+    data = prepared(write(tmp_path / "a.jsonl", *rows), length=4, split=0.3)
+    assert (len(data.train), len(data.validation)) == (21, 9)
+    assert not {text[0] for text in spoken(data.train)} & {text[0] for text in spoken(data.validation)}
 
 
 def test_a_cut_is_counted(prepared: Prepare, tmp_path: Path) -> None:
@@ -301,9 +394,13 @@ def test_the_ledger_accounts_for_every_token(
 ) -> None:
     path = write_chats(tmp_path / "a.jsonl", [tuple(row) for row in rows])
     try:
-        data = prepared(path, length=length, length_chosen=False, drop_duplicates=drop, seed=seed, split=0.3)
-    except (NoUsableRow, NothingTrained):
+        data = prepared(
+            path, length=length, length_chosen=False, drop_duplicates=drop, seed=seed, split=0.3, split_typed=True
+        )
+    except (NoUsableRow, NothingTrained, SplitImpossible):
         return
+    checked = check([DatasetRef(uri=str(path))], ByteEncoder(), Settings(length, 0.3, 0.0, drop, seed))
+    assert checked.ledger == data.ledger
     total = data.ledger.total
     assert total.trained == int(data.train.trained().sum())
     assert total.trained + total.context + total.repeated == data.train.tokens

@@ -174,7 +174,8 @@ class _Tally:
     def report(self, faults: Faults, located: Sequence[Located], settings: Settings, *, tokens: bool) -> Report:
         """Divide the rows as a run would and sum up."""
         self._count()
-        examples = np.concatenate(self._examples)
+        examples, trimmed = np.concatenate(self._examples), Trimmed.joined(self._parts)
+        self._examples, self._parts = [], []
         sides = _sides(examples, located, settings)
         names = [each.dataset.uri for each in located]
         return Report(
@@ -190,8 +191,8 @@ class _Tally:
             labels=dict(self._labels.most_common()),
             lengths=percentiles(self._lengths),
             unit="tokens" if tokens else "characters",
-            ledger=ledger_of(Trimmed.joined(self._parts), sides, examples, names) if tokens else None,
-            warnings=sides.warnings,
+            ledger=ledger_of(trimmed, sides, examples, names) if tokens else None,
+            warnings=(*(note for each in located for note in each.notes), *sides.warnings),
         )
 
 

@@ -119,7 +119,7 @@ def prepare(
     _refuse_nothing(trimmed, train, where, length)
     if length is not None and length_chosen:
         _refuse_loss(trimmed, sides.train, entry, length)
-    _refuse_lost_test(sides, test, test_split)
+    _refuse_lost_test(sides, test, datasets, length)
     return PreparedData(
         train=train,
         validation=validation,
@@ -133,7 +133,11 @@ def prepare(
         held_out=examples_at(located, entry.examples[sides.validation[:HELD_OUT]]),
         duplicates=sides.duplicates,
         leaked=len(sides.leaked),
-        warnings=[*sides.warnings, *_lost_validation(sides, validation, split, typed=split_typed)],
+        warnings=[
+            *(note for each in located for note in each.notes),
+            *sides.warnings,
+            *_lost_validation(sides, validation, split, typed=split_typed),
+        ],
         held=entry.held,
     )
 
@@ -235,6 +239,8 @@ def _lost_validation(sides: Sides, validation: TokenRows, split: float, *, typed
     return ["No validation row keeps a token to train at this length: training without validation."]
 
 
-def _refuse_lost_test(sides: Sides, test: TokenRows, split: float) -> None:
+def _refuse_lost_test(sides: Sides, test: TokenRows, datasets: Sequence[DatasetRef], length: int | None) -> None:
+    """Refuse a test, which somebody asked for, of which nothing is left."""
     if len(sides.test) and not len(test):
-        raise SplitImpossible(split, len(sides.train) + len(sides.test), "--test-split")
+        where = ", ".join([each.uri for each in datasets if each.test] or [each.uri for each in datasets])
+        raise NothingTrained(where, f"a length of {length} tokens cuts every answer of the test rows off")

@@ -55,7 +55,7 @@ def choose_sides(
     given = _given(examples, located)
     free = int((given == _TRAIN).sum())
     validated, tested = (any(getattr(each.dataset, role) for each in located) for role in ("validation", "test"))
-    if not tested and test and int(free * test) == 0:
+    if free and test and not tested and int(free * test) == 0:
         raise SplitImpossible(test, free, "--test-split")
     sides = divide(examples, located, share=share, test=test, seed=seed, drop_duplicates=drop_duplicates)
     if len(sides.train) and (len(sides.validation) or validated or share == 0):

@@ -51,8 +51,7 @@ class Trimmed:
 
     def counts(self) -> Trimmed:
         """Return the same without the tokens, so that little memory is held."""
-        none = np.zeros(len(self.rows), np.int64)
-        return replace(self, rows=TokenRows(np.zeros(0, np.int32), np.zeros(0, np.uint8), none, self.rows.lengths))
+        return replace(self, rows=_tokenless(self.rows.lengths))
 
     @classmethod
     def joined(cls, parts: Sequence[Trimmed]) -> Trimmed:
@@ -63,9 +62,13 @@ class Trimmed:
 
         cut = np.concatenate([part.rows.lengths for part in parts])
         first = np.cumsum(np.concatenate([np.zeros(1, np.int64), *(np.diff(part.first) for part in parts)]))
-        rows = TokenRows(np.zeros(0, np.int32), np.zeros(0, np.uint8), np.zeros(len(cut), np.int64), cut)
         names = ("lengths", "trained", "kept", "useful", "again")
-        return cls(rows, **{name: flat(name) for name in names}, first=first)
+        return cls(_tokenless(cut), **{name: flat(name) for name in names}, first=first)
+
+
+def _tokenless(lengths: Indices) -> TokenRows:
+    """Stand for rows of these lengths."""
+    return TokenRows(np.zeros(0, np.int32), np.zeros(0, np.uint8), np.broadcast_to(np.int64(0), len(lengths)), lengths)
 
 
 def trim(rows: TokenRows, examples: NDArray[Any], length: int | None) -> Trimmed:

@@ -51,9 +51,8 @@ class FaultyData(DataError):
     code = "faulty_data"
 
     def __init__(self, count: int, first_fault: str) -> None:
-        super().__init__(
-            f"{count} rows have faults. First: {first_fault} Mend them, or leave --strict out to skip them."
-        )
+        rows = "A row has a fault:" if count == 1 else f"{count} rows have faults. First:"
+        super().__init__(f"{rows} {first_fault} Mend it, or leave --strict out to skip such rows.")
 
 
 class NoTaskFits(DataError):
@@ -206,8 +205,10 @@ class KindRefused(RowFault):
 
     code = "kind_refused"
 
-    def __init__(self, where: Where, kind: str, why: str) -> None:
-        super().__init__(where, None, f"a {kind} cannot be used with this model: {why}.")
+    def __init__(
+        self, where: Where, kind: str, why: str, hint: str = "Train another kind of model with it, or remove the row"
+    ) -> None:
+        super().__init__(where, None, f"a {kind} cannot be used with this model: {why}. {hint}.")
 
 
 class UnknownLabel(DataError):
