@@ -73,14 +73,14 @@ def view_for_terminal(stack: ExitStack, *, console: Console | None = None) -> Vi
 
 
 @contextmanager
-def pulling(name: str, *, quiet: bool = False) -> Iterator[Callable[[str, float | None], None]]:
+def pulling(name: str, *, quiet: bool = False, doing: str = "Pulling") -> Iterator[Callable[[str, float | None], None]]:
     """Show the stages of a pull; give what is to be told of each stage and how far it is."""
     figures = Figures()
     with ExitStack() as stack:
         view = Silent() if quiet else view_for_terminal(stack)
 
         def tell(stage: str, done: float | None) -> None:
-            event = Event(seq=1, time=0.0, body=Phase(name=f"Pulling {name}: {stage}", done=done))
+            event = Event(seq=1, time=0.0, body=Phase(name=f"{doing} {name}: {stage}", done=done))
             figures.take(event)
             view.show(event, figures)
 

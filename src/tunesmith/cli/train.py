@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from tunesmith.cli.job_flags import JobCommand, job_options
+from tunesmith.cli.monitor import CHARTS_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,14 +19,34 @@ if TYPE_CHECKING:
     from tunesmith.settings import Settings
     from tunesmith.spec.job import JobSpec
 
+_PORT = click.IntRange(1, 65_535)
+
 
 @click.command(cls=JobCommand)
 @job_options
 @click.option("--resume", is_flag=True, help="Go on with the newest unfinished run of this output.")
 @click.option("--resume-from", metavar="RUN|CHECKPOINT", help="Go on with this run, or from this checkpoint.")
 @click.option("--detach", is_flag=True, help="Start the run and return; `tunesmith runs follow` shows it.")
+@click.option("--tensorboard-port", type=_PORT, metavar="PORT", help="Show the run in TensorBoard while it goes.")
+@click.option(
+    "--tensorboard-only",
+    type=_PORT,
+    metavar="[PORT]",
+    is_flag=False,
+    flag_value=CHARTS_PORT,
+    help="Train nothing: show the runs of this output in TensorBoard. [default port: 6006]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print only one line at the end: the result as JSON.")
-def command(*, resume: bool, resume_from: str | None, detach: bool, as_json: bool, **params: Any) -> int:
+def command(
+    *,
+    resume: bool,
+    resume_from: str | None,
+    detach: bool,
+    tensorboard_port: int | None,
+    tensorboard_only: int | None,
+    as_json: bool,
+    **params: Any,
+) -> int:
     """Train a model on your data.
 
     \b
@@ -34,15 +57,26 @@ def command(*, resume: bool, resume_from: str | None, detach: bool, as_json: boo
     and --resume goes on; a second Ctrl-C stops at once. Closing the terminal does not stop the run.
     """
     from tunesmith.cli.attend import attend
-    from tunesmith.cli.job_flags import job_from_flags
+    from tunesmith.cli.job_flags import command_keys, job_from_flags
     from tunesmith.cli.terminal import current_settings
+    from tunesmith.spec.errors import Contradiction
 
     settings = current_settings()
-    if resume or resume_from:
-        begin = _resuming(params, resume_from, settings)
+    if tensorboard_only is not None:
+        return _charts_only(params, settings, tensorboard_port or tensorboard_only)
+    if detach and tensorboard_port:
+        raise Contradiction("--detach", "--tensorboard-port")
+    wanted = command_keys(params)
+    reference = resume_from or wanted.get("resume_from")
+    if resume or reference or wanted.get("resume"):
+        begin = _resuming(params, reference, settings)
     else:
         begin = starting(job_from_flags(params)[0], settings, quiet=as_json)
-    return _detached(begin(), as_json=as_json) if detach else attend(begin, as_json=as_json)
+    if detach:
+        return _detached(begin(), as_json=as_json)
+    with ExitStack() as stack:
+        port = tensorboard_port or wanted.get("tensorboard_port")
+        return attend(_with_charts(begin, stack, params, settings, port), as_json=as_json)
 
 
 def starting(spec: JobSpec, settings: Settings, *, quiet: bool) -> Callable[[], RunFolder]:
@@ -61,12 +95,49 @@ def _resuming(params: dict[str, Any], reference: str | None, settings: Settings)
     """Find the run to go on with; return what does so, with its stored plan and the typed changes that it allows."""
     from tunesmith.cli.job_flags import changes_from_flags
     from tunesmith.service.jobs.resume import find_resumable, resume
-    from tunesmith.spec.job import Output
 
     typed = changes_from_flags(params)
-    output = str(typed.get("output.dir", Output().dir))
-    found = find_resumable(settings, output=output, reference=reference)
+    found = find_resumable(settings, output=_output(params, typed), reference=reference)
     return lambda: resume(found, settings, typed)
+
+
+def _output(params: dict[str, Any], typed: dict[str, object]) -> str:
+    """Return the output that was asked for, else the model directory's, else the usual one."""
+    from tunesmith.cli.job_layers import directory_layer
+    from tunesmith.spec.job import Output
+
+    return str({"output.dir": Output().dir, **directory_layer(params.get("model_directory")), **typed}["output.dir"])
+
+
+def _charts_only(params: dict[str, Any], settings: Settings, port: int) -> int:
+    """Show the runs of an output, or of a model directory where none is named."""
+    from tunesmith.cli.job_flags import changes_from_flags
+    from tunesmith.cli.monitor import show
+
+    typed, directory = changes_from_flags(params), params.get("model_directory")
+    where = directory if directory and "output.dir" not in typed else _output(params, typed)
+    return show(str(where), settings, port=port)
+
+
+def _with_charts(
+    begin: Callable[[], RunFolder], stack: ExitStack, params: dict[str, Any], settings: Settings, port: int | None
+) -> Callable[[], RunFolder]:
+    """Have TensorBoard show the run while it goes: in a model directory, and where a port is given."""
+    from tunesmith.cli.monitor import started
+
+    if port is None and params.get("model_directory") is None:
+        return begin
+
+    def begin_with_charts() -> RunFolder:
+        from tunesmith.service.system.charts import Charts, runs_into
+
+        run = begin()
+        if run.plan().spec.output.tensorboard:
+            output = Path(run.header().output or run.artifacts_dir)
+            started(stack, Charts(runs_into(settings, output), port=port or CHARTS_PORT))
+        return run
+
+    return begin_with_charts
 
 
 def _detached(run: RunFolder, *, as_json: bool) -> int:

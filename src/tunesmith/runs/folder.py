@@ -70,6 +70,8 @@ class Header(Part):
     """The finished run whose weights (or state) this one begins with, on other data."""
     output: str | None = None
     """Where the result is published."""
+    model_directory: str | None = None
+    """The model directory that the output lies in: links to the result's parts are published there too."""
     request: dict[str, Any] | None = None
     """What to do, for kinds that have no plan."""
 
@@ -94,6 +96,7 @@ class RunFolder:
         continues: str | None = None,
         folder: Path | None = None,
         output: Path | None = None,
+        model_directory: Path | None = None,
         request: Mapping[str, Any] | None = None,
     ) -> RunFolder:
         """Make the folder of a run below ``home/runs``; nobody sees it before it is complete.
@@ -113,6 +116,7 @@ class RunFolder:
             start=str(start) if start else None,
             continues=continues,
             output=os.path.abspath(output) if output is not None else None,
+            model_directory=str(model_directory) if model_directory is not None else None,
             request=dict(request) if request is not None else None,
         )
         parts = {"run": header, "spec": spec or (plan.spec if plan else None), "plan": plan}

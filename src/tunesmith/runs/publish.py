@@ -19,6 +19,7 @@ from tunesmith.runs.durable import disk_full, is_no_room, read_json, sync, sync_
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.handle import is_running
 from tunesmith.runs.output_lock import PRIVATE, locked
+from tunesmith.runs.published_links import link_beside
 from tunesmith.runs.status import status
 from tunesmith.spec.errors import OutputBusy, OutputUnusable
 
@@ -61,6 +62,7 @@ def publish(artifacts: Path, output: Path, run: RunFolder) -> list[str]:
     """Replace what earlier runs published in ``output`` by the files in ``artifacts``.
 
     Files that no run published stay; one that is in the way is kept as ``<name>.before-<run id>``. Return those names.
+    In a model directory, links beside the output follow.
 
     Raises:
         OutputUnusable: the folder cannot be written; what lies there is as it was.
@@ -83,6 +85,8 @@ def publish(artifacts: Path, output: Path, run: RunFolder) -> list[str]:
             shutil.rmtree(stage, ignore_errors=True)
             raise
         _finish(output, private)
+        if header.model_directory is not None:
+            link_beside(output)
         return [_kept(name, run.id) for name in foreign]
 
 
