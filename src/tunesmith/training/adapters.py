@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -30,22 +30,43 @@ def add_adapter(
     ``task`` is PEFT's name for what the model is for: CAUSAL_LM, SEQ_CLS, ... or None; ``trained`` are modules that
     train as a whole and are saved with the adapter, such as a head.
     """
-    from peft import LoraConfig, get_peft_model
+    from peft import get_peft_model
 
-    config = LoraConfig(
+    config = lora_config(
+        rank=rank, alpha=alpha, dropout=dropout, targets=targets, dora=dora, rslora=rslora, task=task, trained=trained,
+        excluded=other_parts(name for name, _ in model.named_modules()),
+    )  # fmt: skip
+    torch.manual_seed(seed)
+    return get_peft_model(model, config)
+
+
+def lora_config(
+    *,
+    rank: int,
+    alpha: float,
+    dropout: float,
+    targets: Sequence[str],
+    dora: bool,
+    rslora: bool,
+    task: str | None,
+    trained: Sequence[str],
+    excluded: str | None,
+) -> Any:
+    """Describe an adapter the way PEFT does: as ``add_adapter``, but for the modules ``excluded`` by a pattern."""
+    from peft import LoraConfig
+
+    return LoraConfig(
         r=rank,
         lora_alpha=alpha,  # type: ignore[arg-type]  # PEFT divides by the rank; a fraction is as good as a whole number
         lora_dropout=dropout,
         target_modules=list(targets),
-        exclude_modules=_other_parts(model),
+        exclude_modules=excluded,
         bias="none",
         task_type=task,
         modules_to_save=list(trained) or None,
         use_dora=dora,
         use_rslora=rslora,
     )
-    torch.manual_seed(seed)
-    return get_peft_model(model, config)
 
 
 def freeze_other_parts(model: torch.nn.Module) -> None:
@@ -55,10 +76,10 @@ def freeze_other_parts(model: torch.nn.Module) -> None:
             part.requires_grad_(False)
 
 
-def _other_parts(model: torch.nn.Module) -> str | None:
-    """Return a pattern for the modules of a composed model that are not its language model, if it has any."""
+def other_parts(names: Iterable[str]) -> str | None:
+    """Return a pattern for the modules of a composed model that are not its language model, if any of these is one."""
     pattern = rf"(.*\.)?({'|'.join(OTHER_PARTS)})\w*(\..*)?"
-    return pattern if any(re.fullmatch(pattern, name) for name, _ in model.named_modules()) else None
+    return pattern if any(re.fullmatch(pattern, name) for name in names) else None
 
 
 def has_dora(model: torch.nn.Module) -> bool:
