@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from tunesmith.data.files import find
-from tunesmith.spec.errors import DataNotFound, UnreadableData
+from tunesmith.data.files import find, look_up, parts
+from tunesmith.data.sources import read_file
+from tunesmith.spec.errors import DataNotFound, RowFault, UnreadableData
 
 
 def names(uri: str, top: Path) -> list[str]:
@@ -66,3 +68,82 @@ def test_says_that_what_is_there_holds_no_rows(tree: Path, name: str) -> None:
     (tree / "empty").mkdir()
     with pytest.raises(UnreadableData, match=r"Files may be: \.csv, \.json"):
         find(str(tree / name))
+
+
+def test_a_list_may_mix_files_folders_globs_archives_and_names_with_commas(tree: Path) -> None:
+    (tree / "a,b.json").touch()
+    uri = f"{tree}/a,b.json,{tree}/deep,{tree}/*.jsonl"
+    assert parts(uri) == [f"{tree}/a,b.json", f"{tree}/deep", f"{tree}/*.jsonl"]
+    assert names(uri, tree) == ["a,b.json", "deep/er/c.csv", "b.jsonl"]
+
+
+def test_notes_what_is_passed_over_but_not_what_comes_with_every_data_set(tree: Path) -> None:
+    for name in ("README.md", "LICENSE", "dataset_infos.json"):
+        (tree / name).touch()
+    assert look_up(str(tree)).notes == [f"Passed over, as these are no rows: {tree}/image.png."]
+    assert "dataset_infos.json" not in names(str(tree), tree)
+    assert names(str(tree / "dataset_infos.json"), tree) == ["dataset_infos.json"]
+
+
+def test_follows_links_to_folders_but_nowhere_twice(tree: Path, tmp_path: Path) -> None:
+    (tree / "deep" / "loop").symlink_to(tree)
+    (tree / "linked").symlink_to(tree / "qa")
+    (tree / "itself.json").symlink_to(tree / "itself.json")
+    found = [file.path.name for file in find(str(tree))]
+    assert found == ["a.json", "b.jsonl", "c.csv", "d.txt", "e.yml"]
+    assert [file.path.name for file in find(f"{tree}/**/*.csv")] == ["c.csv"]
+
+
+def test_two_names_of_one_file_are_two_files(tree: Path) -> None:
+    (tree / "again.json").symlink_to(tree / "a.json")
+    assert names(f"{tree}/a.json,{tree}/again.json,{tree}/qa/../a.json", tree) == ["a.json", "again.json"]
+
+
+def test_pipes_and_devices_are_no_data(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.jsonl")
+    with pytest.raises(UnreadableData, match="neither a file nor a folder"):
+        find(str(tmp_path / "a.jsonl"))
+    with pytest.raises(UnreadableData, match="no file of a known type"):
+        find(str(tmp_path))
+
+
+def test_a_file_that_is_gone_or_locked_is_a_fault(tmp_path: Path) -> None:
+    (path := tmp_path / "a.jsonl").write_text('{"text": "a"}')
+    [file] = find(str(path))
+    path.unlink()
+    [fault] = read_file(file)
+    assert isinstance(fault, RowFault)
+    assert "the system says 'No such file or directory'" in fault.message
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is locked to root")
+def test_a_folder_that_is_locked_is_one_sentence(tree: Path) -> None:
+    (tree / "deep").chmod(0)
+    with pytest.raises(UnreadableData, match="Permission denied"):
+        find(str(tree))
+
+
+def test_a_part_of_a_folder_is_its_split(tmp_path: Path) -> None:
+    for name in ("train.jsonl", "validation.jsonl", "data/test-00000-of-00001.jsonl", "extra.jsonl"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert names(f"{tmp_path}:train", tmp_path) == ["train.jsonl"]
+    assert names(f"{tmp_path}:val,{tmp_path}:test", tmp_path) == ["validation.jsonl", "data/test-00000-of-00001.jsonl"]
+    with pytest.raises(DataNotFound, match=f"There is {tmp_path}:train, {tmp_path}:validation"):
+        find(f"{tmp_path}:trian")
+
+
+def test_a_folder_without_splits_is_all_train(tree: Path) -> None:
+    assert names(f"{tree}/qa:train", tree) == ["qa/d.txt", "qa/more/e.yml"]
+    with pytest.raises(DataNotFound, match="has no splits"):
+        find(f"{tree}/qa:test")
+
+
+def test_a_name_with_a_colon_is_that_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("train:1.json", "C:data.json"):
+        Path(name).touch()
+        assert [str(file.path) for file in find(name)] == [name]
+    for missing in ("C:\\data\\rows.json", "a:b:c:d", ":train", "train:"):
+        with pytest.raises(DataNotFound):
+            find(missing)

@@ -227,19 +227,19 @@ def _is_silent(name: str) -> bool:
 def _below(folder: Path) -> Iterator[Path]:
     """Yield the files below a folder in the order of their names; links are followed, but nowhere twice."""
     seen: set[str] = set()
-    pending = [folder]
     found: list[Path] = []
-    while pending:
-        here = pending.pop()
-        real = os.path.realpath(here)
-        if real in seen:
+    folders, linked = [folder], list[Path]()
+    while folders or linked:
+        here = folders.pop() if folders else linked.pop()
+        if (real := os.path.realpath(here)) in seen:
             continue
         seen.add(real)
-        for entry in os.scandir(here):
-            if entry.name.startswith("."):
+        for name in os.listdir(here):
+            path = here / name
+            if name.startswith("."):
                 continue
-            if entry.is_dir():
-                pending.append(here / entry.name)
-            elif entry.is_file():
-                found.append(here / entry.name)
+            if os.path.isdir(path):
+                (linked if path.is_symlink() else folders).append(path)
+            elif os.path.isfile(path):
+                found.append(path)
     yield from sorted(found)

@@ -149,7 +149,9 @@ def _patterns(data_files: object) -> dict[str, list[str]]:
     entries = data_files if isinstance(data_files, list) else [data_files]
     found: dict[str, list[str]] = {}
     for entry in entries:
-        split, paths = (entry.get("split", "train"), entry.get("path")) if isinstance(entry, Mapping) else ("train", entry)
+        split, paths = (
+            (entry.get("split", "train"), entry.get("path")) if isinstance(entry, Mapping) else ("train", entry)
+        )
         found.setdefault(str(split), []).extend(_listed(paths))
     return found
 
@@ -162,7 +164,8 @@ def _fits(name: str, folder: str, patterns: Sequence[str]) -> bool:
     relative = name.removeprefix(f"{folder}/")
     wanted = [pattern.removeprefix("./") for pattern in patterns]
     return any(
-        each in (candidate, f"{PurePosixPath(candidate).parent}") or fnmatch.fnmatchcase(candidate, each.replace("**/", "*"))
+        each in (candidate, f"{PurePosixPath(candidate).parent}")
+        or fnmatch.fnmatchcase(candidate, each.replace("**/", "*"))
         for each in wanted
         for candidate in {name, relative}
     )
@@ -183,9 +186,9 @@ def _seen(names: Sequence[str]) -> dict[str, dict[str, Files]]:
 
 
 def _depth(name: str) -> int:
-    """How many folders stand around a file beside those that only say what the split is, or that data is in them."""
-    folders = PurePosixPath(name).parts[:-1]
-    return sum(1 for folder in folders if folder != "data" and _split_named(folder) is None)
+    """How many folders a file lies in before one says what the split is; one that is called ``data`` says nothing."""
+    folders = [folder for folder in PurePosixPath(name).parts[:-1] if folder != "data"]
+    return next((depth for depth, folder in enumerate(folders) if _split_named(folder)), len(folders))
 
 
 def _by_name(names: Sequence[str], skip: int = 0) -> dict[str, Files]:

@@ -78,7 +78,7 @@ class JsonStream:
                 yield broken
                 if indent is None:
                     self._pass_over_brackets()
-                elif self._find_line(indent + start):
+                elif self._find_line(indent, start if start in ("{", "[") else '{["'):
                     continue
                 else:
                     return
@@ -170,14 +170,15 @@ class JsonStream:
         between = self._text[line : self._at]
         return between if line >= 0 and between.isspace() else None
 
-    def _find_line(self, beginning: str) -> bool:
-        """Go to the next line that begins like this, to the last of these characters; say whether there is one."""
+    def _find_line(self, indent: str, starts: str) -> bool:
+        """Go to the next line with this indentation that starts with one of these; say whether there is one."""
+        beginning = re.compile(re.escape(indent) + f"[{re.escape(starts)}]")
         self._at += 1
-        while (found := self._text.find(beginning, self._at)) < 0:
-            self._at = max(self._at, len(self._text) - len(beginning))
+        while (found := beginning.search(self._text, self._at)) is None:
+            self._at = max(self._at, len(self._text) - len(indent))
             if not self._load(self._at):
                 return False
-        self._at = found + len(beginning) - 1
+        self._at = found.end() - 1
         return True
 
     def _pass_over_brackets(self) -> None:

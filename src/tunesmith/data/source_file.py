@@ -64,11 +64,12 @@ class SourceFile:
             OSError: the file cannot be read; ``compression.Damaged`` while it is read.
         """
         with ExitStack() as closing:
-            stream = closing.enter_context(archives.opened(self.path, self.member) if self.member else self.path.open("rb"))
+            stream = closing.enter_context(
+                archives.opened(self.path, self.member) if self.member else self.path.open("rb")
+            )
             position = stream.tell
             if self.suffixes[1]:
                 stream = closing.enter_context(compression.unpacked(stream, self.suffixes[1]))
             if text:
                 stream = utf16.as_utf8(stream)
             yield Opened(stream, position)
-

@@ -83,7 +83,9 @@ json_values = st.recursive(
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(rows=st.lists(json_values, min_size=2, max_size=6), indent=st.none() | st.integers(0, 2), block=st.integers(1, 40))
+@given(
+    rows=st.lists(json_values, min_size=2, max_size=6), indent=st.none() | st.integers(0, 2), block=st.integers(1, 40)
+)
 def test_reads_what_pythons_json_writes_however_it_is_cut_into_pieces(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: list[object], indent: int | None, block: int
 ) -> None:
@@ -98,7 +100,9 @@ def test_a_row_that_is_too_long_is_passed_over(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(json_stream, "BLOCK", 1_000)
     long = json.dumps({"text": '],"' * 10_000})
     for separator in (", ", ",\n"):
-        (path := tmp_path / "a.json").write_text(f'[{separator[1]}{{"text": "a"}}{separator}{long}{separator}{{"text": "c"}}]')
+        (path := tmp_path / "a.json").write_text(
+            f'[{separator[1]}{{"text": "a"}}{separator}{long}{separator}{{"text": "c"}}]'
+        )
         assert values(path) == [(1, {"text": "a"}), (3, {"text": "c"})]
         assert [(fault.where.row, "longer than" in fault.message) for fault in faults(path)] == [(2, True)]
 

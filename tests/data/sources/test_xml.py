@@ -21,7 +21,9 @@ def test_children_of_the_root_are_rows_and_their_attributes_and_children_columns
 
 def test_children_of_one_name_are_a_list_and_nested_ones_objects(tmp_path: Path) -> None:
     turn = "<messages><role>{}</role><content>{}</content></messages>"
-    (path := tmp_path / "a.xml").write_text(f"<d><c>{turn.format('user', 'Hi')}{turn.format('assistant', 'Yes')}</c></d>")
+    (path := tmp_path / "a.xml").write_text(
+        f"<d><c>{turn.format('user', 'Hi')}{turn.format('assistant', 'Yes')}</c></d>"
+    )
     assert values(path) == [
         (1, {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes"}]})
     ]
@@ -32,9 +34,13 @@ def test_a_child_with_nothing_but_text_is_a_text(tmp_path: Path) -> None:
     assert values(path) == [(1, "one"), (2, {"lang": "en", "text": "two"})]
 
 
-@pytest.mark.parametrize(("encoding", "named"), [("latin-1", "iso-8859-1"), ("utf-16", "utf-16"), ("utf-8-sig", "utf-8")])
+@pytest.mark.parametrize(
+    ("encoding", "named"), [("latin-1", "iso-8859-1"), ("utf-16", "utf-16"), ("utf-8-sig", "utf-8")]
+)
 def test_reads_the_encoding_that_the_file_declares(tmp_path: Path, encoding: str, named: str) -> None:
-    (path := tmp_path / "a.xml").write_bytes(f'<?xml version="1.0" encoding="{named}"?><d><t>Größe</t></d>'.encode(encoding))
+    (path := tmp_path / "a.xml").write_bytes(
+        f'<?xml version="1.0" encoding="{named}"?><d><t>Größe</t></d>'.encode(encoding)
+    )
     assert values(path) == [(1, "Größe")]
 
 

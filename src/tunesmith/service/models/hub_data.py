@@ -39,9 +39,13 @@ def fetch(name: str, choice: Sequence[str], *, offline: bool) -> Path:
     if here is not None:
         return here
     if offline:
-        raise DataNotFound(asked, f"No file is called so, the hub's cache {hub.cache_dir()} lacks it, and --offline is set")
+        raise DataNotFound(
+            asked, f"No file is called so, the hub's cache {hub.cache_dir()} lacks it, and --offline is set"
+        )
     if not hub.reachable():
-        raise DataNotFound(asked, f"No file is called so, and the hub cannot be asked: {hub.endpoint()} does not answer")
+        raise DataNotFound(
+            asked, f"No file is called so, and the hub cannot be asked: {hub.endpoint()} does not answer"
+        )
     return _download(name, choice, asked)
 
 
@@ -128,7 +132,11 @@ class _Repository:
         found = rows or [name for name in self.sizes if archives.is_archive(name)]
         if not found:
             scripts = [name for name in self.sizes if name.endswith(".py")]
-            why = f"it is made by a program of its own ({scripts[0]}), which is not run" if scripts else "no file has rows"
+            why = (
+                f"it is made by a program of its own ({scripts[0]}), which is not run"
+                if scripts
+                else "no file has rows"
+            )
             raise UnreadableData(asked, why, [])
         return found
 

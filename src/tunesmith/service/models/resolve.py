@@ -116,7 +116,9 @@ def _own_splits(uri: str) -> _Splits | None:
     if named["train"] is None or (not layout.written and len(set(named.values()) - {None}) == 1):
         return None
     base = f"{folder}:{config}" if len(layout.configs) > 1 else str(folder)
-    uris = {side: f"{base}:{name}" for side, name in named.items() if name and (side == "train" or name != named["train"])}
+    uris = {
+        side: f"{base}:{name}" for side, name in named.items() if name and (side == "train" or name != named["train"])
+    }
     return _Splits(uris, len(layout.others))
 
 
