@@ -13,7 +13,7 @@ import click
 
 from tunesmith.cli.figures import Figures, clock
 from tunesmith.cli.progress import Silent, View, view_for_terminal, watch
-from tunesmith.spec.errors import Cancelled, Paused, RunCrashed, WrongRunState
+from tunesmith.spec.errors import Cancelled, Paused, RunCrashed, RunNotFound, WrongRunState
 from tunesmith.spec.events import Failed, Finished
 from tunesmith.spec.modes import NON_STOP
 from tunesmith.spec.states import RunState
@@ -65,7 +65,7 @@ class Interrupts:
 
     def attach(self, run: RunFolder) -> None:
         """Name the run that Ctrl-C means; one that came earlier reaches it now."""
-        self._lands = run.spec().recipe.mode == NON_STOP
+        self._lands = _lands(run)
         self._run = run
         if self._count:
             self._ask()
@@ -83,6 +83,14 @@ class Interrupts:
             ask = ends if self._count == 1 else control.stop_now
             with suppress(WrongRunState):  # It ended by itself in the meantime.
                 ask(self._run)
+
+
+def _lands(run: RunFolder) -> bool:
+    """Whether the run lands when it is asked to end; only a job has a mode."""
+    try:
+        return run.spec().recipe.mode == NON_STOP
+    except RunNotFound:
+        return False
 
 
 def conclude(run: RunFolder, figures: Figures, *, as_json: bool, next_commands: Sequence[str] = ()) -> int:

@@ -6,6 +6,7 @@
 | ``handle.json``, ``exit.json`` | the worker's parent process | when the worker starts; when it has ended |
 | ``control.json`` | the service side | whenever something is asked of the run |
 | ``events.jsonl``, ``checkpoints/``, ``artifacts/``, ``logs/`` | the worker, rank 0 | all along |
+| ``fault-of-process-N.json`` | the worker, rank N above 0 | when it failed |
 | ``output.log`` | the worker's stdout and stderr | all along |
 """
 

@@ -14,6 +14,7 @@ from tunesmith.runs.checkpoints import listed
 from tunesmith.runs.durable import disk_full, is_no_room
 from tunesmith.runs.folder import Kind, RunFolder
 from tunesmith.runs.publish import release
+from tunesmith.runs.rank_faults import note_fault, noted_fault
 from tunesmith.spec.errors import (
     Cancelled,
     DiskFull,
@@ -50,14 +51,14 @@ def main(folder: Path, kinds: Mapping[Kind, str] = KINDS) -> int:
         return error.exit_code
     reporter.listen()
     try:
-        return _do(kinds[header.kind], run, reporter)
+        return _do(kinds[header.kind], run, reporter, rank)
     finally:
         reporter.stop_listening()
         if rank == 0 and header.output is not None:
             release(Path(header.output), run)
 
 
-def _do(work: str, run: RunFolder, reporter: Reporter) -> int:
+def _do(work: str, run: RunFolder, reporter: Reporter, rank: int) -> int:
     """Work, and say the last word whatever happens."""
     try:
         _find(work)(run, reporter)
@@ -67,10 +68,14 @@ def _do(work: str, run: RunFolder, reporter: Reporter) -> int:
         return _exit_code(asked)
     except BaseException as error:  # noqa: BLE001 -- this is where a run's every fault gets its last word.
         fault = _fault(error, run)
+        if rank > 0:
+            note_fault(run, rank, fault, _code(fault))
+        elif not isinstance(error, TunesmithError):
+            fault = noted_fault(run) or fault  # Without the others a step breaks off here too; theirs is the cause.
         if not isinstance(error, TunesmithError):
             traceback.print_exc()
         if not reporter.has_ended:
-            _say(lambda: reporter.fail(fault, code="crash" if isinstance(fault, RunCrashed) else None))
+            _say(lambda: reporter.fail(fault, code=_code(fault)))
         return fault.exit_code
     if not reporter.has_ended:
         _say(lambda: reporter.finish({}, None))
@@ -91,6 +96,10 @@ def _fault(error: BaseException, run: RunFolder) -> TunesmithError:
     first = str(error).strip().splitlines()[0] if str(error).strip() else ""
     what = f"{type(error).__name__}: {first}" if first else type(error).__name__
     return RunCrashed(run.id, what.rstrip("."), f"The whole story: tunesmith runs logs {run.id}")
+
+
+def _code(fault: TunesmithError) -> str:
+    return "crash" if isinstance(fault, RunCrashed) else fault.code
 
 
 def _exit_code(interruption: Interruption) -> int:

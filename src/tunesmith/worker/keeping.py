@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tunesmith.runs import checkpoints
+from tunesmith.runs.memory_limits import remember_limit
 from tunesmith.spec.errors import NothingToResume, ResumeDiffers
-from tunesmith.spec.events import Body, CheckpointSaved, Evaluated, Step
+from tunesmith.spec.events import Body, CheckpointSaved, DecisionMade, Evaluated, Step
 from tunesmith.spec.states import Request
 
 if TYPE_CHECKING:
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from tunesmith.training.loop import Loop
     from tunesmith.worker.charts import Charts
     from tunesmith.worker.reporting import Reporter
+
+
+MICRO_TOKENS: Final = "recipe.batch.micro_tokens"
+"""What a run that ran out of memory changes, and later plans heed."""
 
 
 class Keeper:
@@ -32,10 +37,12 @@ class Keeper:
         self._charts = charts
 
     def say(self, body: Body) -> None:
-        """Write an event, and a point on the charts where it has numbers."""
+        """Write an event, a point on the charts where it has numbers, and what later plans should know."""
         self._reporter.say(body)
         if self._charts is not None and isinstance(body, Step | Evaluated):
             self._charts.add(body)
+        if isinstance(body, DecisionMade) and body.field == MICRO_TOKENS and self._ranks.first:
+            remember_limit(self._run.path.parent.parent, self._run.plan(), int(body.value))
 
     def beat(self, step: int) -> None:
         """Say that the run lives, if nothing else was said for a while."""

@@ -14,6 +14,7 @@ from tunesmith.runs import publish
 from tunesmith.runs.folder import Kind, RunFolder
 from tunesmith.runs.handle import handle_of
 from tunesmith.service.jobs.continuation import continued_run, take_over
+from tunesmith.service.models.directory import directory_of_output
 from tunesmith.settings import Settings
 from tunesmith.spec.errors import OutputUnusable
 from tunesmith.spec.job import JobSpec
@@ -35,13 +36,16 @@ def plan_job(spec: JobSpec, settings: Settings) -> Plan:
 
 def _planned(spec: JobSpec, settings: Settings) -> Plan:
     from tunesmith.planning.draft import draft
-    from tunesmith.service.models.resolve import resolve_model
+    from tunesmith.service.models.resolve import resolve_datasets, resolve_model
 
-    return draft(with_data_found(spec, settings), resolve_model(spec.model, settings))
+    data = resolve_datasets(spec.datasets, settings)
+    spec = spec.model_copy(update={"datasets": data.datasets})
+    plan = draft(spec, resolve_model(spec.model, settings), settings.home)
+    return plan.model_copy(update={"warnings": [*data.notes, *plan.warnings]})
 
 
 def with_data_found(spec: JobSpec, settings: Settings) -> JobSpec:
-    """Return the job with the files of data sets in place of their names, and the splits that they have of their own."""
+    """Return the job with the files of data sets in place of their names, and the splits that they bring."""
     from tunesmith.service.models.resolve import resolve_datasets
 
     return spec.model_copy(update={"datasets": resolve_datasets(spec.datasets, settings).datasets})
@@ -77,6 +81,7 @@ def start(
         continues=None if parent else continued_run(spec.model),
         folder=folder,
         output=output,
+        model_directory=directory_of_output(output),
     )
     output = Path(run.header().output or output)
     executor = executor or LocalExecutor()
