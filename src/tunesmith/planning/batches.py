@@ -8,6 +8,7 @@ from tunesmith.planning.ending import steps_per_epoch
 from tunesmith.planning.fitting import Fit, fit
 from tunesmith.planning.known import Known
 from tunesmith.planning.memory import GIB, Workload
+from tunesmith.runs.memory_limits import way_of
 from tunesmith.spec.modes import CIRCULAR
 from tunesmith.spec.recipe import BatchRecipe, CheckpointRecipe, Method
 
@@ -35,16 +36,17 @@ def fitted_to_memory(known: Known, work: Workload, *, force: bool) -> Fit:
     )
 
 
-def settle_batch(known: Known, fitted: Fit, method: Method) -> BatchRecipe:
+def settle_batch(known: Known, fitted: Fit, method: Method, length: int) -> BatchRecipe:
     """Take the portions that fit; then rows per batch, by portions; then batches per step, by the mode."""
     asked, mode, settle = known.recipe.batch, known.mode, known.choices.settle
-    micro = settle("recipe.batch.micro_tokens", asked.micro_tokens, lambda: (fitted.micro_tokens, _why_micro(fitted)))
+    learned = known.device.learned.get(way_of(method, length, checkpointing=fitted.checkpointing))
+    micro = settle("recipe.batch.micro_tokens", asked.micro_tokens, lambda: _choose_micro(fitted, learned))
     settle(
         "recipe.gradient_checkpointing",
         known.recipe.gradient_checkpointing,
         lambda: _why_checkpointing(fitted, method),
     )
-    size = settle("recipe.batch.size", asked.size, lambda: _choose_size(known, micro))
+    size = settle("recipe.batch.size", asked.size, lambda: _choose_size(known, micro, length))
     accumulation = settle(
         "recipe.batch.accumulation",
         asked.accumulation,
@@ -70,8 +72,11 @@ def _largest_size(known: Known) -> int:
     return asked.size or max(1, known.mode.effective_batch // (asked.accumulation or 1))
 
 
-def _why_micro(fitted: Fit) -> str:
-    return f"computed at once; about {fitted.memory.total / GIB:.1f} of {fitted.memory.available / GIB:.1f} GiB memory"
+def _choose_micro(fitted: Fit, learned: int | None) -> tuple[int, str]:
+    if learned is not None and learned < fitted.micro_tokens:
+        return learned, "memory ran out above that in an earlier run of this model on this device"
+    taken, there = fitted.memory.total / GIB, fitted.memory.available / GIB
+    return fitted.micro_tokens, f"computed at once; about {taken:.1f} of {there:.1f} GiB memory"
 
 
 def _why_checkpointing(fitted: Fit, method: Method) -> tuple[bool, str]:
@@ -82,9 +87,9 @@ def _why_checkpointing(fitted: Fit, method: Method) -> tuple[bool, str]:
     return False, "memory suffices without it"
 
 
-def _choose_size(known: Known, micro_tokens: int) -> tuple[int, str]:
+def _choose_size(known: Known, micro_tokens: int, length: int) -> tuple[int, str]:
     """Take the largest power of two whose rows are computed at once."""
-    mean, at_most = max(1.0, known.data.mean_length), min(LARGEST_BATCH, _largest_size(known))
+    mean, at_most = max(1.0, known.data.mean_within(length)), min(LARGEST_BATCH, _largest_size(known))
     fits = [2**power for power in range(11) if 2**power <= at_most and 2**power * mean <= micro_tokens]
     size = fits[-1] if fits else 1
     return size, f"rows have {mean:.0f} tokens on average, {micro_tokens} are computed at once"

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
 from tunesmith.modalities import MODALITIES
-from tunesmith.modalities.base import Modality, family_of
+from tunesmith.modalities.base import Encoder, Modality, family_of
 from tunesmith.planning.facts import data_facts, device_facts, model_facts
 from tunesmith.planning.resolve import resolve
+from tunesmith.runs.memory_limits import limits_of
 from tunesmith.spec.errors import BadEntry, UnknownKey
 from tunesmith.spec.job import JobSpec
 from tunesmith.spec.plan import Plan
 
 
-def draft(spec: JobSpec, model_dir: Path) -> Plan:
+def draft(spec: JobSpec, model_dir: Path, home: Path | None = None) -> Plan:
     """Plan a job whose model lies in ``model_dir`` and whose data sets are named by path.
+
+    ``home`` is where earlier runs noted how much of this model the device can compute at once.
 
     Raises:
         ConfigError: the model, the machine or the job's values do not go together.
@@ -26,13 +30,23 @@ def draft(spec: JobSpec, model_dir: Path) -> Plan:
     options = checked_options(spec, modality)
     model = model_facts(model_dir, spec.model.source)
     device = device_facts(spec.resources)
+    if home is not None:
+        device = device.model_copy(update={"learned": limits_of(home, model, device)})
     encoder = modality.encoder(model_dir, options)
     data = data_facts(spec.datasets, encoder)
     plan = resolve(spec, model, device, data, family_of(model.model_type, modality.families), modality)
-    if getattr(encoder, "has_template", True) or "conversation" not in data.kinds:
-        return plan
-    warning = "The model brings no chat template: speakers are written as 'User:' and 'Assistant:'."
-    return plan.model_copy(update={"warnings": [*plan.warnings, warning]})
+    warnings = [*plan.warnings, *_about_template(encoder, data.kinds)]
+    return plan.model_copy(update={"warnings": warnings})
+
+
+def _about_template(encoder: Encoder, kinds: Iterable[str]) -> list[str]:
+    """Say how conversations are written where the model brings no template of its own."""
+    if getattr(encoder, "has_template", True) or not {"conversation", "preference"} & set(kinds):
+        return []
+    borrowed = getattr(encoder, "borrowed", None)
+    if borrowed is None:
+        return ["The model brings no chat template: speakers are written as 'User:' and 'Assistant:'."]
+    return [f"The model brings no chat template: that of {borrowed.title}, its family's, is used."]
 
 
 def checked_options(spec: JobSpec, modality: Modality) -> BaseModel:

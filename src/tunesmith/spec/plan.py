@@ -112,6 +112,8 @@ class DeviceFacts(Part):
     """Whether bitsandbytes is installed, which stores a base in 4 or 8 bits."""
     flash: bool = False
     """Whether it is a GPU and the flash-attn package is installed."""
+    learned: dict[str, int] = {}
+    """Tokens that this model could compute at once where memory had run out before, by the way of training."""
 
 
 class DataFacts(Part):
@@ -127,12 +129,20 @@ class DataFacts(Part):
     lengths: dict[str, int]
     """Token lengths of the sample: p50, p95, p99, max."""
     mean_length: float
+    quantiles: list[int] = []
+    """Lengths of which 0, 1, ... 100 % of the sample are shorter, or none."""
     trained_share: float
     """Share of the tokens that carry a label."""
     sequences_per_row: float = 1.0
     """Token sequences that a row becomes, on average."""
     faults: int = 0
     """Rows of the sample that cannot be used."""
+
+    def mean_within(self, length: int) -> float:
+        """Return the mean length of rows that are cut at a length, in tokens."""
+        if not self.quantiles or length >= self.lengths["max"]:
+            return self.mean_length
+        return sum(min(each, length) for each in self.quantiles) / len(self.quantiles)
 
 
 class Execution(Part):
