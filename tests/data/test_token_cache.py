@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import errno
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -131,6 +134,36 @@ def test_sweeps_what_an_ended_process_left(data: Path, tmp_path: Path) -> None:
     assert not dead.exists()
     assert not own.exists()
     assert living.exists()
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from data.byte_encoder import ByteEncoder
+from tunesmith.data import prepare
+from tunesmith.spec.job import DatasetRef
+
+def progress(message, share):
+    if share == 1.0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+prepare.prepare(
+    [DatasetRef(uri=sys.argv[1])], ByteEncoder(), cache_dir=Path(sys.argv[2]), length=None, split=0.0,
+    split_typed=False, seed=1, strict=False, drop_duplicates=False, length_chosen=True, progress=progress,
+)
+"""
+
+
+def test_a_killed_writer_leaves_nothing_that_is_wrong(data: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    tests = Path(__file__).parent.parent
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(data), str(cache)], cwd=tests, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert [path.name[:9] for path in cache.iterdir() if path.is_dir()] == [".staging-"]
+    other = cache / ("b" * 64)
+    assert token_cache.opened(other, [str(data)]) is None
+    build(other, data)
+    assert [path.name for path in cache.iterdir()] == [other.name]
 
 
 def test_every_kind_of_fault_comes_back_as_it_was(tmp_path: Path) -> None:
