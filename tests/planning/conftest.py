@@ -24,6 +24,7 @@ def llama(parameters: int, *, hidden: int, intermediate: int, layers: int, heads
         architecture="LlamaForCausalLM",
         model_type="llama",
         parameters=parameters,
+        linear_parameters=layers * hidden * (4 * hidden + 3 * intermediate),
         layers=layers,
         hidden=hidden,
         intermediate=intermediate,
@@ -41,6 +42,7 @@ def llama(parameters: int, *, hidden: int, intermediate: int, layers: int, heads
 
 SMALL = llama(135_000_000, hidden=576, intermediate=1536, layers=30, heads=9, vocabulary=49_152)
 SEVEN = llama(6_740_000_000, hidden=4096, intermediate=11_008, layers=32, heads=32, vocabulary=32_000)
+THIRTEEN = llama(13_016_000_000, hidden=5120, intermediate=13_824, layers=40, heads=40, vocabulary=32_000)
 CPU = DeviceFacts(kind="cpu", name="a processor", count=1, memory=16 * GIB, cores=8, bf16=True)
 GPU = DeviceFacts(kind="cuda", name="NVIDIA A100-SXM4-40GB", count=1, memory=40 * GIB, cores=16, bf16=True)
 CHATS = DataFacts(

@@ -283,8 +283,8 @@ def test_recomputes_activations_only_where_memory_needs_it(world):
 def test_refuses_what_will_not_fit_and_says_what_would(world):
     lengths = {"p50": 3000, "p95": 4000, "p99": 4000, "max": 4000}
     tight = world.but(lengths=lengths, memory=int(1.05 * 2**30))
-    with pytest.raises(WillNotFit, match=r"--max-seq-length \d+.*--force"):
-        tight.plan()
+    with pytest.raises(WillNotFit, match=r"--max-seq-length \d+ or --method qlora.*--force"):
+        tight.plan(recipe={"method": "lora"})
 
 
 def test_force_plans_what_will_not_fit(world):

@@ -58,6 +58,8 @@ def memory_line(memory: MemoryEstimate) -> str:
 def time_line(plan: Plan) -> str:
     """Say how many steps the run takes, and how long."""
     pace = f"{plan.execution.tokens_per_second:,.0f} tokens/s"
+    if plan.steps is None or plan.seconds is None:
+        return f"Time    no end: it goes on until it is stopped, at an estimated {pace}"
     return f"Time    about {duration(plan.seconds)}: {plan.steps:,} steps at an estimated {pace}"
 
 
@@ -88,6 +90,8 @@ def _row(decision: Decision) -> Row:
 
 
 def _value(value: Any) -> str:
+    if value is None:
+        return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):

@@ -22,12 +22,12 @@ PERCENTILES: Final = (50, 95, 99)
 
 
 def data_facts(datasets: Sequence[DatasetRef], encoder: Encoder) -> DataFacts:
-    """Look at a sample of the training data (data sets for validation are left out).
+    """Look at a sample of the training data (data sets for validation and for the test are left out).
 
     Raises:
         DataError: the data cannot be found, or no row of the sample can be used or trained.
     """
-    training = [dataset for dataset in datasets if not dataset.validation]
+    training = [dataset for dataset in datasets if not (dataset.validation or dataset.test)]
     if not training:
         raise BadValue("datasets", [dataset.uri for dataset in datasets], "a list with data to train on")
     where = ", ".join(dataset.uri for dataset in training)
@@ -35,6 +35,7 @@ def data_facts(datasets: Sequence[DatasetRef], encoder: Encoder) -> DataFacts:
     results = encode_many(found.examples, encoder)
     faults = [*found.faults, *(result for result in results if isinstance(result, RowFault))]
     rows = [row for result in results if not isinstance(result, RowFault) for row in result]
+    both = list(zip(found.examples, results, strict=True))
     usable = sum(not isinstance(result, RowFault) for result in results)
     if not usable:
         raise NoUsableRow(where, found.total_rows, faults[0].message if faults else "")
@@ -45,12 +46,13 @@ def data_facts(datasets: Sequence[DatasetRef], encoder: Encoder) -> DataFacts:
         exact=found.exact and not faults,
         sampled=usable + len(faults),
         formats=found.formats,
-        kinds=dict(Counter(KINDS[type(example)] for example in found.examples)),
+        kinds=dict(Counter(KINDS[type(example)] for example, result in both if not isinstance(result, RowFault))),
         lengths={
             **{f"p{share}": int(np.percentile(lengths, share, method="higher")) for share in PERCENTILES},
             "max": int(lengths.max()),
         },
         mean_length=float(lengths.mean()),
+        quantiles=[int(length) for length in np.percentile(lengths, range(101), method="nearest")],
         trained_share=sum(sum(row.mask) for row in rows) / int(lengths.sum()),
         sequences_per_row=len(rows) / usable,
         faults=len(faults),

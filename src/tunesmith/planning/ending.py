@@ -8,6 +8,7 @@ from typing import Final
 
 from tunesmith.planning.known import Known
 from tunesmith.spec.errors import BadValue
+from tunesmith.spec.job import Evaluation
 from tunesmith.spec.modes import CIRCULAR, GROWS_EVERY, LARGEST_GROWN, grown_batch
 from tunesmith.spec.plan import DataFacts
 from tunesmith.spec.recipe import BatchRecipe, Recipe, Schedule, StoppingRecipe
@@ -62,7 +63,7 @@ def settle_stopping(known: Known) -> StoppingRecipe:
     """Fill in the thresholds: running text has a higher loss, so it is judged more mildly."""
     asked, settle = known.recipe.stopping, known.choices.settle
     running = set(known.data.kinds) <= RUNNING_TEXT
-    why = "running text" if running else "answers"
+    why = "for running text, whose loss is higher" if running else "for all but running text"
     patience = settle("recipe.stopping.patience", asked.patience, lambda: (5 if running else 3, why))
     threshold = settle(
         "recipe.stopping.overfitting_threshold", asked.overfitting_threshold, lambda: (0.2 if running else 0.1, why)
@@ -82,6 +83,11 @@ def warn_of_idle(known: Known, schedule: Schedule) -> None:
         known.choices.warn(f"Schedule {schedule.value} has no waves: --schedule-cycles has no effect.")
     if known.typed("decay_ratio") and schedule is not Schedule.WSD:
         known.choices.warn(f"Schedule {schedule.value} has no decay of its own: --decay-ratio has no effect.")
+
+
+def held_out(evaluation: Evaluation) -> float:
+    """Return the share of the rows that are not trained on, for validation and for the test."""
+    return (evaluation.validation_split or 0.0) + evaluation.test_split
 
 
 def distance(data: DataFacts, recipe: Recipe, split: float, device: str) -> Distance:

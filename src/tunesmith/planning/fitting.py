@@ -16,6 +16,8 @@ WORTHWHILE: Final = {"cpu": 256, "cuda": 2048}
 """Below so many tokens at once, recomputing activations is the better way to save memory."""
 SMALLEST: Final = 256
 """Tokens computed at once, at least, when the plan chooses."""
+LEAST_RANK: Final = 8
+"""Rank of an adapter that is proposed where memory is short."""
 ROUND: Final = 8
 """Token counts are multiples of this."""
 
@@ -88,6 +90,8 @@ def _way_out(work: Workload, tried: Fit, typed_tokens: int | None) -> str:
         ways.append(("--optimizer adamw_bnb_8bit", replace(least, optimizer=Optimizer.ADAMW_BNB_8BIT)))
     if work.method is Method.FULL:
         ways.append(("--method lora", replace(least, method=Method.LORA)))
+    if work.method.adapts and work.rank > LEAST_RANK:
+        ways.append((f"--lora-r {LEAST_RANK}", least.with_rank(LEAST_RANK)))
     if work.method is not Method.QLORA and work.may_quantize:
         ways.append(("--method qlora", replace(least, method=Method.QLORA)))
     helping = [way for way, changed in ways if estimate(changed).fits]
@@ -99,10 +103,12 @@ def _way_out(work: Workload, tried: Fit, typed_tokens: int | None) -> str:
 def _all_at_once(work: Workload) -> str:
     method = Method.QLORA if work.may_quantize else Method.LORA if work.method is Method.FULL else work.method
     smallest = _shortened(replace(work, method=method), min(SMALLEST, work.longest))
+    smallest = smallest.with_rank(LEAST_RANK) if work.rank > LEAST_RANK else smallest
     if estimate(smallest).fits:
-        shorter = f" --max-seq-length {SMALLEST}" if work.longest > SMALLEST else ""
         other = "" if method is work.method else f" --method {method.value}"
-        return f"Try{other}{shorter} --gradient-checkpointing --micro-batch-tokens {SMALLEST} together."
+        lower = f" --lora-r {LEAST_RANK}" if work.rank > LEAST_RANK else ""
+        shorter = f" --max-seq-length {SMALLEST}" if work.longest > SMALLEST else ""
+        return f"Try{other}{lower}{shorter} --gradient-checkpointing --micro-batch-tokens {SMALLEST} together."
     fixed = estimate(replace(smallest, tokens=0))
     return f"The model alone takes {fixed.total / GIB:.1f} GiB: take a smaller model, or a machine with more memory."
 

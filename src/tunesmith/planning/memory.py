@@ -87,6 +87,8 @@ class Workload:
     optimizer: Optimizer = Optimizer.ADAMW_TORCH
     double: bool = False
     """Whether the scales of a 4-bit base are quantised too."""
+    rank: int = 0
+    """Of the adapter."""
     may_quantize: bool = False
     """Whether the base could be stored in 4 bits instead."""
 
@@ -94,6 +96,10 @@ class Workload:
     def trained(self) -> int:
         """Weights that are trained."""
         return self.adapter_weights if self.method.adapts else self.model.parameters
+
+    def with_rank(self, rank: int) -> Workload:
+        """Return the same work with an adapter of another rank."""
+        return replace(self, rank=rank, adapter_weights=self.adapter_weights * rank // self.rank)
 
     def with_tokens(self, tokens: int, *, checkpointing: bool) -> Workload:
         """Return the same work in other portions; a row that is longer still goes alone."""

@@ -61,15 +61,15 @@ def settle_adapter(known: Known, method: Method) -> AdapterRecipe:
     return asked.model_copy(update={"rank": rank, "alpha": alpha, "targets": targets})
 
 
-def adapter_weights(known: Known) -> int:
-    """Count the weights that an adapter has or would have.
+def rank_and_weights(known: Known) -> tuple[int, int]:
+    """Return the rank that an adapter has or would have, and how many weights.
 
     Raises:
         MissingTarget: a typed target that the model lacks.
     """
     rank = known.recipe.adapter.rank or _choose_rank(known)[0]
     targets = _typed_targets(known) or _choose_targets(known)[0]
-    return rank * sum(known.model.linear_widths.get(target, 0) for target in targets)
+    return rank, rank * sum(known.model.linear_widths.get(target, 0) for target in targets)
 
 
 def choose_rate(known: Known, method: Method) -> tuple[float, str]:

@@ -12,7 +12,7 @@ from tunesmith.modalities.base import Family, Modality
 from tunesmith.planning import methods
 from tunesmith.planning.batches import fitted_to_memory, settle_batch, settle_intervals
 from tunesmith.planning.choices import Choices
-from tunesmith.planning.ending import distance, settle_epochs, settle_schedule, settle_stopping, warn_of_idle
+from tunesmith.planning.ending import distance, held_out, settle_epochs, settle_schedule, settle_stopping, warn_of_idle
 from tunesmith.planning.fitting import Fit, rounded_up
 from tunesmith.planning.known import Known
 from tunesmith.planning.memory import Workload
@@ -48,7 +48,8 @@ def resolve(
     task = choose_task(spec.task, model, data, modality.tasks, choices)
     options = modality.options.model_validate(spec.options)
     resources = _resources(known)
-    split = _split(known)
+    evaluation = spec.evaluation.model_copy(update={"validation_split": _split(known)})
+    split = held_out(evaluation)
     recipe, fitted = _recipe(known, split)
     execution = execution_of(known, recipe, resources)
     _warn_of_data(known, recipe)
@@ -61,7 +62,7 @@ def resolve(
                 "task": task,
                 "options": options.model_dump(mode="json"),
                 "recipe": recipe,
-                "evaluation": spec.evaluation.model_copy(update={"validation_split": split}),
+                "evaluation": evaluation,
                 "resources": resources,
             }
         ),
@@ -72,7 +73,7 @@ def resolve(
         decisions=choices.decisions,
         memory=fitted.memory,
         steps=run.steps,
-        seconds=duration(known, recipe, split, execution, run),
+        seconds=duration(known, recipe, evaluation, execution, run),
         warnings=choices.warnings,
         length_chosen=spec.recipe.length is None,
         split_chosen=spec.evaluation.validation_split is None,
@@ -88,7 +89,7 @@ def _recipe(known: Known, split: float) -> tuple[Recipe, Fit]:
     adapter = methods.settle_adapter(known, method)
     quantization = settle_quantization(known, method, precision)
     fitted = fitted_to_memory(known, _workload(known, method, length, precision), force=known.spec.force)
-    batch = settle_batch(known, fitted, method)
+    batch = settle_batch(known, fitted, method, length)
     epochs = settle_epochs(known)
     schedule = settle_schedule(known, epochs)
     warn_of_idle(known, schedule)
@@ -114,10 +115,12 @@ def _recipe(known: Known, split: float) -> tuple[Recipe, Fit]:
 
 
 def _workload(known: Known, method: Method, length: int, precision: Precision) -> Workload:
+    rank, weights = methods.rank_and_weights(known)
     return Workload(
         model=known.model,
         method=method,
-        adapter_weights=methods.adapter_weights(known),
+        rank=rank,
+        adapter_weights=weights,
         precision=precision,
         device=known.device.kind,
         path=path_of_rows(known, length),

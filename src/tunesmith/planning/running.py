@@ -6,9 +6,9 @@ import math
 from typing import Final
 
 from tunesmith.planning import speed
-from tunesmith.planning.ending import Distance
+from tunesmith.planning.ending import Distance, held_out
 from tunesmith.planning.known import Known
-from tunesmith.spec.job import Resources
+from tunesmith.spec.job import Evaluation, Resources
 from tunesmith.spec.plan import Execution, settled
 from tunesmith.spec.recipe import Precision, Recipe
 
@@ -49,15 +49,16 @@ def execution_of(known: Known, recipe: Recipe, resources: Resources) -> Executio
     )
 
 
-def duration(known: Known, recipe: Recipe, split: float, execution: Execution, run: Distance) -> float | None:
+def duration(known: Known, recipe: Recipe, evaluation: Evaluation, execution: Execution, run: Distance) -> float | None:
     """Return the seconds that a run takes; None where there is no end."""
     if run.steps is None or run.passes is None:
         return None
-    row_tokens = known.data.mean_length * known.data.sequences_per_row
-    held_out = int(known.data.rows * split)
+    length = settled(recipe.length, "recipe.length")
+    row_tokens = known.data.mean_within(length) * known.data.sequences_per_row
+    rows = known.data.rows
     return speed.seconds(
-        (known.data.rows - held_out) * row_tokens * run.passes,
-        held_out * row_tokens,
+        (rows - int(rows * held_out(evaluation))) * row_tokens * run.passes,
+        int(rows * (evaluation.validation_split or 0.0)) * row_tokens,
         speed=execution.tokens_per_second,
         method=settled(recipe.method, "recipe.method"),
         steps=run.steps,
