@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from tunesmith.data.columns import Row, chosen, text
-from tunesmith.spec.errors import Where, WrongType
+from tunesmith.spec.errors import MissingColumn, Where, WrongType
 
 COLUMNS: Final = ("image", "images")
 """What data sets call the column."""
@@ -21,7 +21,9 @@ def picture(row: Row, where: Where) -> str:
         RowFault: there is no path, or more than one.
     """
     column = chosen(row, *COLUMNS)
-    value = row.get(column)
+    if column not in row:
+        raise MissingColumn(column, where, [str(name) for name in row])
+    value = row[column]
     if isinstance(value, list):
         if len(value) != 1:
             raise WrongType(column, where, value, "one picture")
@@ -30,4 +32,4 @@ def picture(row: Row, where: Where) -> str:
         if not isinstance(value.get("path"), str):
             raise WrongType(column, where, value, "a picture with its path")
         value, column = value["path"], f"{column}.path"
-    return text(row if column in row else {column: value}, column, where).strip()
+    return text({column: value}, column, where).strip()

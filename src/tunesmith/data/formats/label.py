@@ -21,7 +21,7 @@ def sniff(row: Row) -> int:
 
 def examples(row: Row, where: Where) -> Iterator[Example]:
     """Make one text with the name of its class."""
-    column = chosen(row, "label_text", "label")
+    column = "label_text" if "label_text" in row else "label"
     label = text(row, column, where).strip() if _is_text(row, column) else _number(row, column, where)
     yield LabelledText(text(row, chosen(row, "text", "sentence"), where), label, where)
 

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tunesmith.data.formats.vision_qa import FORMAT
+from tunesmith.spec.errors import EmptyRow, MissingColumn, RowFault, Where, WrongType
+from tunesmith.spec.examples import ImageQuestion
+
+WHERE = Where("pictures.json", 1)
+
+
+def llava(*values: str) -> dict[str, Any]:
+    turns = [{"from": "gpt" if place % 2 else "human", "value": value} for place, value in enumerate(values)]
+    return {"id": "1", "image": "a.jpg", "conversations": turns}
+
+
+def test_keeps_the_picture_of_a_question() -> None:
+    row = {"image": "a.jpg", "question": "Who?", "answer": "A cat."}
+    assert FORMAT.sniff(row)
+    assert list(FORMAT.examples(row, WHERE)) == [ImageQuestion("a.jpg", "Who?", "A cat.", WHERE)]
+
+
+def test_makes_a_question_of_each_pair_of_turns() -> None:
+    row = llava("<image>\nWho?", "A cat.", "Where?", "Here.")
+    assert FORMAT.sniff(row)
+    assert list(FORMAT.examples(row, WHERE)) == [
+        ImageQuestion("a.jpg", "Who?", "A cat.", WHERE),
+        ImageQuestion("a.jpg", "Where?", "Here.", WHERE),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("row", "fault", "column"),
+    [
+        ({"image": "a.jpg"}, MissingColumn, "question"),
+        ({"question": "Who?", "answer": "x"}, MissingColumn, "image"),
+        ({"image": "", "question": "Who?", "answer": "x"}, EmptyRow, "image"),
+        ({"image": "a.jpg", "question": "Who?", "answer": 1}, WrongType, "answer"),
+        (llava("<image>", "A cat."), WrongType, "conversations"),
+        (llava("Who?"), WrongType, "conversations"),
+        (llava(), EmptyRow, "conversations"),
+    ],
+)
+def test_names_the_column_at_fault(row: dict[str, Any], fault: type[RowFault], column: str) -> None:
+    with pytest.raises(fault) as caught:
+        list(FORMAT.examples(row, WHERE))
+    assert caught.value.column == column
