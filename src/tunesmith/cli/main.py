@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "models": Row("tunesmith.cli.models", "Install models in directories of their own, with their scripts."),
     "generate": Row("tunesmith.cli.generate", "Answer one prompt, with or without an adapter."),
     "chat": Row("tunesmith.cli.chat", "Talk to a model, with or without an adapter."),
+    "export": Row("tunesmith.cli.export", "Write a result as an adapter folder or a whole model."),
     "runs": Row("tunesmith.cli.runs", "List, follow, pause, resume and cancel runs."),
     "monitor": Row("tunesmith.cli.monitor", "Show the charts of runs in TensorBoard."),
     "config": Row("tunesmith.cli.config", "Show the settings and where each value comes from."),

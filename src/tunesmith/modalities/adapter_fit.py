@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tunesmith.spec.errors import AdapterMismatch, ModelNotFound
+from tunesmith.spec.errors import AdapterMismatch, ModelNotFound, TokenizerMismatch
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -43,6 +43,26 @@ def check_adapter(adapter: Path, model_dir: Path) -> None:
             continue
         if shape is None or sorted(shape) != sorted((inputs, outputs)):
             raise AdapterMismatch(adapter, next(iter(base_names(adapter)), "another model"), model_dir.name)
+
+
+def check_tokenizer(adapter: Path, model_dir: Path) -> None:
+    """Compare the tokens of an adapter, if it carries any, with those of a model.
+
+    Raises:
+        TokenizerMismatch: the model has another number for a token, or none.
+    """
+    theirs, own = adapter / "tokenizer.json", model_dir / "tokenizer.json"
+    if not theirs.is_file() or not own.is_file() or theirs.read_bytes() == own.read_bytes():
+        return
+    from tokenizers import Tokenizer
+
+    wanted, known = (Tokenizer.from_file(str(file)).get_vocab(with_added_tokens=True) for file in (theirs, own))
+    for token, number in sorted(wanted.items(), key=lambda pair: pair[1]):
+        if known.get(token) != number:
+            found = f"has number {known[token]}" if token in known else "has none"
+            raise TokenizerMismatch(
+                adapter, model_dir.name, f"the token {token!r} has number {number}, there it {found}"
+            )
 
 
 def shapes(file: Path) -> Iterator[tuple[str, tuple[int, ...]]]:

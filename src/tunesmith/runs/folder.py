@@ -49,6 +49,7 @@ class Kind(StrEnum):
     TRAIN = "train"
     CONVERT = "convert"
     SERVE = "serve"
+    EXPORT = "export"
 
 
 class Header(Part):

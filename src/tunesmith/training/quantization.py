@@ -99,7 +99,7 @@ def _settle(model: nn.Module, dtype: torch.dtype, device: torch.device, *, keep:
             continue
         original = parameter.data
         parameter.data = original.to(device, dtype, copy=True)
-        if keep and dtype != torch.float32 and dtype != original.dtype:
+        if keep and parameter.requires_grad and dtype not in (torch.float32, original.dtype):
             parameter.stored = original.to(device, torch.float32, copy=True)  # type: ignore[attr-defined]
     for buffer in model.buffers():
         buffer.data = buffer.data.to(device, copy=True)

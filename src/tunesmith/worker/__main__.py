@@ -30,6 +30,7 @@ KINDS: Final = {
     Kind.TRAIN: "tunesmith.worker.train:run",
     Kind.CONVERT: "tunesmith.worker.convert:run",
     Kind.SERVE: "tunesmith.worker.serve:run",
+    Kind.EXPORT: "tunesmith.worker.export.run:run",
 }
 """What does each kind of run; imported only when it is its turn, as most of them import torch."""
 TRAIN_PACKAGES: Final = frozenset(

@@ -17,14 +17,14 @@ TunesmithError
 ├── ConfigError             exit 78, HTTP 422   model, output, machine or resume do not go together
 │   ├── UnknownKey, BadEntry, ContradictingKeys
 │   ├── ModelNotFound, NotALanguageModel, WrongKindOfModel, NoChatTemplate, UnreadableFile
-│   ├── AdapterMismatch, MissingTarget
+│   ├── AdapterMismatch, TokenizerMismatch, NothingToExport, MissingTarget
 │   ├── OutputUnusable, OutputBusy, DiskFull
 │   ├── WillNotFit, NoSuchDevice, PrecisionUnusable
 │   ├── NothingToResume, ResumeDiffers, RunNotFound, RunAmbiguous, WrongRunState
 │   ├── DirectoryTaken, NotAModelDirectory, NoLogsYet, NoFreePort
 │   ├── PackageMissing, PackageUnusable, PullFailed, Offline
 ├── RunError                exit 70, HTTP 500   the run failed
-│   ├── RunCrashed, ModelGone, NotANumber, OutOfMemory
+│   ├── RunCrashed, ModelGone, NotANumber, OutOfMemory, MergeDiffers
 └── Interruption            the run was asked to end: Paused (exit 75), Cancelled (exit 76)
 """
 
@@ -49,6 +49,7 @@ from tunesmith.spec.errors.configuration import (
     NotALanguageModel,
     NotAModelDirectory,
     NothingToContinue,
+    NothingToExport,
     NothingToResume,
     Offline,
     OutputBusy,
@@ -60,6 +61,7 @@ from tunesmith.spec.errors.configuration import (
     ResumeDiffers,
     RunAmbiguous,
     RunNotFound,
+    TokenizerMismatch,
     UnknownKey,
     UnreadableFile,
     WillNotFit,
@@ -71,8 +73,8 @@ from tunesmith.spec.errors.data import (
     DataNotFound,
     EmptyFile,
     EmptyRow,
-    KindRefused,
     FaultyData,
+    KindRefused,
     MissingColumn,
     NoTaskFits,
     NothingTrained,
@@ -94,6 +96,7 @@ from tunesmith.spec.errors.running import (
     Cancelled,
     Interruption,
     MemoryUsedUp,
+    MergeDiffers,
     ModelGone,
     NotANumber,
     OutOfMemory,
@@ -125,10 +128,11 @@ __all__ = [
     "DiskFull",
     "EmptyFile",
     "EmptyRow",
-    "KindRefused",
     "FaultyData",
     "Interruption",
+    "KindRefused",
     "MemoryUsedUp",
+    "MergeDiffers",
     "MissingColumn",
     "MissingTarget",
     "ModelGone",
@@ -143,6 +147,7 @@ __all__ = [
     "NotAModelDirectory",
     "NotANumber",
     "NothingToContinue",
+    "NothingToExport",
     "NothingToResume",
     "NothingTrained",
     "Offline",
@@ -164,12 +169,13 @@ __all__ = [
     "RunNotFound",
     "SplitImpossible",
     "TemplateRefused",
+    "TokenizerMismatch",
     "TooFewClasses",
-    "UnknownLabel",
     "TooMuchLost",
     "TunesmithError",
     "UnknownFormat",
     "UnknownKey",
+    "UnknownLabel",
     "UnknownName",
     "UnreadableData",
     "UnreadableFile",

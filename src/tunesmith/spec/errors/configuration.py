@@ -111,6 +111,26 @@ class AdapterMismatch(ConfigError):
         )
 
 
+class TokenizerMismatch(ConfigError):
+    """The adapter was trained with other tokens than its base has."""
+
+    code = "tokenizer_mismatch"
+
+    def __init__(self, adapter: str | Path, base: str | Path, why: str) -> None:
+        super().__init__(
+            f"{adapter}: its tokenizer is not that of '{base}': {why}. Use it with the model it was trained on."
+        )
+
+
+class NothingToExport(ConfigError):
+    """A run or folder has nothing of the kind that is to be exported."""
+
+    code = "nothing_to_export"
+
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(f"{what} cannot be exported: {why}. `tunesmith runs list` shows what else there is.")
+
+
 class MissingTarget(ConfigError):
     """A typed target module that the model lacks."""
 

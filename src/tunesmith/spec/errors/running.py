@@ -67,6 +67,18 @@ class OutOfMemory(RunError):
         )
 
 
+class MergeDiffers(RunError):
+    """A merged model does not say what its base and adapter say."""
+
+    code = "merge_differs"
+
+    def __init__(self, adapter: str, found: float, allowed: float) -> None:
+        super().__init__(
+            f"{adapter}: merged, the model's logits differ by {found:.1%} of the largest ({allowed:.1%} is allowed). "
+            "Nothing was written; use the adapter with its base, or try --dtype fp32."
+        )
+
+
 class MemoryUsedUp(RunError):
     """The machine's memory ran out outside a training step."""
 

@@ -1,0 +1,1 @@
+"""Export runs: what training left, as files that other tools open."""

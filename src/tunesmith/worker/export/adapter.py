@@ -1,0 +1,92 @@
+"""The adapter folder of a run: its result, or what its best checkpoint holds if it did not come to one."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from tunesmith.modalities.adapter_fit import ADAPTER_CONFIG, shapes
+from tunesmith.modalities.text.builder import CARRIED
+from tunesmith.runs.checkpoints import BEST, Checkpoint, newest_verified, pointed, verify
+from tunesmith.runs.durable import write_json
+from tunesmith.spec.errors import NothingToExport
+from tunesmith.spec.plan import settled
+
+if TYPE_CHECKING:
+    from tunesmith.runs.folder import RunFolder
+    from tunesmith.spec.plan import Plan
+
+PEFT_TASKS: Final = {"classification": "SEQ_CLS", "mlm": None}
+"""What PEFT calls a task; every other one predicts the next token."""
+NOT_THE_ADAPTERS: Final = shutil.ignore_patterns("checkpoints", "logs", "run.json")
+
+
+def write_adapter_of(run: RunFolder, target: Path) -> None:
+    """Write the adapter of a training run into a folder.
+
+    Raises:
+        NothingToExport: it has neither a result nor a checkpoint that verifies.
+    """
+    shutil.rmtree(target, ignore_errors=True)
+    if (run.artifacts_dir / ADAPTER_CONFIG).is_file():
+        shutil.copytree(run.artifacts_dir, target, ignore=NOT_THE_ADAPTERS)
+        return
+    checkpoint = _checkpoint(run)
+    if checkpoint is None:
+        raise NothingToExport(run.id, "it has neither a result nor a whole checkpoint")
+    _from_checkpoint(run, checkpoint, target)
+
+
+def _checkpoint(run: RunFolder) -> Checkpoint | None:
+    """Return the best checkpoint, else the newest, of the run or of those that it resumes."""
+    best = pointed(run, BEST)
+    if best is not None and verify(best.path):
+        return best
+    parent = run.parent()
+    return newest_verified(run) or (None if parent is None else _checkpoint(parent))
+
+
+def _from_checkpoint(run: RunFolder, checkpoint: Checkpoint, target: Path) -> None:
+    from safetensors.torch import load_file
+
+    from tunesmith.training.adapter_files import trained_modules, write_adapter
+
+    plan, weights = run.plan(), load_file(checkpoint.path / "weights.safetensors")
+    model = Path(plan.model.path)
+    write_adapter(target, _config(plan, trained_modules(weights)), weights, str(model))
+    for name in CARRIED:
+        if (model / name).is_file():
+            shutil.copyfile(model / name, target / name)
+    template = plan.spec.options.get("chat_template")
+    if template:
+        shutil.copyfile(template, target / "chat_template.jinja")
+    info = {
+        "base_model": plan.model.source,
+        "base_model_path": plan.model.path,
+        "base_model_fingerprint": plan.model.fingerprint,
+        "run": run.id,
+        "weights": f"checkpoint of step {checkpoint.step}",
+        "weights_of_step": checkpoint.step,
+        "training_config": plan.spec.model_dump(mode="json"),
+    }
+    write_json(target / "adapter_info.json", info)
+
+
+def _config(plan: Plan, trained: list[str]) -> Any:
+    from tunesmith.training.adapters import lora_config, other_parts
+
+    adapter = plan.spec.recipe.adapter
+    files = sorted(Path(plan.model.path).glob("*.safetensors"))
+    modules = (name.rpartition(".")[0] for file in files for name, _ in shapes(file))
+    return lora_config(
+        rank=settled(adapter.rank, "recipe.adapter.rank"),
+        alpha=settled(adapter.alpha, "recipe.adapter.alpha"),
+        dropout=adapter.dropout,
+        targets=settled(adapter.targets, "recipe.adapter.targets"),
+        dora=adapter.dora,
+        rslora=adapter.rslora,
+        task=PEFT_TASKS.get(plan.spec.task or "", "CAUSAL_LM"),
+        trained=trained,
+        excluded=other_parts(modules),
+    )
