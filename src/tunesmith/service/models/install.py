@@ -31,6 +31,7 @@ from tunesmith.spec.job import ModelRef
 
 if TYPE_CHECKING:
     from tunesmith.settings import Settings
+    from tunesmith.spec.plan import ModelFacts
 
 LARGE: Final = 2**20
 """Bytes from which a file is shared with the pull (a hard link) instead of copied."""
@@ -52,13 +53,16 @@ def install(
     name = identity(source)
     target = ModelDirectory(Path(os.path.abspath((directory or WHERE / name.replace("/", "_")).expanduser())))
     _refuse_another(target, name)
+    folder = None if target.is_complete else _model_folder(source, settings, progress)
+    facts = model_facts(folder, source) if folder is not None else None
     with _usable(target.path), locked(target.path) as private:
         _refuse_another(target, name)
+        _refuse_foreign(target.path, mine=bool(target.info))
         stage = private / "stage"
         shutil.rmtree(stage, ignore_errors=True)
         stage.mkdir()
-        if not target.is_complete:
-            _install(source, name, target, stage, settings, progress)
+        if folder is not None and facts is not None and not target.is_complete:
+            _fill(target, {"model_id": name, "source": _lasting(source)}, folder, facts, stage, progress)
         write_scripts(target.path, stage)
         shutil.rmtree(stage)
     remember(target, settings)
@@ -78,6 +82,17 @@ def identity(source: str) -> str:
     return published if hub.is_hub_id(published) else alias.name
 
 
+def describe(directory: ModelDirectory) -> dict[str, Any]:
+    """Return what there is to know of a model directory."""
+    return {
+        **directory.info,
+        "model_id": directory.model_id,
+        "directory": str(directory.path),
+        "complete": directory.is_complete,
+        "results": directory.results(),
+    }
+
+
 def _installed_source(directory: Path | None) -> str:
     """Return what was installed in a directory."""
     if directory is None:
@@ -89,25 +104,28 @@ def _installed_source(directory: Path | None) -> str:
     return str(source)
 
 
+def _lasting(source: str) -> str:
+    """Return what names the model from any working folder."""
+    folder = Path(source).expanduser()
+    return str(folder.resolve()) if folder.is_dir() else source
+
+
 def _refuse_another(target: ModelDirectory, name: str) -> None:
-    path = target.path
-    if not path.is_dir():
-        return
     if target.info and target.model_id != name:
-        raise DirectoryTaken(path, f"the model {target.model_id}")
-    if not target.info and any(entry.name != PRIVATE for entry in path.iterdir()):
+        raise DirectoryTaken(target.path, f"the model {target.model_id}")
+
+
+def _refuse_foreign(path: Path, *, mine: bool) -> None:
+    if not mine and any(entry.name != PRIVATE for entry in path.iterdir()):
         raise DirectoryTaken(path, "other files, and no installation made it")
 
 
-def _install(
-    source: str, name: str, target: ModelDirectory, stage: Path, settings: Settings, progress: Progress
+def _fill(
+    target: ModelDirectory, asked: dict[str, str], folder: Path, facts: ModelFacts, stage: Path, progress: Progress
 ) -> None:
     """Bring the model and what is known of it; the mark comes last."""
-    absolute = str(Path(source).expanduser().resolve()) if Path(source).expanduser().is_dir() else source
-    write_json(target.path / BEGUN, {"model_id": name, "source": absolute})
+    write_json(target.path / BEGUN, asked)
     (target.path / COMPLETE).unlink(missing_ok=True)
-    folder = _model_folder(source, settings, progress)
-    facts = model_facts(folder, source)
     files = _wanted(folder)
     target.model.mkdir(exist_ok=True)
     for number, file in enumerate(files):
@@ -116,18 +134,18 @@ def _install(
     sync_folder(target.model)
     size = sum(file.stat().st_size for file in files)
     info = {
-        "model_id": name,
+        "model_id": asked["model_id"],
         "model_type": facts.model_type,
         "model_family": family_of(facts.model_type, MODALITIES["text"].families).name,
         "parameters": facts.parameters,
         "model_size_gb": round(size / 1e9, 3),
-        "source": absolute,
+        "source": asked["source"],
         "installed_at": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
     write_json(target.path / INFO, info)
     made = [f"model/{file.name}" for file in files]
     write_scripts(target.path, stage)
-    write_json(target.path / COMPLETE, {"model_id": name, "files": [*made, *SCRIPTS, INFO]})
+    write_json(target.path / COMPLETE, {"model_id": asked["model_id"], "files": [*made, *SCRIPTS, INFO]})
     (target.path / BEGUN).unlink()
 
 
@@ -179,14 +197,3 @@ def _usable(path: Path) -> Iterator[None]:
         if is_no_room(error):
             raise disk_full(path, 0) from error
         raise OutputUnusable(path, (error.strerror or str(error)).lower()) from error
-
-
-def describe(directory: ModelDirectory) -> dict[str, Any]:
-    """Return what there is to know of a model directory."""
-    return {
-        **directory.info,
-        "model_id": directory.model_id,
-        "directory": str(directory.path),
-        "complete": directory.is_complete,
-        "results": directory.results(),
-    }
