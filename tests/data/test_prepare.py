@@ -370,7 +370,9 @@ def test_a_cut_is_counted(prepared: Prepare, tmp_path: Path) -> None:
 def test_a_length_that_nobody_typed_may_not_cost_much(prepared: Prepare, chats: Path) -> None:
     with pytest.raises(TooMuchLost, match="Give --max-seq-length 14 to keep them"):
         prepared(chats, length=12)
-    assert len(prepared(chats, length=12, length_chosen=False).train) == 36
+    typed = prepared(chats, length=12, length_chosen=False)
+    assert len(typed.train) == 36
+    assert typed.warnings == ["A length of 12 tokens cuts 33.3% of the trained tokens off; 14 would keep them all."]
     assert len(prepared(chats, length=14).train) == 36
 
 

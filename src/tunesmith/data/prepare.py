@@ -117,8 +117,7 @@ def prepare(
     trimmed = trim(rows, entry.examples, length)
     train, validation, test = map(trimmed.of, (sides.train, np.sort(sides.validation), np.sort(sides.test)))
     _refuse_nothing(trimmed, train, where, length)
-    if length is not None and length_chosen:
-        _refuse_loss(trimmed, sides.train, entry, length)
+    cut = [] if length is None else _lost_tokens(trimmed, sides.train, entry, length, chosen=length_chosen)
     _refuse_lost_test(sides, test, datasets, length)
     return PreparedData(
         train=train,
@@ -136,6 +135,7 @@ def prepare(
         warnings=[
             *(note for each in located for note in each.notes),
             *sides.warnings,
+            *cut,
             *_lost_validation(sides, validation, split, typed=split_typed),
         ],
         held=entry.held,
@@ -222,13 +222,20 @@ def _refuse_nothing(trimmed: Trimmed, train: TokenRows, where: str, length: int 
     raise NothingTrained(where, f"a length of {length} tokens cuts every answer off")
 
 
-def _refuse_loss(trimmed: Trimmed, train: Indices, entry: token_cache.Entry, length: int) -> None:
-    """Refuse a length that costs much of what is learned; of a text with a class, any part teaches the class."""
-    chosen = trimmed.rows_of(train[np.asarray(entry.examples["kind"])[train] != LABEL])
-    trained = int(trimmed.trained[chosen].sum())
-    lost = 1 - int(trimmed.kept[chosen][trimmed.useful[chosen]].sum()) / max(trained, 1)
-    if trained and lost > MAX_LOST:
-        raise TooMuchLost(lost, MAX_LOST, length, int(trimmed.lengths[chosen].max()))
+def _lost_tokens(trimmed: Trimmed, train: Indices, entry: token_cache.Entry, length: int, *, chosen: bool) -> list[str]:
+    """Refuse a length that nobody typed and that costs much of what is learned; warn of a typed one.
+
+    Of a text with a class, any part teaches the class, and running text loses nothing.
+    """
+    rows = trimmed.rows_of(train[np.asarray(entry.examples["kind"])[train] != LABEL])
+    trained = int(trimmed.trained[rows].sum())
+    lost = 1 - int(trimmed.kept[rows][trimmed.useful[rows]].sum()) / max(trained, 1)
+    if not trained or lost <= MAX_LOST:
+        return []
+    needed = int(trimmed.lengths[rows].max())
+    if chosen:
+        raise TooMuchLost(lost, MAX_LOST, length, needed)
+    return [f"A length of {length} tokens cuts {lost:.1%} of the trained tokens off; {needed} would keep them all."]
 
 
 def _lost_validation(sides: Sides, validation: TokenRows, split: float, *, typed: bool) -> list[str]:
