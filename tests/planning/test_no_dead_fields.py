@@ -26,17 +26,27 @@ OTHER_VALUE: Final[dict[str, Any]] = {
     "recipe.adapter.alpha": 5.0,
     "recipe.adapter.dropout": 0.0,
     "recipe.adapter.targets": ["v_proj"],
+    "recipe.adapter.dora": True,
+    "recipe.adapter.rslora": True,
+    "recipe.quantization.kind": "fp4",
+    "recipe.quantization.double": True,
+    "recipe.quantization.compute": "fp32",
     "recipe.length": 64,
     "recipe.batch.size": 2,
     "recipe.batch.accumulation": 3,
     "recipe.batch.micro_tokens": 300,
     "recipe.batch.joined": False,
     "recipe.epochs": 2.5,
+    "recipe.force_epochs": True,
+    "recipe.circular.cycles": 9,
+    "recipe.circular.batch_multiplier": 2.0,
     "recipe.max_steps": 7,
     "recipe.learning_rate": 0.00123,
     "recipe.schedule": "linear",
+    "recipe.schedule_cycles": 5,
+    "recipe.decay_ratio": 0.4,
     "recipe.warmup_ratio": 0.3,
-    "recipe.optimizer": "adamw_torch",
+    "recipe.optimizer": "adafactor",
     "recipe.weight_decay": 0.2,
     "recipe.max_grad_norm": 0.5,
     "recipe.precision": "fp32",
@@ -44,10 +54,16 @@ OTHER_VALUE: Final[dict[str, Any]] = {
     "recipe.evaluate_every": 17,
     "recipe.stopping.patience": 9,
     "recipe.stopping.min_delta": 0.1,
+    "recipe.stopping.overfitting_threshold": 0.4,
+    "recipe.stopping.min_evaluations": 6,
+    "recipe.stopping.perfect_loss": 0.02,
+    "recipe.stopping.perplexity_limit": 50.0,
     "recipe.checkpoints.every_steps": 19,
     "recipe.checkpoints.keep": 5,
     "evaluation.validation_split": 0.3,
+    "evaluation.test_split": 0.2,
     "evaluation.test_prompts": 1,
+    "evaluation.prompts": ["Hello?"],
     "output.dir": "elsewhere",
     "output.save_bin": True,
     "output.tensorboard": False,
@@ -58,17 +74,21 @@ OTHER_VALUE: Final[dict[str, Any]] = {
     "options.train_on": "all",
     "options.chat_template": "other.jinja",
     "options.drop_duplicates": True,
+    "options.dpo_beta": 0.3,
+    "options.dpo_label_smoothing": 0.1,
+    "options.mlm_probability": 0.3,
     "seed": 7,
     "strict": True,
 }
 """A value for each field that is not what the plan would choose."""
 
-ONLY_ONE_VALUE: Final = {"recipe.optimizer", "resources.device"}
+ONLY_ONE_VALUE: Final = {"resources.device"}
 """Fields of which every value that this test may give is the one that the plan has anyway."""
-PLAN_ALONE: Final = ("recipe.mode", "resources.memory_limit_gb")
+PLAN_ALONE: Final = ("recipe.mode", "recipe.circular.cycles", "resources.memory_limit_gb")
 """Fields that no worker needs: what they mean is in the other fields of the plan."""
 ONLY_PLANNED: Final = {
     "recipe.mode": "spec.recipe.epochs",
+    "recipe.circular.cycles": "spec.recipe.epochs",
     "resources.memory_limit_gb": "memory.available",
     "resources.threads": "execution.threads",
 }
@@ -105,6 +125,12 @@ def nested(path: str, value: Any) -> dict[str, Any]:
         value = {part: value}
     assert isinstance(value, dict)
     return value
+
+
+def merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Both, part by part."""
+    shared = {key: merged(one[key], other[key]) for key in one.keys() & other.keys()}
+    return one | other | shared
 
 
 def at(values: Any, path: str) -> Any:
@@ -161,9 +187,11 @@ def test_changing_a_field_changes_the_plan(world, path):
 
 @pytest.mark.parametrize(("path", "effect"), ONLY_PLANNED.items())
 def test_a_field_for_the_plan_alone_changes_what_is_planned(world, path, effect):
-    plan = world.plan().model_dump(mode="json")
+    job = {"recipe": {"mode": "circular"}} if path == "recipe.circular.cycles" else {}
+    plan = world.plan(**job).model_dump(mode="json")
     limit = {"memory": int(7.0 * 2**30)} if path == "resources.memory_limit_gb" else {}
-    changed = world.but(**limit).plan(**nested(path, OTHER_VALUE[path])).model_dump(mode="json")
+    typed = merged(job, nested(path, OTHER_VALUE[path]))
+    changed = world.but(**limit).plan(**typed).model_dump(mode="json")
     assert at(plan, effect) != at(changed, effect), f"{path}: a dead field, {effect} is the same without it"
 
 
