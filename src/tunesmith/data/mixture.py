@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.data import detect
-from tunesmith.data.files import find
-from tunesmith.data.formats import RowFormat
+from tunesmith.data.files import look_up
+from tunesmith.data.formats import Format
+from tunesmith.data.grouping import Grouping, Made
 from tunesmith.data.source_file import SourceFile
 from tunesmith.data.sources import RawRow, read_file
-from tunesmith.spec.errors import RowFault, UnreadableRow
+from tunesmith.spec.errors import RowFault
 from tunesmith.spec.examples import (
     CaptionedImage,
     Conversation,
@@ -37,6 +38,8 @@ class Located:
 
     dataset: DatasetRef
     files: tuple[SourceFile, ...]
+    notes: tuple[str, ...] = ()
+    """What was found and is not read, one sentence each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,8 @@ def locate(datasets: Sequence[DatasetRef]) -> list[Located]:
     for dataset in datasets:
         if dataset.format != "auto":
             detect.named(dataset.format)
-    return [Located(dataset, tuple(find(dataset.uri))) for dataset in datasets]
+    found = [(dataset, look_up(dataset.uri)) for dataset in datasets]
+    return [Located(dataset, tuple(each.files), tuple(each.notes)) for dataset, each in found]
 
 
 def read(datasets: Sequence[DatasetRef]) -> Iterator[Example | RowFault]:
@@ -99,6 +103,8 @@ class FormattedRow:
     example: Example
     format: str
     position: int
+    rows: int
+    """Rows that it was made of."""
 
 
 def rows_of(
@@ -106,24 +112,32 @@ def rows_of(
 ) -> Iterator[FormattedRow | RowFault]:
     """Yield one file's examples; only the wanted numbers, if given and the file's reader can skip the others."""
     forced = dataset.format if dataset.format != "auto" else file.format
-    row_format = detect.named(forced) if forced else None
-    for raw in read_file(file, wanted):
+    known = detect.named(forced) if forced else None
+    grouping = Grouping(wanted)
+    position = 0
+    for raw in read_file(file, None if wanted is None else grouping):
         if isinstance(raw, RowFault):
             yield _bare(raw)
             continue
-        try:
-            yield from _formatted(raw, dataset, row_format)
-        except RowFault as fault:
-            yield _bare(fault)
-        except RecursionError:
-            yield UnreadableRow(raw.where, "it is nested too deeply")
+        for made in _made(raw, dataset, known, grouping):
+            yield _placed(made, raw.position)
+        position = raw.position
+    for made in grouping.close():
+        yield _placed(made, position)
 
 
-def _formatted(raw: RawRow, dataset: DatasetRef, forced: RowFormat | None) -> Iterator[FormattedRow]:
-    row = detect.as_row(raw.values, dataset.columns, raw.where)
-    row_format = forced or detect.format_of(row, raw.where)
-    for example in row_format.examples(row, raw.where):
-        yield FormattedRow(example, row_format.name, raw.position)
+def _made(raw: RawRow, dataset: DatasetRef, forced: Format | None, grouping: Grouping) -> Iterator[Made | RowFault]:
+    try:
+        row = detect.as_row(raw.values, dataset.columns, raw.where)
+        found = forced or detect.format_of(row, raw.where)
+    except RowFault as fault:
+        yield fault
+        return
+    yield from grouping.add(found, row, raw.where)
+
+
+def _placed(made: Made | RowFault, position: int) -> FormattedRow | RowFault:
+    return _bare(made) if isinstance(made, RowFault) else FormattedRow(made.example, made.format, position, made.rows)
 
 
 def _bare(fault: RowFault) -> RowFault:
@@ -165,7 +179,8 @@ def _parts(example: Example) -> list[str]:
             return ["label", example.text, example.label]
         case Preference():
             sides = (example.messages, example.chosen, example.rejected)
-            return ["preference", *(part for turns in sides for part in [str(len(turns)), *_said(turns)])]
+            parts = ["preference", *(part for turns in sides for part in [str(len(turns)), *_said(turns)])]
+            return [*parts, "tools", example.tools] if example.tools else parts
         case CaptionedImage():
             return ["caption", example.image, example.caption]
         case ImageQuestion():
@@ -183,7 +198,7 @@ def characters(example: Example) -> int:
         case Conversation():
             return _length(example.messages) + len(example.tools)
         case Preference():
-            return sum(map(_length, (example.messages, example.chosen, example.rejected)))
+            return sum(map(_length, (example.messages, example.chosen, example.rejected))) + len(example.tools)
         case PromptCompletion():
             return len(example.prompt) + len(example.completion)
         case CaptionedImage():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from tunesmith.data.mixture import FormattedRow, Located, locate, rows_of
@@ -56,18 +56,28 @@ def sample(datasets: Sequence[DatasetRef], n: int) -> Sample:
     totals = [_within_limit(each, files) for each, files in counted]
     step = max(1, -(-sum(totals) // n))
     looked_at = [
-        row
+        list(itertools.islice(_spread(each, files, step), -(-total // step)))
         for (each, files), total in zip(counted, totals, strict=True)
-        for row in itertools.islice(_spread(each, files, step), -(-total // step))
     ]
-    rows = [row for row in looked_at if isinstance(row, FormattedRow)]
+    seen = list(itertools.chain.from_iterable(looked_at))
+    rows = [row for row in seen if isinstance(row, FormattedRow)]
+    together = any(row.rows > 1 for row in rows)
     return Sample(
         examples=[row.example for row in rows],
-        faults=[row for row in looked_at if isinstance(row, RowFault)],
+        faults=[row for row in seen if isinstance(row, RowFault)],
         formats=dict(Counter(row.format for row in rows)),
-        total_rows=sum(totals),
-        exact=all(file.rows == file.counted for _, files in counted for file in files),
+        total_rows=sum(_examples_in(*each, some) for each, some in zip(counted, looked_at, strict=True)),
+        exact=not together and all(file.rows == file.counted for _, files in counted for file in files),
     )
+
+
+def _examples_in(located: Located, files: Sequence[_Counted], looked_at: Sequence[FormattedRow | RowFault]) -> int:
+    """Return rows within the limit; examples instead, by the sample, where several rows make one."""
+    made = [row for row in looked_at if isinstance(row, FormattedRow)]
+    together = sum(row.rows for row in made)
+    rows = sum(file.rows for file in files)
+    examples = rows * len(made) // together if together > len(made) else rows
+    return min(examples, located.dataset.limit or examples)
 
 
 def _within_limit(located: Located, files: Sequence[_Counted]) -> int:
@@ -79,10 +89,13 @@ def _spread(located: Located, files: Sequence[_Counted], step: int) -> Iterator[
     """Yield every ``step``-th row, or as many from the counted part; a limited data set is looked at from its start."""
     for each in files:
         stride = max(1, step * each.counted // max(each.rows, 1))
-        if reader_of(each.file).skips:
+        reader = reader_of(each.file)
+        if reader.skips:
             yield from rows_of(each.file, located.dataset, range(1, each.counted + 1, stride))
-        else:
-            yield from itertools.islice(rows_of(each.file, located.dataset), 0, each.counted, stride)
+            continue
+        for row in itertools.islice(rows_of(each.file, located.dataset), 0, each.counted, stride):
+            counted_by_example = isinstance(row, FormattedRow) and not reader.count
+            yield replace(row, rows=1) if counted_by_example else row
 
 
 def _count(file: SourceFile, dataset: DatasetRef) -> _Counted:

@@ -49,8 +49,16 @@ class ChatTemplate:
         # Every rendering copies the globals, and copying Jinja's chain of maps takes half of its time.
         self._template.globals = dict(self._template.globals)
 
-    def render(self, messages: Sequence[Mapping[str, Any]], *, add_generation_prompt: bool = False) -> str:
+    def render(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        tools: Sequence[Any] | None = None,
+        add_generation_prompt: bool = False,
+    ) -> str:
         """Return the text of a conversation, with what comes before an answer if asked.
+
+        ``tools`` are definitions of functions; a template that knows none leaves them out (``tool_turns`` finds out).
 
         Raises:
             TemplateRefusal: the template does not take these messages.
@@ -59,7 +67,7 @@ class ChatTemplate:
             return self._template.render(
                 self.special_tokens,
                 messages=[dict(message) for message in messages],
-                tools=None,
+                tools=list(tools) if tools else None,
                 documents=None,
                 add_generation_prompt=add_generation_prompt,
             )

@@ -19,12 +19,12 @@ class Message:
     train: bool = True
     """Whether an assistant turn is trained on; other roles never are."""
     tool_calls: str = ""
-    """JSON list of the calls that an assistant turn makes; empty: none."""
+    """JSON list of the calls that an assistant turn makes, ``{"name", "arguments"}`` each; empty: none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """Turns in order. At least one assistant turn with content; a system turn, if any, comes first."""
+    """Turns in order. At least one assistant turn that says or calls something; a system turn, if any, comes first."""
 
     messages: tuple[Message, ...]
     where: Where
@@ -67,6 +67,8 @@ class Preference:
     """What follows if it goes well; ends with an assistant turn."""
     rejected: tuple[Message, ...]
     where: Where
+    tools: str = ""
+    """JSON list of the tools that the assistant may call; empty: none."""
 
 
 @dataclass(frozen=True, slots=True)
