@@ -16,7 +16,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -162,7 +162,20 @@ def pointed(run: RunFolder, name: str) -> Checkpoint | None:
 def prune(run: RunFolder, keep: int, protect: Collection[str] = ()) -> list[str]:
     """Remove all but the newest ``keep`` checkpoints, the protected ones, best and last; return the removed names."""
     safe = {*protect, *(found.name for name in (BEST, LAST) if (found := pointed(run, name)))}
-    old = [checkpoint for checkpoint in listed(run)[:-keep] if checkpoint.name not in safe]
+    return _remove(run, [checkpoint for checkpoint in listed(run)[:-keep] if checkpoint.name not in safe])
+
+
+def clear(run: RunFolder, keep_step: int | None) -> list[str]:
+    """Remove the checkpoints of a run that another one went on with, but for that of a step; return their names."""
+    removed = _remove(run, [checkpoint for checkpoint in listed(run) if checkpoint.step != keep_step])
+    for name in (BEST, LAST):
+        pointer = run.checkpoints_dir / name
+        if pointer.is_symlink() and not pointer.exists():
+            pointer.unlink(missing_ok=True)
+    return removed
+
+
+def _remove(run: RunFolder, old: Sequence[Checkpoint]) -> list[str]:
     for checkpoint in old:
         # Renamed first, so that a half-removed checkpoint is never visible.
         trash = run.checkpoints_dir / _hidden("trash", checkpoint.step)

@@ -27,7 +27,7 @@ LIMITS: Final = ("recipe.epochs", "recipe.max_steps", "recipe.circular.cycles")
 """What may be larger than it was: it only decides where training ends."""
 FREE: Final = frozenset({"name", "labels", "force"})
 """What nothing computed depends on."""
-OFFERED: Final = "Larger --epochs, --max-steps or --max-circular-epochs let it go on."
+OFFERED: Final = "Larger --epochs or --max-steps (in mode circular: --max-circular-epochs) let it go on."
 
 
 @dataclass(frozen=True)
@@ -81,14 +81,13 @@ def resume(found: Resumable, settings: Settings, typed: Mapping[str, object] | N
 
 def with_limits(plan: Plan, limits: Mapping[str, Any]) -> Plan:
     """Return the plan with other limits and as many steps as they make; without limits, the plan itself."""
-    from tunesmith.planning.ending import distance
+    from tunesmith.planning.ending import distance, held_out
 
     if not limits:
         return plan
     recipe = _with_limits(plan.spec.recipe, limits)
     spec = plan.spec.model_copy(update={"recipe": recipe})
-    split = plan.spec.evaluation.validation_split or 0.0
-    steps = distance(plan.data, recipe, split, plan.device.kind).steps
+    steps = distance(plan.data, recipe, held_out(plan.spec.evaluation), plan.device.kind).steps
     seconds = None
     if steps is not None and plan.steps is not None and plan.seconds is not None:
         seconds = plan.seconds * steps / max(1, plan.steps)
@@ -115,10 +114,8 @@ def _refuse_another_model(run: RunFolder, plan: Plan) -> None:
 
 
 def _by_reference(settings: Settings, reference: str, output: Path | None) -> Resumable:
-    for base in (Path.cwd(), *((output,) if output is not None else ())):
-        folder = (base / Path(reference).expanduser()).resolve()
-        if (folder / checkpoints.MANIFEST).is_file():
-            return _by_checkpoint(folder)
+    if folder := _checkpoint_folder(settings, reference, output):
+        return _by_checkpoint(folder)
     try:
         run = find(settings, reference)
     except RunNotFound:
@@ -129,6 +126,25 @@ def _by_reference(settings: Settings, reference: str, output: Path | None) -> Re
     if run.header().kind is not Kind.TRAIN or not _has_start(run):
         raise NothingToResume(run.id)
     return Resumable(run)
+
+
+def _checkpoint_folder(settings: Settings, reference: str, output: Path | None) -> Path | None:
+    """Return the checkpoint that a path means from the working folder, the output, or a run into that output.
+
+    Where several are called so, one of a run that is not finished is meant: it alone has more to do.
+    """
+    bases = [Path.cwd()]
+    if output is not None:
+        runs = _trained_into(settings, os.path.realpath(output.expanduser()))
+        bases += [output.expanduser(), *(run.path for run in runs)]
+    folders = [(base / Path(reference).expanduser()).resolve() for base in bases]
+    found = [folder for folder in folders if (folder / checkpoints.MANIFEST).is_file()]
+    return next((folder for folder in found if not _is_finished(folder)), found[0] if found else None)
+
+
+def _is_finished(checkpoint: Path) -> bool:
+    run = RunFolder(checkpoint.parent.parent)
+    return run.exists() and status(run).state is RunState.SUCCEEDED
 
 
 def _by_checkpoint(folder: Path) -> Resumable:
