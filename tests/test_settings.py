@@ -49,6 +49,15 @@ def test_a_home_that_is_typed_brings_its_own_file(tmp_path: Path) -> None:
     assert load_settings(home=tmp_path).offline is True
 
 
+def test_a_size_is_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUNESMITH_CACHE_LIMIT_GB", "0.5")
+    assert load_settings().cache_limit_gb == 0.5
+    for wrong in ("much", "-1", "inf"):
+        monkeypatch.setenv("TUNESMITH_CACHE_LIMIT_GB", wrong)
+        with pytest.raises(BadValue, match=rf"TUNESMITH_CACHE_LIMIT_GB\): '{wrong}' is not a number from 0"):
+            load_settings()
+
+
 def test_the_hubs_own_offline_switch_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert settings_with_origins()["offline"].origin == "HF_HUB_OFFLINE"

@@ -61,7 +61,9 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
 def _labels(report: Report) -> list[tuple[str, ...]]:
     total = sum(report.labels.values())
     listed = list(report.labels.items())[:SHOWN_CLASSES]
-    rows = [(printable(name), f"{count:,}", f"{100 * count / total:.1f} %") for name, count in listed]
+    rows: list[tuple[str, ...]] = [
+        (printable(name), f"{count:,}", f"{100 * count / total:.1f} %") for name, count in listed
+    ]
     more = len(report.labels) - len(listed)
     return [*rows, (f"... and {more:,} more", "", "")] if more else rows
 
