@@ -7,7 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from modalities.templates import CHATML, LLAMA3, MISTRAL, QWEN3, THINKS_FIRST, write_model
+from modalities.templates import (
+    ALTERNATES,
+    CHATML,
+    LLAMA3,
+    MISTRAL,
+    MISTRAL_TOOLS,
+    QWEN3,
+    QWEN_TOOLS,
+    THINKS_FIRST,
+    write_model,
+)
 
 SHAPES = {
     "chatml": (CHATML, None, "<|im_end|>"),
@@ -15,6 +25,9 @@ SHAPES = {
     "qwen3": (QWEN3, None, "<|im_end|>"),
     "thinks first": (THINKS_FIRST, "<s>", "</s>"),
     "mistral": (MISTRAL, "<s>", "</s>"),
+    "qwen tools": (QWEN_TOOLS, None, "<|im_end|>"),
+    "mistral tools": (MISTRAL_TOOLS, "<s>", "</s>"),
+    "alternates": (ALTERNATES, "<s>", "</s>"),
     "none": (None, None, "<|endoftext|>"),
 }
 
