@@ -25,28 +25,26 @@ from pathlib import Path
 from typing import Any
 
 KINDS = ("jsonl", "json", "csv", "parquet", "jsonl.gz", "zip")
-WORDS = [
-    "a",
-    "model",
-    "learns",
-    "from",
-    "rows",
-    "of",
-    "text",
-    "and",
-    "each",
-    "answer",
-    "ends",
-    "where",
-    "the",
-    "next",
-    "question",
-    "begins",
-    "so",
-    "keep",
-    "them",
-    "apart",
-]
+WORDS = tuple(
+    [
+        "a",
+        "model",
+        "learns",
+        "from",
+        "rows",
+        "of",
+        "text",
+        "and",
+        "every",
+        "answer",
+        "ends",
+        "where",
+        "the",
+        "next",
+        "question",
+        "begins",
+    ]
+)
 
 
 def conversations(rows: int) -> Iterator[list[dict[str, str]]]:

@@ -61,7 +61,7 @@ class Layout:
         return self.default
 
     def split(self, config: str | None, name: str) -> Files:
-        """Return the files of a split, by its name or by another that means the same; none if there is no such split."""
+        """Return the files of a split, by its name or another that means the same; none if there is no such split."""
         found = self.name_of(config, name)
         return self.configs[config][found] if config is not None and found is not None else ()
 
@@ -162,7 +162,7 @@ def _listed(paths: object) -> list[str]:
 
 def _fits(name: str, folder: str, patterns: Sequence[str]) -> bool:
     relative = name.removeprefix(f"{folder}/")
-    wanted = [pattern.removeprefix("./") for pattern in patterns]
+    wanted = [pattern.removeprefix("./").replace("**/", "*") for pattern in patterns]
     return any(
         each in (candidate, f"{PurePosixPath(candidate).parent}")
         or fnmatch.fnmatchcase(candidate, each.replace("**/", "*"))

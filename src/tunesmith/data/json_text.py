@@ -18,7 +18,7 @@ def _object(pairs: _Pairs) -> dict[str, object]:
 
 
 DECODER: Final = json.JSONDecoder(object_pairs_hook=_object)
-"""Raises ``json.JSONDecodeError``, ``ValueError`` (a name that stands twice, a number without end), ``RecursionError``."""
+"""Raises ``json.JSONDecodeError``, ``ValueError`` (a name that stands twice, an endless number), ``RecursionError``."""
 
 
 def explain(error: ValueError | RecursionError) -> str:

@@ -87,7 +87,7 @@ json_values = st.recursive(
     rows=st.lists(json_values, min_size=2, max_size=6), indent=st.none() | st.integers(0, 2), block=st.integers(1, 40)
 )
 def test_reads_what_pythons_json_writes_however_it_is_cut_into_pieces(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: list[object], indent: int | None, block: int
+    monkeypatch: pytest.MonkeyPatch, rows: list[object], indent: int | None, block: int
 ) -> None:
     monkeypatch.setattr(json_stream, "BLOCK", block)
     content = json.dumps(rows, indent=indent, ensure_ascii=bool(block % 2)).encode("utf-8", "surrogatepass")

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.service.models.resolve import resolve_data, resolve_model
+from tunesmith.data.files import find
+from tunesmith.service.models.resolve import resolve_data, resolve_datasets, resolve_model
 from tunesmith.settings import Settings
 from tunesmith.spec.errors import DataNotFound, ModelNotFound, Offline
-from tunesmith.spec.job import ModelRef
+from tunesmith.spec.job import DatasetRef, ModelRef
 
 
 @pytest.fixture
@@ -102,3 +103,94 @@ def test_other_data_stays_as_written(settings: Settings, tmp_path: Path) -> None
     assert resolve_data("no/such/*.jsonl", settings) == "no/such/*.jsonl"
     (tmp_path / "chatterbot-corpus").mkdir()
     assert resolve_data("chatterbot-corpus", settings) == "chatterbot-corpus"
+
+
+def splits_at(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text('{"text": "a"}\n')
+    return folder
+
+
+def used(uri: str, settings: Settings, *others: DatasetRef) -> list[tuple[str, bool, bool]]:
+    found = resolve_datasets([DatasetRef(uri=uri), *others], settings).datasets
+    return [(data.uri, data.validation, data.test) for data in found]
+
+
+def test_a_name_may_be_followed_by_a_part(settings: Settings) -> None:
+    folder = splits_at(settings.datasets_dir / "mine", "train.jsonl", "test.jsonl")
+    assert resolve_data("mine:test", settings) == f"{folder}:test"
+    assert resolve_data("mine", settings) == str(folder)
+
+
+def test_a_folder_here_wins_over_what_was_pulled(settings: Settings, tmp_path: Path) -> None:
+    splits_at(settings.datasets_dir / "mine", "train.jsonl")
+    splits_at(tmp_path / "mine", "train.jsonl")
+    assert resolve_data("mine:train, other.jsonl", settings) == "mine:train,other.jsonl"
+
+
+def test_a_name_is_found_in_the_cache_of_the_hub(settings: Settings, tmp_path: Path) -> None:
+    folder = splits_at(tmp_path / "hf/hub/datasets--acme--rows/snapshots/abc", "train.jsonl", "dev.jsonl")
+    for name in ("rows", "acme/rows"):
+        assert resolve_data(f"{name}:validation", settings) == f"{folder}:validation"
+    assert used("acme/rows", settings) == [
+        (f"{folder}:train", False, False),
+        (f"{folder}:validation", True, False),
+    ]
+
+
+@pytest.mark.parametrize("name", ["nowhere", "nowhere:train", "acme/nowhere:main:train"])
+def test_a_name_that_is_nowhere_says_that_the_hub_was_not_asked(settings: Settings, name: str) -> None:
+    with pytest.raises(DataNotFound, match="--offline is set"):
+        resolve_data(name, settings)
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "./rows", "/no/rows", "~/rows", "C:\\rows", "C:/rows.json", "a:b:c:d"])
+def test_a_missing_path_is_no_name(settings: Settings, name: str) -> None:
+    assert resolve_data(name, settings) == name
+
+
+def test_a_folder_with_splits_trains_validates_and_tests_on_its_own(settings: Settings, tmp_path: Path) -> None:
+    folder = splits_at(tmp_path / "set", "train.jsonl", "valid.jsonl", "test/a.jsonl", "extra.jsonl")
+    found = resolve_datasets([DatasetRef(uri="set", limit=5)], settings)
+    assert [(data.uri, data.validation, data.test, data.limit) for data in found.datasets] == [
+        ("set:train", False, False, 5),
+        ("set:validation", True, False, None),
+        ("set:test", False, True, None),
+    ]
+    assert found.notes == [
+        "set has splits of its own: train trains, validation validates, test is kept for the test at the end. "
+        "Files in no split are not read: 1."
+    ]
+    files = [file.path for each in found.datasets for file in find(str(tmp_path / each.uri))]
+    assert files == [folder / "train.jsonl", folder / "valid.jsonl", folder / "test" / "a.jsonl"]
+
+
+def test_other_data_that_is_marked_comes_before_the_splits_of_a_folder(settings: Settings, tmp_path: Path) -> None:
+    splits_at(tmp_path / "set", "train.jsonl", "val.jsonl", "test.jsonl")
+    own = DatasetRef(uri="own.jsonl", validation=True)
+    assert used("set", settings, own) == [
+        ("set:train", False, False),
+        ("set:test", False, True),
+        ("own.jsonl", True, False),
+    ]
+
+
+def test_a_split_that_is_named_is_used_alone(settings: Settings, tmp_path: Path) -> None:
+    splits_at(tmp_path / "set", "train.jsonl", "val.jsonl")
+    assert used("set:train", settings) == [("set:train", False, False)]
+    assert resolve_datasets([DatasetRef(uri="set", validation=True)], settings).datasets[0].uri == "set"
+
+
+def test_a_plain_folder_stays_whole(settings: Settings, tmp_path: Path) -> None:
+    splits_at(tmp_path / "set", "train.jsonl", "extra.jsonl")
+    assert used("set", settings) == [("set", False, False)]
+
+
+def test_one_of_several_configurations_has_to_be_named(settings: Settings, tmp_path: Path) -> None:
+    splits_at(tmp_path / "set", "a/rows.jsonl", "b/rows.jsonl")
+    configs = "".join(f"- {{config_name: {name}, data_files: {name}/*}}\n" for name in "ab")
+    (tmp_path / "set" / "README.md").write_text(f"---\nconfigs:\n{configs}---\n")
+    with pytest.raises(DataNotFound, match="There is set:a:train, set:b:train"):
+        used("set", settings)
+    assert used("set:b", settings) == [("set:b:train", False, False)]

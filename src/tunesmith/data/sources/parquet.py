@@ -13,7 +13,7 @@ from tunesmith.data.sources import RawRow, Reader
 from tunesmith.spec.errors import PackageMissing, RowFault, UnreadableRow, Where
 
 if TYPE_CHECKING:
-    from pyarrow.parquet import ParquetFile
+    from pyarrow.parquet import ParquetFile  # type: ignore[import-untyped]
 
 ROWS_AT_ONCE: Final = 256
 """Rows made at a time."""
@@ -29,7 +29,7 @@ def read(file: SourceFile, wanted: Container[int] | None) -> Iterator[RawRow | R
         PackageMissing: pyarrow is not there.
     """
     try:
-        from pyarrow import ArrowException
+        from pyarrow import ArrowException  # type: ignore[import-untyped]
     except ImportError as error:
         raise PackageMissing("pyarrow", "parquet") from error
     number = 0
