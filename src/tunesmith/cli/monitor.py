@@ -38,6 +38,7 @@ def show(what: str | None, settings: Settings, *, port: int) -> int:
     runs = runs_to_show(settings, what)
     try:
         with Charts(runs, port=port) as charts:
+            charts.wait_until_ready()
             click.echo(f"{len(runs)} run{'s' if len(runs) > 1 else ''}. {where(charts)} Ctrl-C ends it.")
             status = charts.wait()
     except KeyboardInterrupt:

@@ -116,7 +116,7 @@ def _charts_only(params: dict[str, Any], settings: Settings, port: int) -> int:
 
     typed, directory = changes_from_flags(params), params.get("model_directory")
     where = directory if directory and "output.dir" not in typed else _output(params, typed)
-    return show(str(where), settings, port=port)
+    return show(str(Path(where).expanduser().absolute()), settings, port=port)
 
 
 def _with_charts(

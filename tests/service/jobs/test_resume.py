@@ -175,3 +175,13 @@ def test_other_limits_count_steps_as_planning_does(output: Path) -> None:
     # 228 sequences in batches of four.
     assert with_limits(plan, {"recipe.epochs": 2.0, "recipe.max_steps": None}).steps == 2 * 57
     assert with_limits(plan, {"recipe.max_steps": 7}).steps == 7
+
+
+def test_a_checkpoint_is_found_by_its_path_in_any_unfinished_run_of_the_output(
+    settings: Settings, paused: RunFolder, output: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = find_resumable(settings, output=output, reference="checkpoints/checkpoint-2")
+    assert found == Resumable(paused, (paused.checkpoints_dir / "checkpoint-2").resolve())
+    with pytest.raises(NothingToResume):
+        find_resumable(settings, output=tmp_path / "other", reference="checkpoints/checkpoint-2")
