@@ -149,7 +149,9 @@ MISTRAL_TOOLS = """\
 {{- bos_token }}
 {%- for message in messages %}
     {%- if message.role == 'user' %}
-        {%- if tools and message == asked[-1] %}{{- '[AVAILABLE_TOOLS] ' + tools | tojson + '[/AVAILABLE_TOOLS]' }}{%- endif %}
+        {%- if tools and message == asked[-1] %}
+            {{- '[AVAILABLE_TOOLS] ' + tools | tojson + '[/AVAILABLE_TOOLS]' }}
+        {%- endif %}
         {{- '[INST] ' + message.content + ' [/INST]' }}
     {%- elif message.role == 'tool' %}
         {%- if message.tool_call_id is not defined or message.tool_call_id | length != 9 %}

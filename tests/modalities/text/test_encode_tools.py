@@ -54,7 +54,7 @@ def test_trains_calls_where_tools_stand_before_the_last_question_alone(text_mode
     [row] = encoder(Conversation(TALK, WHERE, TOOLS))
     called = '[TOOL_CALLS] [{"name": "weather", "arguments": {"city": "Rome"}}]</s>'
     assert trained(encoder, row) == [called, " It is sunny.</s>"]
-    rows = encoder(Conversation((*TALK, *TALK), WHERE, TOOLS))
+    rows = encoder(Conversation((*TALK, Message("user", "Again?"), *TALK[1:]), WHERE, TOOLS))
     assert [trained(encoder, row) for row in rows] == [[called], [" It is sunny.</s>"]] * 2
     assert [encoder.spell(row.ids).index("[AVAILABLE_TOOLS]") == 3 for row in rows] == [True, True, False, False]
 
