@@ -94,8 +94,10 @@ def _spread(located: Located, files: Sequence[_Counted], step: int) -> Iterator[
             yield from rows_of(each.file, located.dataset, range(1, each.counted + 1, stride))
             continue
         for row in itertools.islice(rows_of(each.file, located.dataset), 0, each.counted, stride):
-            counted_by_example = isinstance(row, FormattedRow) and not reader.count
-            yield replace(row, rows=1) if counted_by_example else row
+            if isinstance(row, FormattedRow) and not reader.count:
+                yield replace(row, rows=1)
+            else:
+                yield row
 
 
 def _count(file: SourceFile, dataset: DatasetRef) -> _Counted:
