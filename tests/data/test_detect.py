@@ -11,7 +11,39 @@ WHERE = Where("rows.jsonl", 5)
 @pytest.mark.parametrize(
     ("columns", "name"),
     [
-        ("instruction output", "alpaca"),
+        ("instruction output", "wizardlm"),
+        ("instruction output history", "alpaca"),
+        ("instruction input output lang", "code_alpaca"),
+        ("instruction response", "dolly"),
+        ("instruction context response category", "dolly"),
+        ("prompt response", "chat"),
+        ("query response", "chat"),
+        ("user assistant", "chat"),
+        ("system user assistant", "llama_chat"),
+        ("human assistant", "anthropic"),
+        ("Human Assistant", "claude"),
+        ("id system_prompt question response", "orca"),
+        ("system_prompt question answer", "orca"),
+        ("image question answer", "vision_qa"),
+        ("id image conversations", "vision_qa"),
+        ("image caption", "vision"),
+        ("image text", "vision"),
+        ("conversations source", "lima"),
+        ("id conversations", "vicuna"),
+        ("idx conversations", "wizardlm"),
+        ("id conversations source model", "sharegpt"),
+        ("messages tools", "function_calling"),
+        ("id query answers tools", "function_calling"),
+        ("system chat", "function_calling"),
+        ("turns", "multi_turn"),
+        ("text label", "label"),
+        ("sentence label idx", "label"),
+        ("prompt chosen rejected", "preference"),
+        ("chosen rejected messages prompt_id score_chosen", "preference"),
+        ("input preferred_output non_preferred_output", "preference"),
+        ("message_id parent_id message_tree_id text role rank labels", "oasst"),
+        ("message_tree_id tree_state prompt", "oasst"),
+        ("guanaco text", "guanaco"),
         ("instruction input output text", "alpaca"),
         ("conversations", "sharegpt"),
         ("id conversations text", "sharegpt"),
@@ -35,7 +67,7 @@ def test_never_looks_at_values() -> None:
     assert format_of({"text": "an instruction, its input and output; a question and its answer"}, WHERE).name == "text"
 
 
-@pytest.mark.parametrize("row", [{}, {"a": 1}, {"instruction": "x", "response": "y"}, {1: 2}])
+@pytest.mark.parametrize("row", [{}, {"a": 1}, {"instruction": "x", "answer": "y"}, {1: 2}])
 def test_names_the_columns_of_a_row_that_no_format_has(row: dict[str, object]) -> None:
     with pytest.raises(UnknownFormat, match=r"rows\.jsonl:5: no format has these columns"):
         format_of(row, WHERE)

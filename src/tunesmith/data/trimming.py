@@ -86,7 +86,7 @@ def trim(rows: TokenRows, examples: NDArray[Any], length: int | None) -> Trimmed
     shorter = np.flatnonzero(cut.lengths < rows.lengths)
     kept[shorter] = cut.take(shorter).trained()
     first = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.bincount(owners, minlength=len(counts)))])
-    useful = _both(kept > 0, first[:-1][kinds == PREFERENCE])
+    useful = _both(kept > 0, first[:-1][(kinds == PREFERENCE) & (counts > 0)])
     return Trimmed(cut, rows.lengths, trained, kept, useful, again, first)
 
 

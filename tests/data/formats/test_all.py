@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.formats.rows import EXPECTED, ROWS, TEXT_FORMATS, WHERE
+from tunesmith.data.check import check
 from tunesmith.data.detect import format_of
 from tunesmith.data.formats import FORMATS, alone
 from tunesmith.data.mixture import FormattedRow, digest, locate, rows_of
@@ -46,6 +47,14 @@ def test_a_mixed_file_is_read_row_by_row_in_each_rows_own_format(tmp_path: Path)
     found = [row for row in read(path) if isinstance(row, FormattedRow)]
     assert [row.format for row in found] == names
     assert [row.example for row in found] == [moved(EXPECTED[name], n, path) for n, name in enumerate(names, 1)]
+
+
+def test_a_check_of_a_mixed_file_counts_a_row_of_each_format(tmp_path: Path) -> None:
+    path = tmp_path / "mixed.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in ROWS.values()))
+    report = check([DatasetRef(uri=str(path))])
+    assert report.by_format == dict.fromkeys(ROWS, 1)
+    assert not report.faults.count
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -126,7 +135,7 @@ ANY = st.recursive(
 
 @pytest.mark.parametrize("name", ROWS)
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_any_row_gives_examples_or_a_fault(name: str, data: st.DataObject) -> None:
     known = FORMATS[name]
     row = dict(ROWS[name])
