@@ -33,29 +33,45 @@ def _rate(value: float) -> str:
 
 
 def _modes() -> Section:
-    from tunesmith.spec.modes import ALIASES, MODES
+    from tunesmith.spec.modes import ALIASES, CIRCULAR, MODES
 
     rows = []
     for mode in MODES.values():
         others = ", ".join(f"`{alias}`" for alias, name in ALIASES.items() if name == mode.name)
         share = f"{mode.evaluation_share:.0%} of an epoch"
-        cells = (others, f"x {mode.rate:g}", f"{mode.epochs}", f"{mode.effective_batch}", share)
+        epochs = "no end" if mode.epochs is None else f"{mode.epochs}"
+        epochs = "its cycles" if mode.name == CIRCULAR else epochs
+        cells = (others, f"x {mode.rate:g}", epochs, f"{mode.effective_batch}", share, f"`{mode.schedule}`")
         rows.append(Row(mode.name, cells, mode.summary))
     text = "What `--mode` fills in; the learning rate is a factor on the one for the model's size."
-    return Section("Modes", text, ("also", "learning rate", "epochs", "rows per step", "evaluated every"), rows)
+    columns = ("also", "learning rate", "epochs", "rows per step", "evaluated every", "schedule")
+    return Section("Modes", text, columns, rows)
 
 
 def _families(modality: str) -> Section:
     from tunesmith.modalities import MODALITIES
+    from tunesmith.modalities.family_templates import FAMILY_TEMPLATES
 
     rows = []
     for family in MODALITIES[modality].families:
         targets = ", ".join(f"`{target}`" for target in family.targets) if family.targets else "all linear layers"
-        cells = (", ".join(family.model_types), targets, f"{family.max_length:,}", family.attention)
-        rows.append(Row(family.name, cells, family.note, needs_text=False))
+        bits = "4, 8" if family.four_bit else "8"
+        formats = "bf16, fp16, fp32" if family.fp16 else "bf16, fp32"
+        flash = "yes" if family.flash else "no"
+        templates = ", ".join(FAMILY_TEMPLATES[name].title for name in family.templates)
+        cells = (
+            ", ".join(family.model_types), family.kind, targets, f"{family.max_length:,}", family.attention, flash,
+            formats, bits, templates,
+        )  # fmt: skip
+        rows.append(Row(family.name, cells, _refusal(family.refusal), needs_text=False))
     text = (
         "Facts about models that are built alike. Attention `documents` is the fast path for joined rows, tested to be "
-        "equal for the family; `stock` is the model's own."
+        "equal for the family; `stock` is the model's own, which the flash-attn package may compute on a GPU where "
+        "`flash` says yes. A model without a chat template takes the first of the family's that its tokenizer fits."
     )
-    columns = ("model types", "adapter on", "length", "attention")
+    columns = ("model types", "kind", "adapter on", "length", "attention", "flash", "formats", "bits", "templates")
     return Section(f"Families of {modality} models", text, columns, rows)
+
+
+def _refusal(reason: str) -> str:
+    return f"Not trained here: {reason}." if reason else ""

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
+from tunesmith.planning.choices import GIVEN
 from tunesmith.planning.known import Known
 from tunesmith.spec.errors import BadValue
 from tunesmith.spec.job import Evaluation
@@ -37,7 +38,8 @@ def settle_epochs(known: Known) -> float | None:
         return float(mode.epochs), f"mode {mode.name}"
 
     asked, mode = known.recipe, known.mode
-    epochs: float | None = known.choices.settle("recipe.epochs", asked.epochs, choose)
+    epochs, reason = (asked.epochs, GIVEN) if asked.epochs is not None else choose()
+    known.choices.note("recipe.epochs", epochs, reason)
     if asked.epochs is not None and known.typed("circular", "cycles") and mode.name == CIRCULAR:
         known.choices.warn("--epochs says how many cycles there are: --max-circular-epochs has no effect.")
     return epochs

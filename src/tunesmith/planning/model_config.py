@@ -61,19 +61,19 @@ class ModelConfig:
     def positions(self) -> int:
         """Return how many tokens the model can see, by its configuration or else by its family."""
         for name in ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length"):
-            value = self._part.get(name)
-            if _is_count(value):
-                shift = int(self._part.get("pad_token_id") or 0) + 1 if self.model_type in SHIFTED else 0
-                return max(1, int(value) - shift)
+            value = _count(self._part.get(name))
+            if value is not None:
+                shift = (_count(self._part.get("pad_token_id")) or 0) + 1 if self.model_type in SHIFTED else 0
+                return max(1, value - shift)
         return self.family.max_length
 
     def window(self) -> int | None:
         """Return the sliding window, where one is in force in any layer."""
-        value = self._part.get("sliding_window")
         kinds = self._part.get("layer_types") or []
-        if not _is_count(value) or not self._part.get("use_sliding_window", True):
+        everywhere = bool(kinds) and all(kind == "full_attention" for kind in kinds)
+        if everywhere or not self._part.get("use_sliding_window", True):
             return None
-        return None if kinds and all(kind == "full_attention" for kind in kinds) else int(value)
+        return _count(self._part.get("sliding_window"))
 
     def tied(self, *, default: bool) -> bool:
         """Return whether the output head is the embedding."""
@@ -109,16 +109,18 @@ class ModelConfig:
         return self._whole_number("num_key_value_heads", "num_kv_heads", default=heads)
 
     def _whole_number(self, *names: str, default: int | None = None) -> int:
+        """Return the number under the first of these names; of a list, one for each layer, the largest."""
         for name in names:
             value = self._part.get(name)
-            if isinstance(value, list) and value and all(_is_count(each) for each in value):
-                return int(max(value))
-            if _is_count(value):
-                return int(value)  # type: ignore[arg-type]
+            found = [_count(each) for each in (value if isinstance(value, list) else [value])]
+            counts = [each for each in found if each is not None]
+            if counts and len(counts) == len(found):
+                return max(counts)
         if default is None:
             raise UnreadableFile(self._file, f"it has no usable '{names[0]}'")
         return default
 
 
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+def _count(value: object) -> int | None:
+    """Return a whole number above zero as what it is, anything else as None."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None

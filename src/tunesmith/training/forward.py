@@ -19,6 +19,8 @@ from tunesmith.training.projection import group_of, project
 
 ATTENTION = "tunesmith_documents"
 """Name under which transformers knows the joined-row attention."""
+FLASH = "flash_attention_2"
+"""Name under which it knows that of the flash-attn package."""
 
 
 class Forward(Protocol):
@@ -142,7 +144,7 @@ def build_forward(
             f"Rows may be longer than the model's attention window: its own attention is used ({length} tokens)."
         )
         joined = False
-    if attention == "documents" and joined and getattr(decoder.config, "attention_dropout", 0):
+    if attention == "documents" and joined and bool(getattr(decoder.config, "attention_dropout", 0.0)):
         warnings.append("The model drops attention weights while it trains: its own attention is used.")
         joined = False
     if attention == "documents" and joined and fused and supports(decoder) and not has_dora(decoder):
@@ -150,6 +152,8 @@ def build_forward(
     if checkpointing:
         inner(model).gradient_checkpointing_enable({"use_reentrant": False})
         inner(model).enable_input_require_grads()
+    if attention == FLASH:
+        inner(model).set_attn_implementation(FLASH)
     if not plain:
         return Whole(inner(model), warnings)
     return Documents(decoder) if attention == "documents" and joined else Stock(decoder, warnings)
