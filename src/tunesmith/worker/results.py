@@ -67,6 +67,8 @@ def _info(run: RunFolder, plan: Plan, loop: Loop, summary: RunSummary) -> dict[s
             "training_time": summary.seconds,
             "final_train_loss": progress.train_loss,
             "final_val_loss": progress.validation_loss,
+            "test_loss": summary.test_loss,
+            "test_metrics": summary.test_metrics,
         },
     }
 
