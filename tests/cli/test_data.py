@@ -247,13 +247,13 @@ def test_previews_a_class_and_both_answers_of_a_pair(tunesmith: Call, model: str
     rows = [{"text": "win money", "label": "spam"}, {"prompt": "Hello", "chosen": "Good day.", "rejected": "What?"}]
     (path := tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
     said = tunesmith("data", "preview", str(path), "--model", model, "-n", "2").out
-    assert f"{path}:1, class spam: " in said
+    assert f"{path}:1, class spam: 9 tokens, the class is trained\nwin money" in said
     assert f"{path}:2, chosen: " in said
     assert f"{path}:2, rejected: " in said
     assert "[[Good day.<|im_end|>]]" in said
     assert "[[What?<|im_end|>]]" in said
     found = json.loads(tunesmith("data", "preview", str(path), "--model", model, "--json").out)["rows"]
-    assert [row["kind"] for row in found] == ["LabelledText", "Preference"]
+    assert [(row["kind"], row["label"]) for row in found] == [("LabelledText", "spam"), ("Preference", None)]
     assert [sequence["name"] for sequence in found[1]["sequences"]] == ["chosen", "rejected"]
 
 

@@ -24,15 +24,22 @@ class Shown:
     """Tokens at which a run would cut."""
 
     @property
+    def label(self) -> str | None:
+        """The class that is trained in place of any token."""
+        from tunesmith.spec.examples import LabelledText
+
+        return self.example.label if isinstance(self.example, LabelledText) else None
+
+    @property
     def names(self) -> list[str]:
         """What each sequence is, where there are several or it has a class."""
-        from tunesmith.spec.examples import LabelledText, PlainText, Preference
+        from tunesmith.spec.examples import PlainText, Preference
 
         count = len(self.sequences)
         if isinstance(self.example, Preference):
             return ["chosen", "rejected"]
-        if isinstance(self.example, LabelledText):
-            return [f"class {self.example.label}"]
+        if self.label:
+            return [f"class {self.label}"]
         word = "piece" if isinstance(self.example, PlainText) else "part"
         return [f"{word} {number} of {count}" for number in range(1, count + 1)] if count > 1 else [""]
 
@@ -50,7 +57,9 @@ def cut(shown: Shown) -> Shown:
     record["sequences"], record["kind"] = len(shown.sequences), kind_of(shown.example)
     rows = trim(TokenRows.of(shown.sequences), record, shown.length).rows
     pairs = (rows.row(number) for number in range(len(rows)))
-    sequences = [EncodedRow(ids.tolist(), mask.astype(bool).tolist()) for ids, mask in pairs]
+    sequences = [
+        EncodedRow(ids.tolist(), [bool(trained) and not shown.label for trained in mask]) for ids, mask in pairs
+    ]
     return Shown(shown.example, sequences, shown.length)
 
 
@@ -62,8 +71,8 @@ def print_rows(rows: Sequence[Shown], encoder: TextEncoder) -> None:
     colours = screen.is_terminal and not screen.no_color
     for row in rows:
         for name, sequence in zip(row.names, row.sequences, strict=True):
-            counts = f"{len(sequence.ids):,} tokens, {sum(sequence.mask):,} trained"
-            head = f"{row.example.where}{f', {name}' if name else ''}: {counts}"
+            what = "the class is trained" if row.label else f"{sum(sequence.mask):,} trained"
+            head = f"{row.example.where}{f', {name}' if name else ''}: {len(sequence.ids):,} tokens, {what}"
             screen.print(printable(head), style="bold", soft_wrap=True)
             text = _coloured(sequence, encoder) if colours else printable(_bracketed(sequence, encoder))
             screen.print(text, soft_wrap=True)
@@ -75,7 +84,8 @@ def as_dict(row: Shown, encoder: TextEncoder) -> dict[str, Any]:
         {"name": name, "tokens": _tokens(sequence, encoder), "text": _bracketed(sequence, encoder)}
         for name, sequence in zip(row.names, row.sequences, strict=True)
     ]
-    return {"where": str(row.example.where), "kind": type(row.example).__name__, "sequences": rendered}
+    where, kind = str(row.example.where), type(row.example).__name__
+    return {"where": where, "kind": kind, "label": row.label, "sequences": rendered}
 
 
 def _tokens(row: EncodedRow, encoder: TextEncoder) -> list[dict[str, Any]]:
