@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
@@ -21,10 +21,29 @@ from tokenizers import Encoding, Tokenizer
 
 from tunesmith.data.token_rows import EncodedRow
 from tunesmith.modalities.chat_template import ChatTemplate, TemplateRefusal, load, read_json, special_tokens
-from tunesmith.spec.errors import NoChatTemplate, NotALanguageModel, RowFault, TemplateRefused, UnreadableFile, Where
-from tunesmith.spec.examples import Conversation, Example, Message, PlainText
+from tunesmith.modalities.family_templates import FamilyTemplate, fitting_template
+from tunesmith.modalities.text.families import family_for
+from tunesmith.modalities.tool_turns import Prepared, ToolTurns
+from tunesmith.spec.errors import (
+    KindRefused,
+    NoChatTemplate,
+    NotALanguageModel,
+    RowFault,
+    TemplateRefused,
+    UnreadableFile,
+    Where,
+)
+from tunesmith.spec.examples import (
+    Conversation,
+    Example,
+    LabelledText,
+    Message,
+    PlainText,
+    Preference,
+    PromptCompletion,
+)
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Raised whenever the same example is encoded differently, so that cached tokens are made anew."""
 
 PLAIN_TEMPLATE: Final = (
@@ -40,6 +59,7 @@ TODAY: Final = datetime(2024, 7, 26)
 templates fall back on where there is no clock."""
 
 _PROBE: Final = "Probe"
+_PICTURES: Final = "Train a multimodal model with the pictures, or remove the rows"
 
 Span = tuple[int, int]
 """Characters of a rendered text, from the first to one past the last."""
@@ -55,6 +75,9 @@ class _Piece:
     rendered: bool
     """Whether a template made it: special tokens stand in the text, and each span ends with the end of a turn."""
     where: Where
+    labelled: bool = False
+    """Whether it has a class: then the second token stands for the whole, as one thing to learn, and nothing closes
+    the text that the tokenizer would not."""
 
 
 class TextEncoder:
@@ -76,15 +99,22 @@ class TextEncoder:
         self._special = special_tokens(model_dir)
         own = load(model_dir, chat_template, today=TODAY)
         self.has_template = own is not None
-        """Whether the model (or the user) brings a template; else ``PLAIN_TEMPLATE`` is used."""
-        self.template = own or ChatTemplate(PLAIN_TEMPLATE, self._special, name=self._source)
+        """Whether the model (or the user) brings a template; else its family's is used, or ``PLAIN_TEMPLATE``."""
+        self.borrowed = None if own else self._family_template(model_dir)
+        """The family's template that is used, where there is one."""
+        plain = self.borrowed.source if self.borrowed else PLAIN_TEMPLATE
+        self.template = own or ChatTemplate(plain, self._special, name=self._source)
+        self._tool_turns = ToolTurns(self.template)
         self._eos = self._tokenizer.token_to_id(self._special.get("eos_token", ""))
-        self._ending = self._find_ending()
+        self._both_sides = family_for(str(read_json(model_dir / "config.json").get("model_type", ""))).kind == "encoder"
+        self._ending = "" if self._both_sides else self._find_ending()
         self._ending_id = self._tokenizer.token_to_id(self._ending)
+        added = self._tokenizer.get_added_tokens_decoder()
+        self._special_ids = frozenset(number for number, token in added.items() if token.special)
         known = {self._eos, self._ending_id, *_end_tokens(model_dir)} - {None}
         self.stop_ids: frozenset[int] = frozenset(token for token in known if token is not None)
         """Tokens that end an answer."""
-        content = [VERSION, tokenizer_sha256, self.template.source, self._special, train_on]
+        content = [VERSION, tokenizer_sha256, self.template.source, self._special, train_on, self._both_sides]
         self.fingerprint: str = hashlib.sha256(json.dumps(content).encode()).hexdigest()
         """Of everything that decides how an example is encoded."""
 
@@ -107,7 +137,7 @@ class TextEncoder:
             try:
                 pieces += [(number, piece) for piece in self._pieces(example)]
                 results.append([])
-            except TemplateRefused as fault:
+            except RowFault as fault:
                 fault.__traceback__ = fault.__context__ = None
                 results.append(fault)
         for (number, piece), encoding in zip(pieces, self._encodings([piece for _, piece in pieces]), strict=True):
@@ -124,6 +154,8 @@ class TextEncoder:
         Raises:
             NoChatTemplate: the template will not render the messages.
         """
+        if all(isinstance(message, Message) for message in messages):
+            messages = self._tool_turns.prepared([each for each in messages if isinstance(each, Message)]).messages
         plain = [_plain(message) if isinstance(message, Message) else message for message in messages]
         try:
             text = self.template.render(plain, add_generation_prompt=True)
@@ -144,73 +176,118 @@ class TextEncoder:
         """Return what tokens say, special ones included; half a character reads as U+FFFD."""
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=False))
 
+    def _family_template(self, model_dir: Path) -> FamilyTemplate | None:
+        family = family_for(str(read_json(model_dir / "config.json").get("model_type", "")))
+        return fitting_template(family.templates, lambda token: self._tokenizer.token_to_id(token) is not None)
+
+    def covering(self) -> tuple[int, list[int]]:
+        """Return the token that covers others, and those that are no special ones.
+
+        Raises:
+            NotALanguageModel: the tokenizer has no token to cover others with.
+        """
+        mask = self._tokenizer.token_to_id(self._special.get("mask_token", ""))
+        if mask is None:
+            raise NotALanguageModel(self._source, "its tokenizer names no mask_token to cover words with")
+        every = self._tokenizer.get_vocab(with_added_tokens=True).values()
+        return mask, sorted(set(every) - self._special_ids)
+
     # --- pieces of text ---
 
     def _pieces(self, example: Example) -> list[_Piece]:
         where = example.where
-        if isinstance(example, Conversation):
-            return list(self._conversation(example))
         if isinstance(example, PlainText):
             return [_Piece(example.text, (), rendered=False, where=where)]
+        if isinstance(example, LabelledText):
+            return [_Piece(example.text, (), rendered=False, where=where, labelled=True)]
+        if self._both_sides and isinstance(example, Conversation | PromptCompletion | Preference):
+            raise KindRefused(where, "row with an answer", "it sees both sides of a text and writes none")
+        if isinstance(example, Conversation):
+            return list(self._conversation(example))
+        if isinstance(example, Preference):
+            return list(self._pair(example))
+        if not isinstance(example, PromptCompletion):
+            raise KindRefused(where, "picture", "it reads text alone", _PICTURES)
         text = example.prompt + example.completion
         spans = ((len(example.prompt), len(text)),) if self._train_on == "assistant" else ()
         return [_Piece(text, spans, rendered=False, where=where)]
 
-    def _conversation(self, conversation: Conversation) -> Iterator[_Piece]:
-        messages = [_plain(message) for message in conversation.messages]
-        where = conversation.where
-        if self._train_on == "all":
-            yield _Piece(self._render(messages, where), (), rendered=True, where=where)
+    def _conversation(
+        self, conversation: Conversation, *, train_on: Literal["assistant", "all"] | None = None
+    ) -> Iterator[_Piece]:
+        talk, where = self._tool_turns.prepared(conversation.messages, conversation.tools), conversation.where
+        if (train_on or self._train_on) == "all":
+            yield _Piece(self._render(talk, len(talk.messages), where), (), rendered=True, where=where)
             return
-        answers = [place for place, turn in enumerate(conversation.messages) if turn.role == "assistant" and turn.train]
-        if not answers:
+        if not talk.trained:
             return
-        whole = self._render(messages[: answers[-1] + 1], where)
-        spans = self._stable_spans(messages, answers, whole, where)
+        whole = self._render(talk, talk.trained[-1] + 1, where)
+        spans = self._stable_spans(talk, whole, where)
         if spans is not None:
             yield _Piece(whole, spans, rendered=True, where=where)
             return
-        for place in answers:
-            yield self._served(messages[: place + 1], where)
+        for place in talk.trained:
+            yield self._served(talk, place, where)
 
-    def _stable_spans(
-        self, messages: list[dict[str, str]], answers: list[int], whole: str, where: Where
-    ) -> tuple[Span, ...] | None:
+    def _pair(self, preference: Preference) -> Iterator[_Piece]:
+        """Render what was said before with the better end, then with the worse; only the ends are trained."""
+        before = [replace(message, train=False) for message in preference.messages]
+        for end in (preference.chosen, preference.rejected):
+            whole = Conversation((*before, *end), preference.where, preference.tools)
+            rows = list(self._conversation(whole, train_on="assistant"))
+            if len(rows) != 1:
+                raise TemplateRefused(preference.where, "an answer of several turns is written differently in each")
+            yield rows[0]
+
+    def _stable_spans(self, talk: Prepared, whole: str, where: Where) -> tuple[Span, ...] | None:
         """Find each answer in the whole text; None if a rendering up to there is not how the whole text begins."""
         spans: list[Span] = []
-        for place in answers:
-            before = self._render(messages[:place], where, asking=True)
-            after = whole if place == answers[-1] else self._render(messages[: place + 1], where)
+        for place in talk.trained:
+            before = self._render(talk, place, where, asking=True)
+            after = whole if place == talk.trained[-1] else self._render(talk, place + 1, where)
             if not (after.startswith(before) and whole.startswith(after)):
                 return None
-            spans.append(self._span(after, len(before), messages[place]["content"], where))
+            spans.append(self._span(after, len(before), talk.messages[place], where))
         return tuple(spans)
 
-    def _served(self, messages: list[dict[str, str]], where: Where) -> _Piece:
+    def _served(self, talk: Prepared, place: int, where: Where) -> _Piece:
         """Render a prompt as it will be served, and the answer behind it."""
-        before = self._render(messages[:-1], where, asking=True)
-        after = self._render(messages, where)
-        content = messages[-1]["content"]
+        before = self._render(talk, place, where, asking=True)
+        after = self._render(talk, place + 1, where)
+        answer = talk.messages[place]
         if not after.startswith(before):
-            begins = after.rfind(content.strip())
+            begins = self._begins(talk, place, after, where)
             if begins < 0:
-                raise TemplateRefused(where, f"it leaves out what turn {len(messages)} says")
+                raise TemplateRefused(where, f"it leaves out what turn {place + 1} says")
             after = before + after[begins:]
-        span = self._span(after, len(before), content, where)
+        span = self._span(after, len(before), answer, where)
         return _Piece(after, (span,), rendered=True, where=where)
 
-    def _span(self, text: str, begin: int, content: str, where: Where) -> Span:
+    def _begins(self, talk: Prepared, place: int, after: str, where: Where) -> int:
+        """Return where an answer begins in the text that ends with it; -1 if it is not to be found."""
+        said = (talk.messages[place]["content"] or "").strip()
+        if said:
+            return after.rfind(said)
+        unasked = self._render(talk, place, where)
+        return len(unasked) if after.startswith(unasked) else -1
+
+    def _span(self, text: str, begin: int, answer: Mapping[str, Any], where: Where) -> Span:
         """Return the characters of the answer that begins there, up to the end of its turn."""
+        content = answer["content"] or ""
         ends = text.rfind(self._ending, begin)
         if ends < 0:
             raise TemplateRefused(where, f"it does not end an assistant turn with {self._ending}")
-        if content not in text[begin:ends] and _squeezed(content) not in _squeezed(text[begin:ends]):
+        written = text[begin:ends]
+        if content not in written and _squeezed(content) not in _squeezed(written):
             raise TemplateRefused(where, "it does not repeat what an assistant turn says")
+        if any(call["function"]["name"] not in written for call in answer.get("tool_calls", ())):
+            raise TemplateRefused(where, "it leaves out a call that an assistant turn makes")
         return begin, ends + len(self._ending)
 
-    def _render(self, messages: list[dict[str, str]], where: Where, *, asking: bool = False) -> str:
+    def _render(self, talk: Prepared, turns: int, where: Where, *, asking: bool = False) -> str:
+        """Render so many turns of a conversation."""
         try:
-            return self.template.render(messages, add_generation_prompt=asking)
+            return self.template.render(talk.messages[:turns], tools=talk.tools, add_generation_prompt=asking)
         except TemplateRefusal as refusal:
             raise TemplateRefused(where, str(refusal)) from None
 
@@ -243,6 +320,10 @@ class TextEncoder:
 
     def _row(self, piece: _Piece, encoding: Encoding) -> EncodedRow | RowFault:
         ids = list(encoding.ids)
+        if piece.labelled:
+            return EncodedRow(ids, [place == 1 for place in range(len(ids))])
+        if self._both_sides:
+            return EncodedRow(ids, [token not in self._special_ids for token in ids])
         mask = [not piece.spans] * len(ids)
         for begin, end in piece.spans:
             first, last = _tokens_of(encoding, piece.text, begin, end)
