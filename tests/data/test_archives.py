@@ -65,6 +65,15 @@ def test_files_of_an_archive_can_be_read_again_and_in_any_order(tmp_path: Path, 
         assert isinstance(row, RawRow) and row.values == {"text": str(n)}
 
 
+@pytest.mark.parametrize("name", ["a.tar", "a.tar.gz", "a.zip"])
+def test_two_files_of_an_archive_can_be_read_side_by_side(tmp_path: Path, name: str) -> None:
+    texts = [[str(n * side) for n in range(30_000)] for side in (3, 7)]
+    path = packed(tmp_path / name, {f"{side}.jsonl": rows(*each) for side, each in enumerate(texts)})
+    together = zip(*(read_file(file) for file in look_up(str(path)).files), strict=True)
+    found = [tuple(row.values["text"] for row in pair) for pair in together]  # type: ignore[union-attr, index]
+    assert found == list(zip(*texts, strict=True))
+
+
 @pytest.mark.parametrize("name", ["a.tar.gz", "a.zip"])
 def test_an_archive_is_sampled_like_a_folder(tmp_path: Path, name: str) -> None:
     path = packed(

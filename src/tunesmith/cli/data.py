@@ -74,7 +74,7 @@ def check(*, paths: tuple[str, ...], model: str | None, as_json: bool, strict: b
     from tunesmith.cli.data_report import print_report
     from tunesmith.data import check as checking
 
-    datasets = list(_datasets(paths, flags))
+    datasets = _datasets(paths, flags)
     encoder = _encoder(model, flags["train_on"], flags["chat_template"]) if model else None
     report = checking.check(
         datasets,
@@ -103,7 +103,7 @@ def preview(*, path: str, model: str, rows: int, as_json: bool, **flags: Any) ->
     encoder = _encoder(model, flags["train_on"], flags["chat_template"])
     shown: list[Shown] = []
     faults: list[RowFault] = []
-    for found in _encoded(list(_datasets([path], flags)), encoder, flags["length"]):
+    for found in _encoded(_datasets([path], flags), encoder, flags["length"]):
         if isinstance(found, RowFault):
             faults.append(found)
         else:
@@ -119,18 +119,17 @@ def preview(*, path: str, model: str, rows: int, as_json: bool, **flags: Any) ->
     return 0
 
 
-def _datasets(paths: tuple[str, ...] | list[str], flags: dict[str, Any]) -> Iterator[DatasetRef]:
-    """Yield the data sets of a command; a limit holds for those that train."""
+def _datasets(paths: tuple[str, ...] | list[str], flags: dict[str, Any]) -> list[DatasetRef]:
+    """Return the data sets of a command, divided as a run would divide them; a limit holds for those that train."""
     from tunesmith.cli.terminal import current_settings
-    from tunesmith.service.models.resolve import resolve_data
+    from tunesmith.service.models.resolve import resolve_datasets
 
-    settings = current_settings()
     shape = {name: flags[name] for name in ("format", "columns") if flags[name] is not None}
-    for path in paths:
-        yield DatasetRef(uri=resolve_data(path, settings), limit=flags["limit"], **shape)
+    written = [DatasetRef(uri=path, limit=flags["limit"], **shape) for path in paths]
     for side in ("validation", "test"):
         for path in flags.get(f"{side}_data") or ():
-            yield DatasetRef.model_validate({"uri": resolve_data(path, settings), side: True, **shape})
+            written.append(DatasetRef.model_validate({"uri": path, side: True, **shape}))
+    return resolve_datasets(written, current_settings()).datasets
 
 
 def _settings(flags: dict[str, Any]) -> Any:

@@ -189,7 +189,7 @@ def opened(path: Path, member: Member) -> Iterator[BufferedReader]:
     if _is_zip(path):
         raw = compression.bounded(_zip_member(_last.zip(path), member), lambda: member.packed)
     else:
-        raw = BufferedReader(_Slice(_last.tar(path, member.start), member.start, member.size))
+        raw = BufferedReader(_Slice(path, member.start, member.size), 2**17)
     with raw as stream:
         yield stream
 
@@ -222,9 +222,8 @@ class _Checked:
 class _Slice(io.RawIOBase):
     """A part of an unpacked tar; closing it leaves the tar open."""
 
-    def __init__(self, unpacked: _Unpacked, start: int, size: int) -> None:
-        self._unpacked, self._start, self._size, self._done = unpacked, start, size, 0
-        unpacked.go_to(start)
+    def __init__(self, path: Path, start: int, size: int) -> None:
+        self._path, self._start, self._size, self._done = path, start, size, 0
 
     def readable(self) -> bool:
         return True
@@ -233,10 +232,8 @@ class _Slice(io.RawIOBase):
         return self._done
 
     def readinto(self, buffer: Any) -> int:
-        stream = self._unpacked.stream
-        if stream.tell() != self._start + self._done:
-            raise RuntimeError("another file of the archive was opened while this one was read")
-        data = stream.read(min(len(buffer), self._size - self._done))
+        unpacked = _last.tar(self._path, self._start + self._done)
+        data = unpacked.stream.read(min(len(buffer), self._size - self._done))
         buffer[: len(data)] = data
         self._done += len(data)
         if not data and self._done < self._size:
@@ -263,11 +260,12 @@ class _LastOpen(threading.local):
         return self._open
 
     def tar(self, path: Path, position: int) -> _Unpacked:
-        """Return an unpacked tar that can go to the position."""
+        """Return an unpacked tar at a position, whichever of its files was read in between."""
         usable = self._key == _key(path) and isinstance(self._open, _Unpacked) and self._open.can_reach(position)
         if not usable:
             self._keep(_Unpacked(path), path)
         assert isinstance(self._open, _Unpacked)
+        self._open.go_to(position)
         return self._open
 
     def _keep(self, archive: _Unpacked | zipfile.ZipFile, path: Path) -> None:

@@ -97,6 +97,7 @@ def prepare(
         DiskFull: there is no room for the token cache.
     """
     located = locate(datasets)
+    passed_over = [note for each in located for note in each.notes]
     entry, key, cached = _entry(located, encoder, cache_dir, progress)
     if not cached:
         prune(cache_dir, cache_limit)
@@ -132,12 +133,7 @@ def prepare(
         held_out=examples_at(located, entry.examples[sides.validation[:HELD_OUT]]),
         duplicates=sides.duplicates,
         leaked=len(sides.leaked),
-        warnings=[
-            *(note for each in located for note in each.notes),
-            *sides.warnings,
-            *cut,
-            *_lost_validation(sides, validation, split, typed=split_typed),
-        ],
+        warnings=[*passed_over, *sides.warnings, *cut, *_lost_validation(sides, validation, split, typed=split_typed)],
         held=entry.held,
     )
 
