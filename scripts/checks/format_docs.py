@@ -9,6 +9,7 @@ from pathlib import Path
 
 from scripts.checks import Fault
 from tunesmith.data.formats import FORMATS
+from tunesmith.data.grouping import Grouping, Made
 from tunesmith.spec.errors import RowFault, Where
 
 PAGE = Path("docs/formats.md")
@@ -33,13 +34,14 @@ def _rows(name: str, line: int, body: str) -> Iterator[Fault]:
     rows = [json.loads(row) for block in BLOCK.findall(body) for row in block.splitlines() if row]
     if not rows:
         yield Fault(PAGE, line, f"the section '{name}' shows no row", "Add one as a ```json block.")
+    grouping, made = Grouping(), list[Made | RowFault]()
     for row in rows:
         taken = max(FORMATS.values(), key=lambda known: known.sniff(row))
         if taken.name != name or not taken.sniff(row):
             fix = "Show a row of the section's own format, or mend the format's sniff."
             yield Fault(PAGE, line, f"a row below '{name}' is taken for {taken.name}", fix)
             continue
-        try:
-            list(taken.examples(row, Where(str(PAGE), line)))
-        except RowFault as fault:
-            yield Fault(PAGE, line, f"a row below '{name}' is faulty: {fault.message}", "Mend the row.")
+        made += grouping.add(taken, row, Where(str(PAGE), line))
+    for each in [*made, *grouping.close()]:
+        if isinstance(each, RowFault):
+            yield Fault(PAGE, line, f"a row below '{name}' is faulty: {each.message}", "Mend the row.")

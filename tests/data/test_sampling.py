@@ -68,3 +68,17 @@ def test_extrapolates_from_the_start_of_a_large_file(
 def test_an_empty_file_has_no_rows(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").touch()
     assert sample([DatasetRef(uri=str(tmp_path / "a.jsonl"))], 10) == Sample([], [], {}, 0, True)
+
+
+def test_counts_a_tree_of_messages_as_one(tmp_path: Path) -> None:
+    trees = [
+        {"message_id": f"{tree}-{n}", "parent_id": f"{tree}-{n - 1}" if n else None, "message_tree_id": f"{tree}",
+         "text": "Hi", "role": "assistant" if n % 2 else "prompter"}
+        for tree in range(200) for n in range(4)
+    ]  # fmt: skip
+    path = tmp_path / "flat.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in trees))
+    found = sample([DatasetRef(uri=str(path))], 80)
+    assert (found.total_rows, found.exact, found.faults) == (200, False, [])
+    assert found.formats == {"oasst": len(found.examples)}
+    assert len(found.examples) > 10

@@ -25,6 +25,12 @@ def test_names_a_format_that_offers_something_else(plant, tmp_path):
     assert "make the rest private" in str(fault)
 
 
+def test_lets_a_format_of_several_rows_group_them(plant, tmp_path):
+    formats(plant)
+    plant("src/tunesmith/data/formats/oasst.py", FORMAT + "def group(row, where): ...\n")
+    assert not list(faults(tmp_path))
+
+
 @pytest.mark.parametrize("name", ["encode.py", "builder.py"])
 def test_names_the_file_that_a_modality_lacks(plant, tmp_path, name):
     modality(plant, without=name)

@@ -27,8 +27,8 @@ def examples(row: Row, where: Where) -> Iterator[Example]:
 FORMAT = RowFormat(
     name="lima",
     summary="a list of texts in which user and assistant take turns",
-    columns=("conversations",),
-    optional=("source",),
+    columns=("conversations", "source"),
+    optional=(),
     produces="conversation",
     sniff=sniff,
     examples=examples,
