@@ -9,6 +9,8 @@ import pytest
 from tunesmith.cli.attend import attend, short
 from tunesmith.executors.local import LocalExecutor
 from tunesmith.runs.folder import RunFolder
+from tunesmith.spec.job import DatasetRef, JobSpec, ModelRef
+from tunesmith.spec.recipe import Recipe
 
 PRELUDE = """
 import sys, time
@@ -40,15 +42,26 @@ time.sleep(600)
 """
 
 
+LANDS = """
+say(Started(step=0, total_steps=None, epochs=None, rows=9, validation_rows=0, trainable_parameters=1, parameters=2,
+            tokens_per_epoch=9))
+while asked(run) is not Request.CANCEL:
+    time.sleep(0.01)
+say(Finished(summary={"run": run.id, "steps": 12, "seconds": 3.2, "stopped_because": "landed"}, artifacts=None))
+"""
+
+
 class Worker:
     """Launches a run whose worker does what a script says."""
 
-    def __init__(self, home: Path, output: Path, script: str, interrupts: int = 0) -> None:
+    def __init__(self, home: Path, output: Path, script: str, interrupts: int = 0, mode: str = "medium") -> None:
         self.home, self.output, self.script, self.interrupts = home, output, script, interrupts
+        self.recipe = Recipe(mode=mode)
 
     def __call__(self) -> RunFolder:
         self.output.mkdir(exist_ok=True)
-        run = RunFolder.create(self.home, kind="train", name="r", output=self.output)
+        spec = JobSpec(model=ModelRef(source="m"), datasets=[DatasetRef(uri="d")], recipe=self.recipe)
+        run = RunFolder.create(self.home, kind="train", name="r", output=self.output, spec=spec)
         LocalExecutor(worker=("-c", PRELUDE + self.script)).launch(run, env={})
         for _ in range(self.interrupts):
             signal.raise_signal(signal.SIGINT)
@@ -106,6 +119,16 @@ def test_a_paused_run_is_summed_up_for_programs(home: Path, capfd: pytest.Captur
     assert attend(Worker(home, Path("out"), PAUSES, interrupts=1), as_json=True) == 75
     summary = json.loads(capfd.readouterr().out)
     assert (summary["state"], summary["steps"], summary["stopped_because"]) == ("paused", 4, "pause")
+
+
+def test_ctrl_c_lands_a_run_without_end(home: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert attend(Worker(home, home / "out", LANDS, interrupts=1, mode="non-stop")) == 0
+    said = capfd.readouterr()
+    assert "12 steps" in said.out
+
+
+def test_a_second_ctrl_c_stops_a_run_without_end_at_once(home: Path) -> None:
+    assert attend(Worker(home, home / "out", HANGS, interrupts=2, mode="non-stop")) == 76
 
 
 def test_a_second_ctrl_c_stops_at_once(home: Path, capfd: pytest.CaptureFixture[str]) -> None:

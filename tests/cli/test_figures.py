@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from cli.test_progress import EVALUATED, STARTED, step
 from tunesmith.cli.figures import Figures, line_of
-from tunesmith.spec.events import Body, DecisionMade, Event, Prepared, Started
+from tunesmith.spec.events import Body, DecisionMade, Event, Prepared, Started, Tested
 
 
 def gathered(*bodies: Body, seconds: float = 1.0) -> Figures:
@@ -51,3 +51,31 @@ def test_the_first_and_the_newest_evaluation_are_kept() -> None:
     later = EVALUATED.model_copy(update={"number": 8, "validation_loss": 0.5})
     figures = gathered(STARTED, EVALUATED, later)
     assert (figures.first_evaluation, figures.evaluated) == (EVALUATED, later)
+
+
+def test_a_run_without_end_has_no_total_until_it_lands() -> None:
+    endless = STARTED.model_copy(update={"total_steps": None, "epochs": None})
+    figures = gathered(endless, step(1), step(2), step(3))
+    assert figures.seconds_left is None
+    assert figures.step_line().startswith("step 3 | epoch 0.15 | loss 1.2345")
+    assert line_of(endless) == "Training 1.00% of 100,000 parameters on 320 rows (32 held out): without end"
+    landing = DecisionMade(field="recipe.mode", value="landing", reason="", numbers={"step": 3, "last_step": 5})
+    landed = gathered(endless, step(1), step(2), step(3), landing, step(4))
+    assert landed.step_line().startswith("step 4/5 | ")
+    assert landed.seconds_left is not None
+
+
+def test_a_test_of_the_result_is_told_with_what_the_task_measures() -> None:
+    tested = Tested(rows=1200, loss=0.25, metrics={"accuracy": 0.9375, "macro_f1": 0.5})
+    assert line_of(tested) == "Test on 1,200 rows kept for it | Loss: 0.2500 | Accuracy: 0.9375 | Macro F1: 0.5000"
+    text = Tested(rows=3, loss=1.0, metrics={"perplexity": 2.72})
+    assert line_of(text) == "Test on 3 rows kept for it | Loss: 1.0000 | Perplexity: 2.7"
+
+
+def test_what_a_task_measures_stands_at_the_end_of_the_evaluation_line() -> None:
+    line = line_of(EVALUATED.model_copy(update={"metrics": {"accuracy": 0.9}}), unicode=False)
+    assert line is not None
+    assert line.endswith("Best Val: 0.5890 | Patience: 1 | Accuracy: 0.9000")
+    text = line_of(EVALUATED.model_copy(update={"perplexity": 8.3, "metrics": {"perplexity": 8.3}}))
+    assert text is not None
+    assert text.endswith("📖 Perplexity: 8.3 | 🎯 Best Val: 0.5890 | ⏳ Patience: 1")

@@ -1,4 +1,4 @@
-"""Runs of the modes from the plan to the result: landing, growing batches, automatic stops, and that they can be forced."""
+"""Runs of the modes from the plan to the result: landing, growing batches, automatic stops, and forced epochs."""
 
 from __future__ import annotations
 

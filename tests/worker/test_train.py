@@ -18,15 +18,17 @@ from tunesmith.service.jobs.submit import plan_job
 from tunesmith.settings import Settings
 from tunesmith.spec.errors import FaultyData
 from tunesmith.spec.plan import Plan
-from tunesmith.spec.recipe import Recipe
+from tunesmith.spec.recipe import Method, Recipe
 from tunesmith.training import decoder, forward
 from tunesmith.training.device import Ranks
 from tunesmith.training.documents import attend
 from tunesmith.training.forward import Documents, Fused, Stock, inner
+from tunesmith.training.loop_settings import LoopSettings
+from tunesmith.training.stopping import Thresholds
 from tunesmith.worker.keeping import Keeper
+from tunesmith.worker.loop_settings import loop_settings
 from tunesmith.worker.prepare import Data, prepare_data
 from tunesmith.worker.reporting import Reporter
-from tunesmith.worker.train import _settings
 
 LOOP: Final[dict[str, Any]] = {
     "batch.size": 3,
@@ -41,18 +43,27 @@ LOOP: Final[dict[str, Any]] = {
     "weight_decay": 0.6,
     "max_grad_norm": 0.3,
     "evaluate_every": 13,
+    "schedule_cycles": 7,
+    "decay_ratio": 0.4,
+    "force_epochs": True,
+    "mode": "adaptive",
     "stopping.patience": 17,
     "stopping.min_delta": 0.2,
+    "stopping.min_evaluations": 9,
+    "stopping.overfitting_threshold": 0.7,
+    "stopping.perfect_loss": 0.3,
+    "stopping.perplexity_limit": 55.0,
     "checkpoints.every_steps": 19,
 }
 """Another value for what the loop is told."""
 BUILD: Final = {
-    "method", "adapter.rank", "adapter.alpha", "adapter.dropout", "adapter.targets", "precision",
+    "method", "adapter.rank", "adapter.alpha", "adapter.dropout", "adapter.targets", "adapter.dora", "adapter.rslora",
+    "quantization.kind", "quantization.double", "quantization.compute", "precision",
     "gradient_checkpointing", "batch.joined",
 }  # fmt: skip
 """What decides how the model and its pass are built."""
-ELSEWHERE: Final = {"mode", "length", "checkpoints.keep"}
-"""Spent in the plan; for the data; for the keeper."""
+ELSEWHERE: Final = {"length", "checkpoints.keep", "circular.cycles", "circular.batch_multiplier"}
+"""For the data; for the keeper; spent in the plan, as its epochs; for mode circular alone."""
 
 
 @pytest.fixture
@@ -87,11 +98,42 @@ def test_every_setting_of_a_recipe_is_looked_at_here() -> None:
 
 @pytest.mark.parametrize("path", LOOP)
 def test_the_loop_is_told(path: str, plan: Plan) -> None:
-    assert _settings(but(plan, f"spec.recipe.{path}", LOOP[path])) != _settings(plan)
+    assert loop_settings(but(plan, f"spec.recipe.{path}", LOOP[path])) != loop_settings(plan)
+
+
+def in_mode(plan: Plan, mode: str, **recipe: Any) -> LoopSettings:
+    plan = but(plan, "spec.recipe.mode", mode)
+    for path, value in recipe.items():
+        plan = but(plan, f"spec.recipe.{path.replace('__', '.')}", value)
+    return loop_settings(plan)
+
+
+def test_a_circular_run_grows_and_loses_no_patience(plan: Plan) -> None:
+    told = in_mode(plan, "circular", circular__batch_multiplier=1.5)
+    assert (told.course.growth, told.course.largest_batch, told.course.lands) == (1.5, 8, False)
+    assert (told.stops.patience, told.stops.perplexity_limit) == (None, None)
+    assert told.stops.overfitting is not None
+    assert told.stops.perfect_loss is not None
+
+
+def test_a_run_without_end_lands_and_never_stops_by_itself(plan: Plan) -> None:
+    told = in_mode(plan, "non-stop", epochs=None)
+    assert (told.course.epochs, told.course.lands) == (None, True)
+    assert told.stops == Thresholds()
+
+
+def test_forced_epochs_have_no_stops(plan: Plan) -> None:
+    told = in_mode(plan, "medium", force_epochs=True)
+    assert (told.forced, told.stops) == (True, Thresholds())
+
+
+@pytest.mark.parametrize("mode", ["slow", "medium", "fast", "ultra"])
+def test_a_preset_is_spent_in_the_plan(mode: str, plan: Plan) -> None:
+    assert in_mode(plan, mode) == in_mode(plan, "medium")
 
 
 def test_the_loop_is_told_the_seed(plan: Plan) -> None:
-    assert _settings(but(plan, "spec.seed", 7)).seed == 7
+    assert loop_settings(but(plan, "spec.seed", 7)).seed == 7
 
 
 # --- the model and its pass -------------------------------------------------------------------------------------------
@@ -125,7 +167,7 @@ def test_the_adapter_is_made_as_told(plan: Plan, data: Data) -> None:
 
 
 def test_full_training_has_no_adapter_and_trains_everything(plan: Plan, data: Data) -> None:
-    pieces = built(but(plan, "spec.recipe.method", "full"), data)
+    pieces = built(but(plan, "spec.recipe.method", Method.FULL), data)
     assert not adapted(pieces)
     assert all(parameter.requires_grad for parameter in pieces.model.parameters())
 
@@ -148,7 +190,7 @@ def test_the_model_computes_in_the_format_told(precision: str, dtype: torch.dtyp
 def test_the_pass_is_the_one_that_the_plan_names(path: str, value: object, kind: type, plan: Plan, data: Data) -> None:
     assert plan.execution.fused and plan.execution.attention == "documents"
     pieces = built(but(plan, path, value), data)
-    assert isinstance(pieces._forward, kind)
+    assert isinstance(pieces.objective.forward, kind)  # type: ignore[attr-defined]
     assert bool(pieces.loss(pieces.train.batch([0, 1])).isfinite())
 
 
@@ -211,7 +253,7 @@ def test_length_split_and_seed_reach_the_data(plan: Plan, data: Data, home: Path
 
 def test_strict_refuses_what_is_skipped_otherwise(plan: Plan, chat_file: Path, home: Path) -> None:
     chat_file.write_text(chat_file.read_text() + "no json\n")
-    assert len(prepared(plan, home).prepared.faults) == 1
+    assert prepared(plan, home).prepared.faults.count == 1
     with pytest.raises(FaultyData):
         prepared(but(plan, "spec.strict", True), home)
 
