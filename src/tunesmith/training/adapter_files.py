@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from torch import Tensor
 
+ADAPTER_PREFIX: Final = "base_model.model."
+"""What PEFT puts before a module's name."""
 OWN: Final = ".modules_to_save.default."
 """What stands in the name of a weight that trains as a whole."""
 SIZE: Final = ".lora_magnitude_vector.default.weight"
@@ -34,6 +36,5 @@ def saved_name(name: str) -> str:
 
 
 def trained_modules(weights: Mapping[str, Tensor]) -> list[str]:
-    """Return the modules that train as a whole, by the last part of their names."""
-    owners = {name.partition(OWN)[0] for name in weights if OWN in name}
-    return sorted({owner.rpartition(".")[2] for owner in owners})
+    """Return the names of the modules that train as a whole."""
+    return sorted({name.partition(OWN)[0].removeprefix(ADAPTER_PREFIX) for name in weights if OWN in name})

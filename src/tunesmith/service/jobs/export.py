@@ -62,7 +62,7 @@ class Source:
             raise NothingToExport(run.id, "it is no training run")
         if not settled(run.plan().spec.recipe.method, "recipe.method").adapts:
             raise NothingToExport(run.id, "it trained every weight, so its result is a whole model already")
-        if is_running(run):
+        if is_running(run) and not status(run).state.is_over:
             raise WrongRunState(run.id, status(run).state.value, "exported", "Wait for it, or pause it.")
         if not (run.artifacts_dir / ADAPTER_CONFIG).is_file() and checkpoints.start_of(run) is None:
             raise NothingToExport(run.id, "it has neither a result nor a whole checkpoint")
