@@ -36,7 +36,7 @@ def walk(command: click.Command, name: str) -> Iterator[tuple[str, click.Command
 
 def flags() -> dict[str, str]:
     """Flag of ``tunesmith train`` for each dotted field of a job that has one."""
-    from tunesmith.cli.job_flags import DATASET_FLAGS
+    from tunesmith.cli.job_layers import DATASET_FLAGS
     from tunesmith.cli.train import command
 
     options = [option for option in command.params if isinstance(option, click.Option)]

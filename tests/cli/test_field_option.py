@@ -41,3 +41,6 @@ def test_choices_are_offered_to_shells() -> None:
     option = click.Option(["--schedule"], type=kind)
     offered = kind.shell_complete(click.Context(click.Command("x")), option, "co")
     assert [item.value for item in offered] == ["cosine", "constant", "cosine_with_restarts"]
+    modes = FieldType(Recipe.model_fields["mode"])
+    offered = modes.shell_complete(click.Context(click.Command("x")), option, "a")
+    assert [item.value for item in offered] == ["adaptive"]

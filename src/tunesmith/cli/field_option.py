@@ -27,7 +27,11 @@ class FieldType(click.ParamType[Any]):
         self.name = metavar or METAVARS.get(get_origin(self.kind) or self.kind, "VALUE")
 
     def choices(self) -> list[str]:
-        """Return the values that an enumeration allows; empty for any other type."""
+        """Return the values that an enumeration allows, or those that the field names; empty where any may do."""
+        extra = self.field.json_schema_extra
+        named = extra.get("choices") if isinstance(extra, dict) else None
+        if isinstance(named, list):
+            return [str(value) for value in named]
         if isinstance(self.kind, type) and issubclass(self.kind, Enum):
             return [str(member.value) for member in self.kind]
         return [str(value) for value in get_args(self.kind)] if get_origin(self.kind) is Literal else []

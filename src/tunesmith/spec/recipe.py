@@ -173,7 +173,7 @@ class CheckpointRecipe(Part):
 class Recipe(Part):
     """Everything about training that does not depend on the kind of data."""
 
-    mode: Annotated[str, AfterValidator(_mode)] = "medium"
+    mode: Annotated[str, AfterValidator(_mode)] = Field("medium", json_schema_extra={"choices": list(MODES)})
     """Preset that fills in what is left open: slow (quality), medium (balanced), fast (quick), circular, non-stop,
     adaptive or ultra."""
     method: Method | None = None

@@ -36,4 +36,6 @@ def command_line() -> list[str]:
 
 
 def _template(name: str) -> str:
-    return (resources.files("tunesmith.service.models") / "scripts" / name).read_text(encoding="utf-8")
+    # As text, the Python script is no module of ours.
+    file = f"{name}.txt" if name.endswith(".py") else name
+    return (resources.files("tunesmith.service.models") / "scripts" / file).read_text(encoding="utf-8")
