@@ -204,8 +204,8 @@ class LiveView:
         if figures.started:
             done, total, left = figures.steps_done, figures.total_steps, figures.seconds_left
             bar = ProgressBar(total=max(1, total or 1), completed=done if total else 0, pulse=total is None)
-            share = f"{done / max(1, total):4.0%}" if total is not None else "on"
-            grid.add_row(share, bar, "" if left is None else f"{clock(left)} left")
+            part = "" if total is None else f"{done / max(1, total):4.0%}"
+            grid.add_row(part, bar, "" if left is None else f"{clock(left)} left")
         else:
             phase = figures.phase or Phase(name="Starting")
             share = phase.done

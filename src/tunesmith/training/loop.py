@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -184,7 +184,7 @@ class Loop:
         self._decided(
             "recipe.mode",
             "landing",
-            f"the learning rate falls to nothing over the last {self.total - step} steps, then the result is saved",
+            f"the learning rate falls to nothing over the last {self.total - step} step(s), then the result is saved",
             {"step": step, "last_step": self.total},
         )
         self.observer.save(self, best=False, reason="landing")
@@ -482,8 +482,8 @@ class Loop:
             )
         )
 
-    def _decided(self, field: str, value: object, reason: str, numbers: dict[str, float]) -> None:
-        self.observer.say(DecisionMade(field=field, value=value, reason=reason, numbers=numbers))
+    def _decided(self, field: str, value: object, reason: str, numbers: Mapping[str, float]) -> None:
+        self.observer.say(DecisionMade(field=field, value=value, reason=reason, numbers=dict(numbers)))
 
     def _note_time(self) -> None:
         self.progress.seconds = time.monotonic() - self._began
