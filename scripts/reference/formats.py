@@ -17,11 +17,13 @@ def page() -> Page:
     from tunesmith.data.formats import FORMATS
 
     rows = [
-        Row(name, (_columns(found.columns), _name(found.produces)), _sentence(found.summary))
+        Row(name, (_columns(found.columns), _columns(found.optional), _name(found.produces)), _sentence(found.summary))
         for name, found in sorted(FORMATS.items())
     ]
     text = "A format is one file of `src/tunesmith/data/formats/`; `make new-format NAME=...` starts another."
-    return Page("formats", "Data set formats", INTRO, [Section("All formats", text, ("columns", "produces"), rows)])
+    return Page(
+        "formats", "Data set formats", INTRO, [Section("All formats", text, ("columns", "also read", "produces"), rows)]
+    )
 
 
 def _columns(columns: object) -> str:

@@ -17,10 +17,11 @@ from tunesmith.data.formats import RowFormat
 from tunesmith.data.tools import calls, definitions_within, tools, written_call
 from tunesmith.data.turns import conversation, said, turns
 from tunesmith.spec.errors import Where, WrongType
-from tunesmith.spec.examples import Conversation, Example, Message
+from tunesmith.spec.examples import Conversation, Example, Message, Role
 
 _TALKS: Final = ("messages", "conversations")
 _GLAIVE: Final = re.compile(r"(?:\A|\n)\s*(USER|ASSISTANT|FUNCTION RESPONSE):")
+_SPEAKERS: Final[dict[str, Role]] = {"USER": "user", "ASSISTANT": "assistant", "FUNCTION RESPONSE": "tool"}
 _CALL: Final = "<functioncall>"
 
 
@@ -74,7 +75,7 @@ def _glaive(row: Row, where: Where) -> Conversation:
 def _glaive_turn(speaker: str, content: str, place: int, where: Where) -> Message:
     column, content = f"chat[{place}]", content.replace("<|endoftext|>", "").strip()
     if speaker != "ASSISTANT" or _CALL not in content:
-        return said({"USER": "user", "ASSISTANT": "assistant"}.get(speaker, "tool"), content, column, where)  # type: ignore[arg-type]
+        return said(_SPEAKERS[speaker], content, column, where)
     words, _, call = content.partition(_CALL)
     return Message("assistant", words.strip(), tool_calls=written_call(call.strip(), column, where))
 

@@ -65,14 +65,12 @@ def _best_nested(prompt: object, where: Where) -> Iterator[_Node]:
 
 
 def _best_flat(rows: Sequence[PlacedRow]) -> Iterator[_Node]:
-    if "prompt" in rows[0][0]:
-        return
     children: dict[str, list[PlacedRow]] = {}
     for row, where in rows:
         children.setdefault(optional_text(row, "parent_id", where), []).append((row, where))
-    row, where = next(iter(children.get("", [])), (None, rows[0][1]))
-    if row is None:
-        raise WrongType("parent_id", where, rows[0][0].get("parent_id"), _TOGETHER)
+    if "" not in children:
+        raise WrongType("parent_id", rows[0][1], rows[0][0].get("parent_id"), _TOGETHER)
+    row, where = children[""][0]
     seen: set[str] = set()
     while True:
         name = text(row, "message_id", where)

@@ -32,20 +32,12 @@ def sniff(row: Row) -> int:
 def examples(row: Row, where: Where) -> Iterator[Example]:
     """Make one preference: the turns that both have in common, and what follows on either side."""
     columns = _OPENAI if has_any(row, *_OPENAI) else _PLAIN
-    before, offered = (
-        _given(row, where) if columns == _OPENAI else (_asked(row, where), tools(row.get("tools"), "tools", where))
-    )
+    before, offered = _given(row, where) if columns == _OPENAI else _asked(row, where)
     better, worse = (_side(row, column, where, asked=_asks(before)) for column in columns)
-    if better[0].role not in ("assistant", "tool") and worse[0].role == better[0].role:
-        before = [turn for turn in before if turn.role == "system" and better[0].role != "system"]
-        shared = _shared(better, worse)
-        before, better, worse = [*before, *better[:shared]], better[shared:], worse[shared:]
-    _refuse_unusable(better, worse, columns, where)
+    if better[0].role == worse[0].role != "assistant":
+        before, better, worse = _parted(before, better, worse)
     before = [turn for turn in before if turn.role != "system" or turn.content]
-    if not _asks(before):
-        raise WrongType(columns[0], where, [turn.role for turn in before], "an answer to something; add a prompt")
-    if any(turn.role == "system" for turn in before[1:]):
-        raise WrongType(columns[0], where, "a later system turn", "a list with its system turn first")
+    _refuse_unusable(before, better, worse, columns, where)
     yield Preference(tuple(before), tuple(better), tuple(worse), where, offered)
 
 
@@ -57,17 +49,17 @@ def _given(row: Row, where: Where) -> tuple[list[Message], str]:
     return turns_of(given.get("messages"), "input.messages", where), tools(given.get("tools"), "input.tools", where)
 
 
-def _asked(row: Row, where: Where) -> list[Message]:
-    system = Message("system", optional_text(row, "system", where))
+def _asked(row: Row, where: Where) -> tuple[list[Message], str]:
+    """Read the prompt that stands beside the answers, if there is one, and the tools."""
+    system, offered = Message("system", optional_text(row, "system", where)), tools(row.get("tools"), "tools", where)
     column = next((column for column in _ASKED if column in row), None)
     if column is None:
-        return [system] if system.content else []
+        return [system], offered
     if isinstance(row[column], list):
-        return [system, *turns(row, column, where)]
-    asked, given = text(row, column, where), ""
-    if column == "instruction":
-        given = optional_text(row, "input", where)
-    return [system, Message("user", f"{asked}\n\nInput: {given}" if given else asked)]
+        return [system, *turns(row, column, where)], offered
+    asked = text(row, column, where)
+    given = optional_text(row, "input", where) if column == "instruction" else ""
+    return [system, Message("user", f"{asked}\n\nInput: {given}" if given else asked)], offered
 
 
 def _side(row: Row, column: str, where: Where, *, asked: bool) -> list[Message]:
@@ -86,19 +78,29 @@ def _asks(turns: list[Message]) -> bool:
     return any(turn.role == "user" for turn in turns)
 
 
-def _shared(better: list[Message], worse: list[Message]) -> int:
-    """Count the turns with which both sides begin."""
+def _parted(
+    before: list[Message], better: list[Message], worse: list[Message]
+) -> tuple[list[Message], list[Message], list[Message]]:
+    """Take two whole conversations apart where they differ; of what stands beside them only the system turn counts."""
     pairs = enumerate(zip(better, worse, strict=False))
-    return next((place for place, (one, other) in pairs if one != other), min(len(better), len(worse)))
+    shared = next((place for place, (one, other) in pairs if one != other), min(len(better), len(worse)))
+    system = [turn for turn in before if turn.role == "system" and better[0].role != "system"]
+    return [*system, *better[:shared]], better[shared:], worse[shared:]
 
 
-def _refuse_unusable(better: list[Message], worse: list[Message], columns: tuple[str, str], where: Where) -> None:
+def _refuse_unusable(
+    before: list[Message], better: list[Message], worse: list[Message], columns: tuple[str, str], where: Where
+) -> None:
     if better == worse:
         raise WrongType(columns[1], where, "the same as the better one", "another answer")
     for column, side in zip(columns, (better, worse), strict=True):
         roles = [turn.role for turn in side]
         if not roles or roles[0] != "assistant" or roles[-1] != "assistant":
             raise WrongType(column, where, roles, "an answer of the assistant to what both sides begin with")
+    if not _asks(before):
+        raise WrongType(columns[0], where, [turn.role for turn in before], "an answer to something; add a prompt")
+    if any(turn.role == "system" for turn in before[1:]):
+        raise WrongType(columns[0], where, "a later system turn", "a list with its system turn first")
 
 
 FORMAT = RowFormat(
