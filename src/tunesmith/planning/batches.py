@@ -97,7 +97,7 @@ def _choose_size(known: Known, micro_tokens: int, length: int) -> tuple[int, str
 
 def _choose_interval(known: Known, batch: BatchRecipe, split: float) -> tuple[int, str]:
     epoch = steps_per_epoch(known.data, batch, split)
-    share, rows = known.mode.evaluation_share, known.data.rows
+    share, rows = max(known.mode.evaluation_share, known.by_task.evaluation_share), known.data.rows
     if known.mode.name == CIRCULAR:
         return epoch, "once a cycle"
     steps, limit = max(10, round(epoch * share)), ", at least 10"
@@ -107,4 +107,5 @@ def _choose_interval(known: Known, batch: BatchRecipe, split: float) -> tuple[in
         steps, limit = 50, f", at most 50 as there are under {FEW_ROWS:,} rows"
     if steps >= epoch:
         return epoch, f"once an epoch of {epoch} steps"
-    return steps, f"mode {known.mode.name}: {share:.0%} of an epoch of {epoch} steps{limit}"
+    whose = f"mode {known.mode.name}" if share == known.mode.evaluation_share else known.task
+    return steps, f"{whose}: {share:.0%} of an epoch of {epoch} steps{limit}"

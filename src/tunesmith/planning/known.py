@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tunesmith.modalities.base import Family
+from tunesmith.planning.by_task import TaskDefaults, defaults_of
 from tunesmith.planning.choices import Choices
 from tunesmith.spec.job import JobSpec
 from tunesmith.spec.modes import MODES, Mode
@@ -22,6 +23,8 @@ class Known:
     data: DataFacts
     family: Family
     choices: Choices
+    task: str = ""
+    """The task's name, once it is chosen."""
 
     @property
     def recipe(self) -> Recipe:
@@ -32,6 +35,11 @@ class Known:
     def mode(self) -> Mode:
         """The preset that fills in what is open."""
         return MODES[self.spec.recipe.mode]
+
+    @property
+    def by_task(self) -> TaskDefaults:
+        """How the task departs from chat tuning."""
+        return defaults_of(self.task)
 
     @property
     def kin(self) -> str:

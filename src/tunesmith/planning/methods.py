@@ -23,7 +23,7 @@ def settle_method(known: Known, memory_of: Callable[[Method], int]) -> Method:
 
     Raises:
         BadValue: a family whose base cannot be stored in 4 bits.
-        PackageMissing: the typed method needs bitsandbytes.
+        PackageMissing: the typed method or optimizer needs bitsandbytes.
         WillNotFit: raised by ``memory_of``.
     """
     typed = known.recipe.method
@@ -36,6 +36,8 @@ def settle_method(known: Known, memory_of: Callable[[Method], int]) -> Method:
     if method is Method.FULL and _typed_of_adapter(known):
         known.choices.warn("Every weight is trained (method full): what was given for the adapter has no effect.")
     paged = known.recipe.optimizer is Optimizer.PAGED_ADAMW_8BIT
+    if (paged or known.recipe.optimizer is Optimizer.ADAMW_BNB_8BIT) and not known.device.quantizes:
+        raise PackageMissing("bitsandbytes", "train")
     if paged and known.device.kind == "cpu":
         known.choices.warn("A CPU has no other memory to page to: paged_adamw_8bit runs as adamw_bnb_8bit.")
     return method
@@ -81,6 +83,8 @@ def choose_rate(known: Known, method: Method) -> tuple[float, str]:
         rate, reason = rate * FULL_RATE, f"{reason}, x {FULL_RATE:g} as every weight is trained"
     if method.bits is not None:
         rate, reason = rate * QUANTIZED_RATE, f"{reason}, x {QUANTIZED_RATE:g} for a base in {method.bits} bits"
+    if known.by_task.rate != 1:
+        rate, reason = rate * known.by_task.rate, f"{reason}, x {known.by_task.rate:g} for {known.task}"
     return float(f"{rate:.3g}"), reason
 
 

@@ -1,11 +1,13 @@
 """A job and what is known of the world become a plan with nothing left open. Pure: no file, no clock, no device.
 
 To choose something else automatically, change one ``choose`` function (``methods.py``, ``precisions.py``,
-``batches.py``, ``ending.py``), or a table in ``by_size.py``, and its row in ``tests/planning/test_resolve.py``.
+``batches.py``, ``ending.py``), or a table in ``by_size.py`` or ``by_task.py``, and its row in
+``tests/planning/test_resolve.py``.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from tunesmith.modalities.base import Family, Modality
@@ -46,6 +48,7 @@ def resolve(
     known = Known(spec, model, device, data, family, choices := Choices(spec))
     name = choices.settle("name", spec.name, lambda: (run_name(spec), "from the model's and the data's names"))
     task = choose_task(spec.task, model, data, modality.tasks, choices)
+    known = replace(known, task=task)
     options = modality.options.model_validate(spec.options)
     resources = _resources(known)
     evaluation = spec.evaluation.model_copy(update={"validation_split": _split(known)})
@@ -186,6 +189,9 @@ def _settle_length(known: Known) -> int:
 
 def _choose_length(known: Known) -> tuple[int, str]:
     longest, limit = known.data.lengths["max"], known.model.max_length
+    enough = known.by_task.length
+    if enough is not None and enough < min(longest, limit):
+        return enough, f"the beginning of a text tells its class; the longest of a sample has {longest} tokens"
     if longest > limit:
         return limit, f"all that the model can see; the longest row of a sample has {longest} tokens"
     needed = min(rounded_up(longest), max(16, limit))

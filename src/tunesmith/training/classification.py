@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from tunesmith.data.token_rows import Indices, TokenRows
 from tunesmith.spec.errors import UnknownLabel
-from tunesmith.training.joining import rectangle
+from tunesmith.training.joining import WIDE, rectangle
 
 LISTED: Final = 20
 """Classes that are reported one by one, at most; of more only the averages."""
@@ -62,7 +62,7 @@ class LabelledBatches:
     def batch(self, rows: Sequence[int], epoch: int = 0) -> LabelledBatch:
         """Make a batch of these rows."""
         each = [self._rows.row(row)[0] for row in rows]
-        ids, attention = rectangle(each, self._device, self._fill)
+        ids, attention = rectangle(each, self._device, self._fill, wide=WIDE)
         classes = torch.from_numpy(self._classes[list(rows)].astype(np.int64)).to(self._device)
         return LabelledBatch(ids, attention, classes, sum(map(len, each)))
 

@@ -64,10 +64,7 @@ class Documents:
         self.warnings: list[str] = []
         register_attention()
         decoder.config._attn_implementation = ATTENTION
-        for module in list(decoder.modules()):
-            base = getattr(module, "base_layer", None)
-            if "default" in getattr(module, "lora_A", {}) and isinstance(base, nn.Linear) and not has_dora(module):
-                _speed_up(module)
+        speed_up_adapters(decoder)
         self._decoder = decoder
 
     def __call__(self, batch: JoinedBatch) -> Tensor:
@@ -210,6 +207,14 @@ def _attention(
     """Joined-row attention as transformers calls it: (1, heads, tokens, size) in, (1, tokens, heads, size) out."""
     parts = [states[0].transpose(0, 1).contiguous() for states in (query, key, value)]
     return attend(parts[0], parts[1], parts[2], kwargs["layout"], scaling).unsqueeze(0), None
+
+
+def speed_up_adapters(model: Any) -> None:
+    """Compute every adapted linear layer of a model as one projection, where PEFT's own would do no more."""
+    for module in list(model.modules()):
+        base = getattr(module, "base_layer", None)
+        if "default" in getattr(module, "lora_A", {}) and isinstance(base, nn.Linear) and not has_dora(module):
+            _speed_up(module)
 
 
 def _speed_up(module: Any) -> None:

@@ -19,6 +19,10 @@ Matrix products are prepared for each new shape, which costs time and memory; so
 """
 
 
+WIDE = 16
+"""Rows side by side are as wide as a multiple of this many tokens, for the same reason."""
+
+
 @dataclass(frozen=True)
 class JoinedBatch:
     """Rows end to end, with what they all begin with computed once."""
@@ -150,9 +154,12 @@ def pad(rows: Sequence[tuple[Ids, Mask]], device: torch.device, fill: int) -> Pa
     )
 
 
-def rectangle(rows: Sequence[Ids], device: torch.device, fill: int) -> tuple[Tensor, Tensor]:
-    """Put the tokens of rows side by side; return them and where there are any, both (rows, longest) int64."""
-    longest = max(len(ids) for ids in rows)
+def rectangle(rows: Sequence[Ids], device: torch.device, fill: int, *, wide: int = 1) -> tuple[Tensor, Tensor]:
+    """Put the tokens of rows side by side; return them and where there are any, both (rows, longest) int64.
+
+    It is as wide as a multiple of ``wide``, so that shapes repeat.
+    """
+    longest = -(-max(len(ids) for ids in rows) // wide) * wide
     filled = np.full((len(rows), longest), fill, dtype=np.int64)
     attention = np.zeros((len(rows), longest), dtype=np.int64)
     for i, ids in enumerate(rows):

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from tunesmith.data.token_rows import Ids, Indices, TokenRows
 from tunesmith.training.forward import inner
-from tunesmith.training.joining import PaddedBatch, rectangle
+from tunesmith.training.joining import WIDE, PaddedBatch, rectangle
 from tunesmith.training.logits import summed_loss
 
 COVERED: Final = 0.8
@@ -61,7 +61,7 @@ class MaskedBatches:
             each.append(self._covered(own, chosen, random))
             places.append(chosen)
             targets.append(own[chosen])
-        ids, attention = rectangle(each, self._device, self._fill)
+        ids, attention = rectangle(each, self._device, self._fill, wide=WIDE)
         flat = np.concatenate([chosen + number * ids.shape[1] for number, chosen in enumerate(places)])
         wanted = torch.from_numpy(np.concatenate(targets).astype(np.int64)).to(self._device)
         return PaddedBatch(

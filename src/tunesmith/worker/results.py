@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.runs.durable import write_json
 from tunesmith.runs.event_log import read
-from tunesmith.spec.events import RunSummary, Started, Step
+from tunesmith.spec.events import Evaluated, RunSummary, Started, Step
 from tunesmith.spec.plan import settled
 from tunesmith.worker.charts import draw_history
 
@@ -28,7 +28,7 @@ def write_results(run: RunFolder, plan: Plan, loop: Loop, summary: RunSummary) -
         _save_bin(folder)
     info = "adapter_info.json" if settled(plan.spec.recipe.method, "recipe.method").adapts else "model_info.json"
     write_json(folder / info, _info(run, plan, loop, summary))
-    (folder / "README.md").write_text(_card(plan, summary))
+    (folder / "README.md").write_text(_card(plan, summary, _measured(run, loop)))
     title = f"{run.header().name}: {plan.spec.recipe.method} of {Path(plan.model.source).name}"
     draw_history(folder / "training_history.png", _step_losses(run), loop.progress.history, title)
     _link(folder / "checkpoints", run.checkpoints_dir)
@@ -59,6 +59,8 @@ def _info(run: RunFolder, plan: Plan, loop: Loop, summary: RunSummary) -> dict[s
         "run": run.id,
         "weights": "best validation loss" if best else "last step",
         "weights_of_step": loop.weights_of,
+        "task": plan.spec.task,
+        **getattr(loop.pieces, "about", {}),
         "training_config": plan.spec.model_dump(mode="json"),
         "final_metrics": {
             "start_validation_loss": progress.start_loss,
@@ -73,10 +75,12 @@ def _info(run: RunFolder, plan: Plan, loop: Loop, summary: RunSummary) -> dict[s
     }
 
 
-def _card(plan: Plan, summary: RunSummary) -> str:
+def _card(plan: Plan, summary: RunSummary, measured: dict[str, float]) -> str:
     recipe = plan.spec.recipe
     lora = settled(recipe.method, "recipe.method").adapts
+    task = plan.spec.task or ""
     rows = [
+        ("Task", task),
         ("Base model", plan.model.source),
         ("Data", ", ".join(dataset.uri for dataset in plan.spec.datasets)),
         (
@@ -86,14 +90,36 @@ def _card(plan: Plan, summary: RunSummary) -> str:
         ("Steps", f"{summary.steps} ({summary.epochs:.2f} epochs), {summary.stopped_because}"),
         ("Learning rate", f"{recipe.learning_rate:g}, {recipe.schedule}"),
         ("Validation loss", "none" if summary.best_validation_loss is None else f"{summary.best_validation_loss:.4f}"),
+        *((name.replace("_", " ").capitalize(), f"{value:.4g}") for name, value in measured.items()),
         ("Run", summary.run),
     ]
     head = ["---", f"base_model: {json.dumps(plan.model.source)}", *(["library_name: peft"] if lora else []), "---"]
     table = ["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows)]
-    kind = "A LoRA adapter" if lora else "A language model"
-    use = "tunesmith chat --adapter ." if lora else "tunesmith chat --model ."
-    text = [f"# {plan.spec.name}", "", f"{kind} trained with tunesmith. Talk to it from this folder: `{use}`", ""]
+    kind = "A LoRA adapter" if lora else "A model"
+    text = [f"# {plan.spec.name}", "", f"{kind} trained with tunesmith. {_use(task, lora=lora)}", ""]
     return "\n".join([*head, "", *text, *table, ""])
+
+
+def _measured(run: RunFolder, loop: Loop) -> dict[str, float]:
+    """Return what the task measured when the weights of the result were evaluated."""
+    from tunesmith.worker.keeping import lineage
+
+    for part in lineage(run):
+        if not part.events.exists():
+            continue
+        for event in reversed(read(part.events, 0)[0]):
+            if isinstance(event.body, Evaluated) and event.body.step == loop.weights_of:
+                return event.body.metrics
+    return {}
+
+
+def _use(task: str, *, lora: bool) -> str:
+    """Say how the result is used."""
+    loaders = {"classification": "AutoModelForSequenceClassification", "mlm": "AutoModelForMaskedLM"}
+    if task not in loaders:
+        return f"Talk to it from this folder: `tunesmith chat {'--adapter' if lora else '--model'} .`"
+    then = " and put the adapter on with `peft.PeftModel`" if lora else ""
+    return f"Load it with transformers' `{loaders[task]}`{then}."
 
 
 def _step_losses(run: RunFolder) -> list[tuple[int, float]]:

@@ -21,7 +21,7 @@ from tunesmith.spec.errors import MissingTarget, TooFewClasses
 from tunesmith.spec.plan import Plan, settled
 from tunesmith.training.adapters import add_adapter, trained_copy
 from tunesmith.training.classification import Classification, in_32_bits
-from tunesmith.training.forward import ATTENTION, Forward, build_forward, inner
+from tunesmith.training.forward import ATTENTION, Forward, build_forward, inner, speed_up_adapters
 from tunesmith.training.loading import Fresh, head_parts, load_classifier, load_masked, load_model
 from tunesmith.training.masking import MaskedBatches, Masking
 from tunesmith.training.next_token import NextToken
@@ -200,7 +200,7 @@ def build_classifier(
         in_32_bits(head)
     outside = [name for name in fresh if name.partition(".")[0] not in heads]
     model = _adapted(model, plan, task="SEQ_CLS", trained=[*heads, *outside])
-    _recompute(model, plan)
+    _own_pass(model, plan)
     given = any(dataset.validation or dataset.test for dataset in plan.spec.datasets)
     objective = Classification(model, device, fill=_fill(model), classes=classes, labels=labels, given=given)
     objective.warnings += _of_random_parts(outside)
@@ -221,7 +221,7 @@ def build_masked(
     folder = Path(plan.model.path)
     load = _remembering(partial(load_masked, folder, seed=plan.spec.seed), fresh)
     model = _adapted(load_base(load, plan, device, keep=fresh), plan, task=None, trained=fresh)
-    _recompute(model, plan)
+    _own_pass(model, plan)
     mask, ordinary = TextEncoder(folder).covering()
     make = partial(
         MaskedBatches, device=device, fill=_fill(model), share=_options(plan).mlm_probability,
@@ -265,8 +265,9 @@ def _forward(model: Any, plan: Plan) -> Forward:
     )
 
 
-def _recompute(model: Any, plan: Plan) -> None:
-    """Let a model that runs its own pass recompute activations, where the plan says so."""
+def _own_pass(model: Any, plan: Plan) -> None:
+    """Prepare a model that runs its own pass over padded rows."""
+    speed_up_adapters(model)
     if plan.spec.recipe.gradient_checkpointing:
         inner(model).gradient_checkpointing_enable({"use_reentrant": False})
         inner(model).enable_input_require_grads()
