@@ -16,6 +16,7 @@ from tunesmith.service.models import install as module
 from tunesmith.service.models.directory import BEGUN, COMPLETE, directory_of_output
 from tunesmith.service.models.install import identity, install
 from tunesmith.service.models.launchers import SCRIPTS
+from tunesmith.service.models.resolve import resolve_model
 from tunesmith.settings import Settings
 from tunesmith.spec.errors import (
     DirectoryTaken,
@@ -24,6 +25,7 @@ from tunesmith.spec.errors import (
     NotALanguageModel,
     NotAModelDirectory,
 )
+from tunesmith.spec.job import ModelRef
 
 
 @pytest.fixture
@@ -177,6 +179,11 @@ def test_a_full_disk_is_one_sentence_and_more_room_ends_it(
         assert not (disk / "it" / COMPLETE).exists()
         (heavy / "vocab.txt").write_bytes(b"x")
         assert install(None, settings, quiet, directory=disk / "it").is_complete
+
+
+def test_the_directory_can_stand_for_its_model(tiny_model: Path, tmp_path: Path, settings: Settings) -> None:
+    made = installed(tiny_model, tmp_path / "it", settings)
+    assert resolve_model(ModelRef(source=str(made.path)), settings) == made.model.resolve()
 
 
 def test_only_an_output_inside_a_model_directory_has_one(tiny_model: Path, tmp_path: Path, settings: Settings) -> None:

@@ -13,6 +13,7 @@ from tunesmith.data import files
 from tunesmith.modalities.adapter_fit import ADAPTER_CONFIG, base_names
 from tunesmith.service.models import hub, hub_data
 from tunesmith.service.models.aliases import ALIASES, HubRepository, known_names
+from tunesmith.service.models.directory import ModelDirectory, is_model_directory
 from tunesmith.spec.errors import DataNotFound, ModelNotFound, did_you_mean
 from tunesmith.spec.job import DatasetRef, ModelRef
 
@@ -30,6 +31,8 @@ def resolve_model(ref: ModelRef, settings: Settings) -> Path:
         ModelNotFound: nothing is called that; the message names what comes nearest, or how to get it.
     """
     folder = Path(ref.source).expanduser()
+    if is_model_directory(folder):
+        folder = ModelDirectory(folder).model
     if (folder / "config.json").is_file():
         return folder.resolve()
     pulled = _pulled(ref.source, settings.models_dir)
