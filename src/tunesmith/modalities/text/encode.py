@@ -148,17 +148,19 @@ class TextEncoder:
                 rows.append(row)
         return results
 
-    def prompt(self, messages: Sequence[Message | Mapping[str, Any]]) -> list[int]:
-        """Return the tokens after which the model says what comes next in a conversation.
+    def prompt(self, messages: Conversation | Sequence[Message | Mapping[str, Any]]) -> list[int]:
+        """Return the tokens after which the model says what comes next in a conversation, which may have tools.
 
         Raises:
             NoChatTemplate: the template will not render the messages.
         """
-        if all(isinstance(message, Message) for message in messages):
-            messages = self._tool_turns.prepared([each for each in messages if isinstance(each, Message)]).messages
+        tools = None
+        if isinstance(messages, Conversation):
+            talk = self._tool_turns.prepared(messages.messages, messages.tools)
+            messages, tools = talk.messages, talk.tools
         plain = [_plain(message) if isinstance(message, Message) else message for message in messages]
         try:
-            text = self.template.render(plain, add_generation_prompt=True)
+            text = self.template.render(plain, tools=tools, add_generation_prompt=True)
         except TemplateRefusal as refusal:
             raise NoChatTemplate(self._source, str(refusal)) from None
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)

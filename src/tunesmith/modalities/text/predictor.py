@@ -41,7 +41,7 @@ class Tokens(Protocol):
         """Tokens that end an answer."""
         ...
 
-    def prompt(self, messages: Sequence[Message]) -> list[int]:
+    def prompt(self, messages: Conversation | Sequence[Message]) -> list[int]:
         """Render a conversation up to where the assistant speaks."""
         ...
 
@@ -89,7 +89,8 @@ class Conversing:
         turns = example.messages if isinstance(example, Conversation) else (*example.messages, *example.chosen)
         last = max(place for place, turn in enumerate(turns) if turn.role == "assistant")
         shown = next((turn.content for turn in reversed(turns[:last]) if turn.role == "user"), "")
-        return Question(shown, turns[last].content, turns[:last])
+        expected = turns[last].content or turns[last].tool_calls
+        return Question(shown, expected, Conversation(turns[:last], example.where, example.tools))
 
 
 class Continuing:
@@ -194,7 +195,7 @@ class TextPredictor:
         tokens = generate(self._model, ids, sampling)
         return Answer(tokens, self._encoder, limit=room, stop=sampling.stop, prompt_tokens=len(ids))
 
-    def answers(self, prompts: Iterable[Sequence[Message]], sampling: Sampling) -> list[str]:
+    def answers(self, prompts: Iterable[Conversation | Sequence[Message]], sampling: Sampling) -> list[str]:
         """Answer each conversation, and leave the model in the mode that it was in."""
         was_training = self._model.training
         self._model.eval()
