@@ -63,14 +63,14 @@ def main() -> None:
     with open(job["rows"]) as file:
         dataset = Dataset.from_list([json.loads(line) for line in file])
     tokenizer = AutoTokenizer.from_pretrained(job["model"])
-    model = AutoModelForCausalLM.from_pretrained(job["model"], dtype=getattr(torch, config["weights"]))
+    model = load(job, getattr(torch, config["weights"]))
     arguments = dict(config["arguments"])
     if arguments.get("packing"):
         arguments["max_length"] = job["pack_length"]
     else:
         arguments["max_length"] = job["length"]
     lora = None
-    if job["method"] == "lora":
+    if job["method"] != "full":
         rank = job["rank"]
         lora = LoraConfig(
             r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
@@ -112,6 +112,18 @@ def main() -> None:
         "peak_memory_bytes": peak_memory(),
     }
     print("RESULT " + json.dumps(result))
+
+
+def load(job: dict[str, Any], dtype: torch.dtype) -> Any:
+    if job["method"] != "qlora":
+        return AutoModelForCausalLM.from_pretrained(job["model"], dtype=dtype)
+    from transformers import BitsAndBytesConfig
+
+    how = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16)
+    place = "cuda" if torch.cuda.is_available() else "cpu"
+    return AutoModelForCausalLM.from_pretrained(
+        job["model"], dtype=dtype, quantization_config=how, device_map={"": place}
+    )
 
 
 def peak_memory() -> int:

@@ -19,19 +19,23 @@ def _adamw(groups: Groups, rate: float) -> torch.optim.Optimizer:
 
 
 def _adamw_8bit(groups: Groups, rate: float) -> torch.optim.Optimizer:
-    import bitsandbytes as bnb
+    from bitsandbytes.optim.adamw import AdamW8bit
 
-    optimizer: torch.optim.Optimizer = bnb.optim.AdamW8bit(groups, lr=rate, betas=BETAS, eps=EPSILON)
+    optimizer: torch.optim.Optimizer = AdamW8bit(  # type: ignore[no-untyped-call]
+        groups, lr=rate, betas=BETAS, eps=EPSILON
+    )
     return optimizer
 
 
 def _paged_adamw_8bit(groups: Groups, rate: float) -> torch.optim.Optimizer:
     """Page the state out to the host where a GPU runs short; on a CPU there is nowhere to page it to."""
-    import bitsandbytes as bnb
+    from bitsandbytes.optim.adamw import PagedAdamW8bit
 
     if groups[0]["params"][0].device.type == "cpu":
         return _adamw_8bit(groups, rate)
-    optimizer: torch.optim.Optimizer = bnb.optim.PagedAdamW8bit(groups, lr=rate, betas=BETAS, eps=EPSILON)
+    optimizer: torch.optim.Optimizer = PagedAdamW8bit(  # type: ignore[no-untyped-call]
+        groups, lr=rate, betas=BETAS, eps=EPSILON
+    )
     return optimizer
 
 
@@ -39,7 +43,9 @@ def _adafactor(groups: Groups, rate: float) -> torch.optim.Optimizer:
     """Take transformers' own: torch's multiplies the rate by the size of the weights, zero in a new adapter."""
     from transformers.optimization import Adafactor
 
-    return Adafactor(groups, lr=rate, scale_parameter=False, relative_step=False, warmup_init=False)
+    return Adafactor(  # type: ignore[no-untyped-call]
+        groups, lr=rate, scale_parameter=False, relative_step=False, warmup_init=False
+    )
 
 
 BUILDERS: Final[dict[str, Callable[[Groups, float], torch.optim.Optimizer]]] = {

@@ -69,6 +69,7 @@ def quantize(
     for parent, name, layer in list(_linear_layers(model, keep)):
         weight = layer.weight.data.t() if hasattr(layer, "nf") else layer.weight.data  # Conv1D of GPT-2 lies crosswise
         bias = layer.bias
+        stored: nn.Module
         if bits == 4:
             stored = FourBit(weight, bias, kind=kind, double=double, compute=compute, device=device)
         else:

@@ -13,23 +13,26 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import bitsandbytes as bnb
 import torch
 from bitsandbytes.functional import QuantState, dequantize_4bit, dequantize_blockwise
+from bitsandbytes.nn.modules import Int8Params, Linear4bit, Linear8bitLt, Params4bit
 from torch import Tensor, nn
 
 
-class FourBit(bnb.nn.Linear4bit):  # type: ignore[misc]
+class FourBit(Linear4bit):
     """A linear layer with 16 values for a weight and a scale for every 64 of them."""
+
+    weight: Any
+    bias: Any
 
     def __init__(
         self, weight: Tensor, bias: nn.Parameter | None, *, kind: str, double: bool, compute: torch.dtype, device: Any
     ) -> None:
         outputs, inputs = weight.shape
-        super().__init__(
+        super().__init__(  # type: ignore[no-untyped-call]
             inputs, outputs, False, compute_dtype=compute, compress_statistics=double, quant_type=kind, device="meta"
         )
-        parameter = bnb.nn.Params4bit(weight, requires_grad=False, compress_statistics=double, quant_type=kind)
+        parameter: Any = Params4bit(weight, requires_grad=False, compress_statistics=double, quant_type=kind)
         self.weight = parameter.to(device)
         self.bias = bias
 
@@ -45,8 +48,10 @@ class FourBit(bnb.nn.Linear4bit):  # type: ignore[misc]
         """Scale of each block, in 32 bits."""
         state = self.weight.quant_state
         if not state.nested:
-            return state.absmax  # type: ignore[no-any-return]
-        return dequantize_blockwise(state.absmax, state.state2) + state.offset
+            plain: Tensor = state.absmax
+            return plain
+        scales: Tensor = dequantize_blockwise(state.absmax, state.state2) + state.offset
+        return scales
 
     @staticmethod
     def join(layers: Sequence[FourBit]) -> Callable[[], Tensor]:
@@ -71,20 +76,23 @@ class FourBit(bnb.nn.Linear4bit):  # type: ignore[misc]
         count = rows * self.in_features
         # A row for each block: bitsandbytes' CPU kernel starts a new block with every row, whether one begins or not.
         shape = (1, count) if count % state.blocksize else (count // state.blocksize, state.blocksize)
-        whole = QuantState(
+        whole = QuantState(  # type: ignore[no-untyped-call]
             scales, torch.Size(shape), state.code, state.blocksize, state.quant_type, dtype=self.compute_dtype
         )
         return dequantize_4bit(packed, whole).view(rows, self.in_features)
 
 
-class EightBit(bnb.nn.Linear8bitLt):  # type: ignore[misc]
+class EightBit(Linear8bitLt):
     """A linear layer with 255 values for a weight and a scale for every row."""
+
+    weight: Any
+    bias: Any
 
     def __init__(self, weight: Tensor, bias: nn.Parameter | None, *, compute: torch.dtype, device: Any) -> None:
         outputs, inputs = weight.shape
         super().__init__(inputs, outputs, False, has_fp16_weights=False, device="meta")
         # What is on a GPU already would not be quantised by a move there.
-        parameter = bnb.nn.Int8Params(weight.cpu(), requires_grad=False, has_fp16_weights=False)
+        parameter: Any = Int8Params(weight.cpu(), requires_grad=False, has_fp16_weights=False)
         self.weight = parameter.to(device)
         self.weight.CB = None
         self.bias = bias
@@ -101,8 +109,9 @@ class EightBit(bnb.nn.Linear8bitLt):  # type: ignore[misc]
     def scales(self) -> Tensor:
         """Largest absolute value of each row, in 32 bits."""
         # PEFT moves it when it reads the weights for the sizes of DoRA.
-        scales: Tensor = self.weight.SCB if self.weight.SCB is not None else self.state.SCB
-        return scales
+        scales: Any = self.weight.SCB if self.weight.SCB is not None else self.state.SCB
+        found: Tensor = scales
+        return found
 
     @staticmethod
     def join(layers: Sequence[EightBit]) -> Callable[[], Tensor]:
