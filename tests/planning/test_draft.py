@@ -11,6 +11,7 @@ import pytest
 
 from tunesmith.modalities.text.options import TextOptions
 from tunesmith.planning.draft import draft
+from tunesmith.runs.memory_limits import remember_limit
 from tunesmith.spec.errors import BadEntry, UnknownKey, UnreadableFile
 from tunesmith.spec.job import DatasetRef, JobSpec, ModelRef
 
@@ -25,6 +26,18 @@ def test_plans_a_real_job(tiny_model, chat_file):
     assert plan.data.rows == 40
     assert plan.model.architecture == "LlamaForCausalLM"
     assert plan.spec.options == TextOptions().model_dump(mode="json")
+
+
+def test_a_plan_stays_below_what_ran_out_of_memory_before(tiny_model, chat_file, tmp_path):
+    free = draft(job(tiny_model, chat_file), tiny_model, tmp_path)
+    assert free.spec.recipe.batch.micro_tokens > 64
+    remember_limit(tmp_path, free, 64)
+    held = draft(job(tiny_model, chat_file), tiny_model, tmp_path)
+    assert held.spec.recipe.batch.micro_tokens == 64
+    (decision,) = [one for one in held.decisions if one.field == "recipe.batch.micro_tokens"]
+    assert decision.reason.startswith("memory ran out above that")
+    typed = job(tiny_model, chat_file, recipe={"batch": {"micro_tokens": 128}})
+    assert draft(typed, tiny_model, tmp_path).spec.recipe.batch.micro_tokens == 128
 
 
 def test_planning_imports_no_torch(tiny_model, chat_file):

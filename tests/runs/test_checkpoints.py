@@ -151,3 +151,14 @@ def test_a_full_disk_leaves_the_earlier_checkpoints(tmp_path: Path) -> None:
             (staging.path / "weights.bin").write_bytes(b"x" * 3_500_000)
             staging.commit()
         assert checkpoints.newest_verified(run) == saved
+
+
+def test_a_run_that_another_went_on_with_keeps_only_what_is_still_wanted(run: RunFolder) -> None:
+    for step in (3, 6, 9):
+        save(run, step)
+    checkpoints.point(run, "best", "checkpoint-3")
+    checkpoints.point(run, "last", "checkpoint-9")
+    assert checkpoints.clear(run, 3) == ["checkpoint-6", "checkpoint-9"]
+    assert visible(run) == ["best", "checkpoint-3"]
+    assert checkpoints.clear(run, None) == ["checkpoint-3"]
+    assert visible(run) == []

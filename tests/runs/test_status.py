@@ -10,7 +10,9 @@ from tunesmith.runs.control import ask
 from tunesmith.runs.event_log import EventWriter
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.liveness import Process, this_process
+from tunesmith.runs.rank_faults import note_fault
 from tunesmith.runs.status import status
+from tunesmith.spec.errors import Relayed
 from tunesmith.spec.events import Body, Ended, Evaluated, Failed, Finished, Phase
 from tunesmith.spec.states import Request, RunState
 
@@ -111,3 +113,16 @@ def test_a_run_whose_maker_died_before_the_launch_never_started(home: Path, run:
     header = json.loads((run.path / "run.json").read_text())
     (run.path / "run.json").write_text(json.dumps({**header, "creator": GONE.model_dump()}))
     assert (status(run).state, status(run).reason) == (RunState.FAILED, "never started")
+
+
+@pytest.mark.parametrize(("code", "reason"), [("out_of_memory", "One row does not fit."), ("crash", None)])
+def test_a_run_without_a_last_word_is_explained_by_another_process(
+    run: RunFolder, code: str, reason: str | None
+) -> None:
+    launched(run, GONE)
+    ended(run, code=1)
+    without = status(run).reason
+    note_fault(run, 1, Relayed("One row does not fit.", code, 70), code)
+    now = status(run)
+    assert (now.state, now.exit) == (RunState.FAILED, 70 if reason else 1)
+    assert now.reason == (reason or without)

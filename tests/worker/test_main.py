@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,9 @@ from tunesmith.runs.control import ask
 from tunesmith.runs.event_log import read
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.publish import claim
+from tunesmith.runs.rank_faults import note_fault, noted_fault
 from tunesmith.runs.status import status
+from tunesmith.spec.errors import OutOfMemory
 from tunesmith.spec.events import Body, Ended, Failed, Finished
 from tunesmith.spec.states import Request, RunState
 
@@ -49,6 +52,25 @@ def test_a_traceback_stands_in_the_log_and_nowhere_else(home: Path) -> None:
     assert "Traceback" not in last.message
     assert "Traceback" in run.log.read_text()
     assert "second line" in run.log.read_text()
+
+
+def test_the_first_process_tells_the_fault_that_broke_its_step_off(home: Path) -> None:
+    fault = OutOfMemory(7, 4096)
+    run = RunFolder.create(home, kind="convert", name="scripted", request={"does": "crash"})
+    note_fault(run, 1, fault, fault.code)
+    done = subprocess.run([sys.executable, *WORKER, str(run.path)], capture_output=True, check=False)
+    last = read(run.events)[0][-1].body
+    assert isinstance(last, Failed)
+    assert (last.code, last.message, done.returncode) == ("out_of_memory", fault.message, 70)
+
+
+def test_another_process_leaves_its_fault_for_the_first_to_tell(home: Path) -> None:
+    run = RunFolder.create(home, kind="convert", name="scripted", request={"does": "lack data"})
+    environment = {**os.environ, "RANK": "1"}
+    subprocess.run([sys.executable, *WORKER, str(run.path)], capture_output=True, check=False, env=environment)
+    told = noted_fault(run)
+    assert told is not None
+    assert (told.code, told.exit_code) == ("data_not_found", 65)
 
 
 def test_a_users_mistake_leaves_no_traceback_at_all(home: Path) -> None:

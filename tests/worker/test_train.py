@@ -14,9 +14,11 @@ from integration.jobs import tiny_job
 from tunesmith.modalities.text.builder import TextPieces, build
 from tunesmith.runs import checkpoints
 from tunesmith.runs.folder import RunFolder
+from tunesmith.runs.memory_limits import limits_of
 from tunesmith.service.jobs.submit import plan_job
 from tunesmith.settings import Settings
 from tunesmith.spec.errors import FaultyData
+from tunesmith.spec.events import DecisionMade
 from tunesmith.spec.plan import Plan
 from tunesmith.spec.recipe import Method, Recipe
 from tunesmith.training import decoder, forward
@@ -270,6 +272,13 @@ class Writes:
 
     def write(self, folder: Path) -> None:
         (folder / "state").write_text(str(self.step))
+
+
+def test_what_memory_taught_is_noted_for_later_plans(plan: Plan, home: Path) -> None:
+    run = RunFolder.create(home, kind="train", name="learns", plan=plan)
+    keeper = Keeper(run, Reporter(run), Ranks(0, 1), keep=1, fingerprint="f", charts=None)
+    keeper.say(DecisionMade(field="recipe.batch.micro_tokens", value=48, reason="memory ran out"))
+    assert list(limits_of(home, plan.model, plan.device).values()) == [48]
 
 
 @pytest.mark.parametrize("keep", [1, 3])

@@ -9,6 +9,8 @@ from tunesmith.runs.folder import RunFolder
 from tunesmith.spec.errors import Relayed, TunesmithError
 
 NAME: Final = "fault-of-process-{}.json"
+CRASH: Final = "crash"
+"""Code of a fault that nobody has words for."""
 
 
 def note_fault(run: RunFolder, rank: int, error: TunesmithError, code: str) -> None:

@@ -10,7 +10,7 @@ from tunesmith.runs.event_log import read_lines
 from tunesmith.runs.exits import NEVER_STARTED, RUN, Exit, Explanation, exit_of, explain
 from tunesmith.runs.folder import Kind, RunFolder
 from tunesmith.runs.handle import handle_of, is_running
-from tunesmith.runs.rank_faults import noted_fault
+from tunesmith.runs.rank_faults import CRASH, noted_fault
 from tunesmith.spec.errors import Cancelled, Paused, RunError
 from tunesmith.spec.events import Body, Ended, Evaluated, Event, Failed, Finished, Started, Step, parse
 from tunesmith.spec.recipe import Part
@@ -99,15 +99,15 @@ def _end(run: RunFolder, last: Event | None, exit: Exit | None, *, running: bool
         return own
     if handle_of(run) is None and exit is None:
         return _End(Reason.DIED, NEVER_STARTED, RunError.exit_code)
-    fault = noted_fault(run)
-    if fault is not None:
-        return _End(Reason.FAULT, Explanation(fault.message, fault.message, ""), fault.exit_code)
     words = explain(exit.code if exit else None, exit.signal if exit else None)
     code = exit.code if exit else None
     if asked(run) is Request.CANCEL or code == Cancelled.exit_code:
         return _End(Reason.CANCEL_REQUESTED, explain(Cancelled.exit_code), Cancelled.exit_code)
     if code == Paused.exit_code:
         return _End(Reason.PAUSE_REQUESTED, words, Paused.exit_code)
+    fault = noted_fault(run)
+    if fault is not None and fault.code != CRASH:  # A crash there may only say that this end broke off.
+        return _End(Reason.FAULT, Explanation(fault.message, fault.message, ""), fault.exit_code)
     return _End(Reason.DIED, words, code or RunError.exit_code)
 
 

@@ -14,7 +14,7 @@ from tunesmith.runs.checkpoints import listed
 from tunesmith.runs.durable import disk_full, is_no_room
 from tunesmith.runs.folder import Kind, RunFolder
 from tunesmith.runs.publish import release
-from tunesmith.runs.rank_faults import note_fault, noted_fault
+from tunesmith.runs.rank_faults import CRASH, note_fault, noted_fault
 from tunesmith.spec.errors import (
     Cancelled,
     DiskFull,
@@ -100,7 +100,7 @@ def _fault(error: BaseException, run: RunFolder) -> TunesmithError:
 
 
 def _code(fault: TunesmithError) -> str:
-    return "crash" if isinstance(fault, RunCrashed) else fault.code
+    return CRASH if isinstance(fault, RunCrashed) else fault.code
 
 
 def _exit_code(interruption: Interruption) -> int:
