@@ -30,24 +30,33 @@ from tunesmith.spec.states import RunState
 
 KILLS = int(os.environ.get("CHAOS_KILLS", "20"))
 PAUSES = 3
+EPOCHS = {"medium": 30, "circular": 40, "adaptive": 30}
+"""Enough steps for all interruptions; a growing batch makes fewer of an epoch."""
 SEED = int(os.environ.get("CHAOS_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
 
 
 @pytest.mark.chaos
 @pytest.mark.parametrize(
-    ("method", "precision", "epochs"), [("lora", "bf16", 30), ("full", "fp32", 30), ("full", "bf16", 30)]
+    ("method", "precision", "mode"),
+    [
+        ("lora", "bf16", "medium"),
+        ("full", "fp32", "medium"),
+        ("full", "bf16", "medium"),
+        ("lora", "fp32", "circular"),
+        ("full", "fp32", "adaptive"),
+    ],
 )
 def test_twenty_kills_change_nothing(
-    method: str, precision: str, epochs: int, tiny_model: Path, tmp_path: Path, home: Path
+    method: str, precision: str, mode: str, tiny_model: Path, tmp_path: Path, home: Path
 ) -> None:
     settings, data = Settings(home=home), write_chat(tmp_path / "chat.jsonl")
-    recipe: dict[str, Any] = {"method": method, "precision": precision, "epochs": epochs}
+    recipe: dict[str, Any] = {"method": method, "precision": precision, "mode": mode, "epochs": EPOCHS[mode]}
     straight = until_over(begin(tiny_job(tiny_model, data, tmp_path / "straight", **recipe), settings))
     assert status(straight).state is RunState.SUCCEEDED, straight.log.read_text()
 
     plan = plan_job(tiny_job(tiny_model, data, tmp_path / "killed", **recipe), settings)
-    done, tally = _chaos(plan, settings, random.Random(f"{SEED}{method}{precision}"), straight.plan().steps)
-    print(f"{method} {precision}: seed {SEED}, {dict(tally)}")
+    done, tally = _chaos(plan, settings, random.Random(f"{SEED}{method}{precision}{mode}"), straight.plan().steps)
+    print(f"{method} {precision} {mode}: seed {SEED}, {dict(tally)}")
     assert weights_digest(done) == weights_digest(straight)
     assert _told(done) == _told(straight)
     assert tally["kills"] == KILLS

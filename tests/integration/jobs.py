@@ -18,7 +18,8 @@ from tunesmith.spec.job import DatasetRef, Evaluation, JobSpec, ModelRef, Output
 from tunesmith.spec.plan import Plan
 from tunesmith.spec.recipe import AdapterRecipe, BatchRecipe, CheckpointRecipe, Recipe, StoppingRecipe
 
-WEIGHTS = {"lora": "adapter_model.safetensors", "full": "model.safetensors"}
+ADAPTER = "adapter_model.safetensors"
+WEIGHTS = {"lora": ADAPTER, "qlora": ADAPTER, "lora-8bit": ADAPTER, "full": "model.safetensors"}
 """The file with the trained weights, by method."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 import traceback
@@ -50,6 +51,8 @@ def main(folder: Path, kinds: Mapping[Kind, str] = KINDS) -> int:
     except TunesmithError as error:
         print(error.message, file=sys.stderr)
         return error.exit_code
+    # bitsandbytes would like to fetch a faster kernel from a hub, and complains in every log where it cannot.
+    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
     reporter.listen()
     try:
         return _do(kinds[header.kind], run, reporter, rank)

@@ -17,6 +17,7 @@ from tunesmith.worker.charts import draw_history
 if TYPE_CHECKING:
     from tunesmith.runs.folder import RunFolder
     from tunesmith.spec.plan import Plan
+    from tunesmith.spec.recipe import Recipe
     from tunesmith.training.loop import Loop
 
 
@@ -83,10 +84,7 @@ def _card(plan: Plan, summary: RunSummary, measured: dict[str, float]) -> str:
         ("Task", task),
         ("Base model", plan.model.source),
         ("Data", ", ".join(dataset.uri for dataset in plan.spec.datasets)),
-        (
-            "Method",
-            f"LoRA, rank {recipe.adapter.rank}, on {', '.join(recipe.adapter.targets or [])}" if lora else "full",
-        ),
+        ("Method", _method(recipe)),
         ("Steps", f"{summary.steps} ({summary.epochs:.2f} epochs), {summary.stopped_because}"),
         ("Learning rate", f"{recipe.learning_rate:g}, {recipe.schedule}"),
         ("Validation loss", "none" if summary.best_validation_loss is None else f"{summary.best_validation_loss:.4f}"),
@@ -120,6 +118,16 @@ def _use(task: str, *, lora: bool) -> str:
         return f"Talk to it from this folder: `tunesmith chat {'--adapter' if lora else '--model'} .`"
     then = " and put the adapter on with `peft.PeftModel`" if lora else ""
     return f"Load it with transformers' `{loaders[task]}`{then}."
+
+
+def _method(recipe: Recipe) -> str:
+    """Say in words what was trained, and over what."""
+    method, adapter = settled(recipe.method, "recipe.method"), recipe.adapter
+    if not method.adapts:
+        return "full"
+    name = "".join([*(["rs"] if adapter.rslora else []), "DoRA" if adapter.dora else "LoRA"])
+    over = {4: f", over a base in 4 bits ({recipe.quantization.kind})", 8: ", over a base in 8 bits"}
+    return f"{name}, rank {adapter.rank}, on {', '.join(adapter.targets or [])}{over.get(method.bits or 16, '')}"
 
 
 def _step_losses(run: RunFolder) -> list[tuple[int, float]]:
