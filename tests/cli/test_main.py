@@ -75,10 +75,9 @@ def test_json_tells_programs_the_error_too(tunesmith: Call) -> None:
 
 def test_the_home_can_be_typed(tunesmith: Call, tmp_path: Path) -> None:
     said = tunesmith("--home", str(tmp_path / "elsewhere"), "--offline", "config", "show", "--json")
-    assert json.loads(said.out) == {
-        "home": {"value": str(tmp_path / "elsewhere"), "origin": "command line"},
-        "offline": {"value": True, "origin": "command line"},
-    }
+    shown = json.loads(said.out)
+    assert shown["home"] == {"value": str(tmp_path / "elsewhere"), "origin": "command line"}
+    assert shown["offline"] == {"value": True, "origin": "command line"}
 
 
 def test_ctrl_c_ends_a_command_without_a_traceback(monkeypatch: pytest.MonkeyPatch, tunesmith: Call) -> None:
