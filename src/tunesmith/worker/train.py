@@ -86,8 +86,8 @@ def run(run: RunFolder, reporter: Reporter) -> None:
 
 
 def _samples(plan: Plan, pieces: Any, data: Data) -> Samples:
-    asked = plan.spec.evaluation
-    return Samples(pieces, data.encoder, data.prepared.held_out, asked.prompts, asked.test_prompts)
+    evaluation = plan.spec.evaluation
+    return Samples(pieces, data.encoder, data.prepared.held_out, evaluation.prompts, evaluation.test_prompts)
 
 
 def _started(plan: Plan, loop: Loop, data: Data) -> Started:

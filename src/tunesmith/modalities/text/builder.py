@@ -223,8 +223,9 @@ def build_masked(
     model = _adapted(load_base(load, plan, device, keep=fresh), plan, task=None, trained=fresh)
     _own_pass(model, plan)
     mask, ordinary = TextEncoder(folder).covering()
+    options = _options(plan)
     make = partial(
-        MaskedBatches, device=device, fill=_fill(model), share=_options(plan).mlm_probability,
+        MaskedBatches, device=device, fill=_fill(model), share=options.mlm_probability,
         mask=mask, ordinary=np.array(ordinary), seed=plan.spec.seed,
     )  # fmt: skip
     objective = Masking(model, make=make, perplexity=perplexity)
