@@ -150,6 +150,7 @@ _ALIASES: Final = (
     _hub("mistral-7b", "mistralai/Mistral-7B-v0.3", "Apache-2.0", "A base model of 7 billion."),
     _hub("llama-2-7b", "meta-llama/Llama-2-7b-hf", "Llama-2", "A base model of 7 billion; needs an accepted licence."),
     _hub("phi-2", "microsoft/phi-2", "MIT", "A base model of 2.7 billion."),
+    _hub("qwen-7b", "Qwen/Qwen2.5-7B", "Apache-2.0", "A base model of 7.6 billion."),
 )
 
 ALIASES: Final[dict[str, Alias]] = {alias.name: alias for alias in _ALIASES}
