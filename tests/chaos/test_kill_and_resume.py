@@ -26,12 +26,15 @@ from tunesmith.settings import Settings
 from tunesmith.spec.errors import WrongRunState
 from tunesmith.spec.events import Finished
 from tunesmith.spec.plan import Plan
+from tunesmith.spec.recipe import AdapterRecipe
 from tunesmith.spec.states import RunState
 
 KILLS = int(os.environ.get("CHAOS_KILLS", "20"))
 PAUSES = 3
 EPOCHS = {"medium": 30, "circular": 40, "adaptive": 30}
 """Enough steps for all interruptions; a growing batch makes fewer of an epoch."""
+OPTIMIZERS = {"qlora": "paged_adamw_8bit", "lora-8bit": "adamw_bnb_8bit"}
+"""What else is 8 bits wide with these methods."""
 SEED = int(os.environ.get("CHAOS_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
 
 
@@ -44,6 +47,8 @@ SEED = int(os.environ.get("CHAOS_SEED", "0")) or random.SystemRandom().randrange
         ("full", "bf16", "medium"),
         ("lora", "fp32", "circular"),
         ("full", "fp32", "adaptive"),
+        ("qlora", "bf16", "medium"),
+        ("lora-8bit", "fp32", "medium"),
     ],
 )
 def test_twenty_kills_change_nothing(
@@ -51,6 +56,9 @@ def test_twenty_kills_change_nothing(
 ) -> None:
     settings, data = Settings(home=home), write_chat(tmp_path / "chat.jsonl")
     recipe: dict[str, Any] = {"method": method, "precision": precision, "mode": mode, "epochs": EPOCHS[mode]}
+    if method in OPTIMIZERS:
+        # Wide enough for an 8-bit optimizer to keep 8 bits.
+        recipe |= {"optimizer": OPTIMIZERS[method], "adapter": AdapterRecipe(rank=128, dropout=0.1)}
     straight = until_over(begin(tiny_job(tiny_model, data, tmp_path / "straight", **recipe), settings))
     assert status(straight).state is RunState.SUCCEEDED, straight.log.read_text()
 

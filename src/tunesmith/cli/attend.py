@@ -13,9 +13,8 @@ import click
 
 from tunesmith.cli.figures import Figures, clock
 from tunesmith.cli.progress import Silent, View, view_for_terminal, watch
-from tunesmith.spec.errors import Cancelled, Paused, RunCrashed, RunNotFound, WrongRunState
+from tunesmith.spec.errors import Cancelled, Paused, RunCrashed, WrongRunState
 from tunesmith.spec.events import Failed, Finished
-from tunesmith.spec.modes import NON_STOP
 from tunesmith.spec.states import RunState
 
 if TYPE_CHECKING:
@@ -65,7 +64,9 @@ class Interrupts:
 
     def attach(self, run: RunFolder) -> None:
         """Name the run that Ctrl-C means; one that came earlier reaches it now."""
-        self._lands = _lands(run)
+        from tunesmith.service.jobs import control
+
+        self._lands = control.lands(run)
         self._run = run
         if self._count:
             self._ask()
@@ -83,14 +84,6 @@ class Interrupts:
             ask = ends if self._count == 1 else control.stop_now
             with suppress(WrongRunState):  # It ended by itself in the meantime.
                 ask(self._run)
-
-
-def _lands(run: RunFolder) -> bool:
-    """Whether the run lands when it is asked to end; only a job has a mode."""
-    try:
-        return run.spec().recipe.mode == NON_STOP
-    except RunNotFound:
-        return False
 
 
 def conclude(run: RunFolder, figures: Figures, *, as_json: bool, next_commands: Sequence[str] = ()) -> int:

@@ -168,14 +168,15 @@ def resume(*, name: str, detach: bool, as_json: bool) -> int:
 @click.option("--now", is_flag=True, help="End its processes at once instead of after the step.")
 @_json
 def cancel(*, name: str, now: bool, as_json: bool) -> None:
-    """End a run without finishing it; its checkpoints stay."""
+    """End a run without finishing it; its checkpoints stay. In mode non-stop it lands instead, and saves a result."""
     from tunesmith.service.jobs import control
 
     run = _find(name)
     control.cancel(run)
     if now:
         control.stop_now(run)
-    _say(run, "cancel", f"Run {run.id} was cancelled." if now else f"Asked run {run.id} to end.", as_json)
+    asked = f"Asked run {run.id} to {'land and save its result' if control.lands(run) else 'end'}."
+    _say(run, "cancel", f"Run {run.id} was cancelled." if now else asked, as_json)
 
 
 def _find(name: str) -> RunFolder:

@@ -61,11 +61,11 @@ def run(run: RunFolder, reporter: Reporter) -> None:
         run, reporter, ranks, keep=plan.spec.recipe.checkpoints.keep, fingerprint=data.fingerprint, charts=charts
     )
     loop = Loop(pieces, loop_settings(plan), keeper, device, ranks, origin_of(run, plan))
+    earlier = [parent.path for parent in lineage(run)[1:]]
+    pieces.warm_up(run.path, earlier, lambda: reporter.beat(loop.progress.step))  # With the weights it begins with.
     if start is not None:
         loop.resume(start)
     reporter.say(_started(plan, loop, data))
-    earlier = [parent.path for parent in lineage(run)[1:]]
-    pieces.warm_up(run.path, earlier, lambda: reporter.beat(loop.progress.step))
     try:
         reason = loop.run()
     finally:

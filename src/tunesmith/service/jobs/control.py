@@ -10,7 +10,8 @@ from tunesmith.runs.control import ask
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.handle import handle_of
 from tunesmith.runs.status import status
-from tunesmith.spec.errors import WrongRunState
+from tunesmith.spec.errors import RunNotFound, WrongRunState
+from tunesmith.spec.modes import NON_STOP
 from tunesmith.spec.states import Request
 
 
@@ -25,13 +26,21 @@ def pause(run: RunFolder) -> None:
 
 
 def cancel(run: RunFolder) -> None:
-    """Ask a run to end without finishing; it does so between two steps.
+    """Ask a run to end without finishing; it does so between two steps. One that lands ends with a result instead.
 
     Raises:
         WrongRunState: the run is over.
     """
     _refuse_if_over(run, "cancelled", "Nothing is left to cancel.")
     ask(run, Request.CANCEL)
+
+
+def lands(run: RunFolder) -> bool:
+    """Whether a run ends with a result when it is cancelled; only a job has a mode."""
+    try:
+        return run.spec().recipe.mode == NON_STOP
+    except RunNotFound:
+        return False
 
 
 def stop_now(run: RunFolder) -> None:
