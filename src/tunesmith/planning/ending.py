@@ -35,7 +35,10 @@ def settle_epochs(known: Known) -> float | None:
             return float(asked.circular.cycles), "mode circular: as many cycles at most"
         if mode.epochs is None:
             return None, f"mode {mode.name} goes on until it is stopped"
-        return float(mode.epochs), f"mode {mode.name}"
+        share = known.by_task.epochs
+        if share == 1:
+            return float(mode.epochs), f"mode {mode.name}"
+        return float(max(1, round(mode.epochs * share))), f"mode {mode.name}, x {share:.2g} for {known.task}"
 
     asked, mode = known.recipe, known.mode
     epochs, reason = (asked.epochs, GIVEN) if asked.epochs is not None else choose()
