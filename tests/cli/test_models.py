@@ -22,6 +22,7 @@ def test_a_model_is_installed_listed_shown_and_removed(tunesmith: Call, tiny_mod
     assert "nothing yet" in tunesmith("models", "info", "tiny-llama").out
     said = tunesmith("models", "remove", "tiny-llama", "--yes")
     assert (said.status, it.exists()) == (0, False)
+    assert said.out == f"tiny-llama is removed from {it}.\n"
     assert tunesmith("models", "list").out.startswith("No models are installed.")
 
 

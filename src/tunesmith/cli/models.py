@@ -118,12 +118,13 @@ def remove(*, name: str, yes: bool, everything: bool, as_json: bool) -> int:
     if not yes and not _agreed(directory, plan.kept, everything=everything):
         click.echo("Nothing was removed.")
         return 0
+    model = directory.model_id
     done = removal.remove(directory, settings, everything=everything)
     if as_json:
-        click.echo(json.dumps({"removed": directory.model_id, "directory": str(directory.path), "kept": done.kept}))
+        click.echo(json.dumps({"removed": model, "directory": str(directory.path), "kept": done.kept}))
     else:
         kept = f" Kept: {', '.join(done.kept)}." if done.kept else ""
-        click.echo(printable(f"{directory.model_id} is removed from {directory.path}.{kept}"))
+        click.echo(printable(f"{model} is removed from {directory.path}.{kept}"))
     return 0
 
 
