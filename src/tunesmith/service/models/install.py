@@ -23,8 +23,8 @@ from tunesmith.runs.output_lock import PRIVATE, locked
 from tunesmith.service.models import hub
 from tunesmith.service.models.aliases import ALIASES
 from tunesmith.service.models.directory import BEGUN, COMPLETE, INFO, WHERE, ModelDirectory, remember
-from tunesmith.service.models.launchers import SCRIPTS, write_scripts
 from tunesmith.service.models.fetching import Progress
+from tunesmith.service.models.launchers import SCRIPTS, write_scripts
 from tunesmith.service.models.pull import is_pulled, pull
 from tunesmith.service.models.resolve import resolve_model
 from tunesmith.spec.errors import DirectoryTaken, NotAModelDirectory, OutputUnusable
