@@ -15,10 +15,6 @@ def chat(i: int) -> Row:
     return {"messages": [{"role": "user", "content": asked}, {"role": "assistant", "content": told}]}
 
 
-def pair(i: int) -> Row:
-    return {"user": f"What is {i} plus {i}?", "assistant": f"It is {2 * i}."}
-
-
 def alpaca(i: int) -> Row:
     return {"instruction": "Double the number.", "input": str(i), "output": str(2 * i)}
 
@@ -57,7 +53,7 @@ FILES: Final[dict[str, Callable[[int], Row]]] = {
     "data/second.json": qa,
     "datasets/all.json": completion,
     "datasets/alpaca/rows.json": alpaca,
-    "datasets/chat/rows.json": pair,
+    "datasets/chat/rows.json": chat,
     "datasets/qa/rows.json": qa,
     "train1.json": alpaca,
     "train2.json": sharegpt,

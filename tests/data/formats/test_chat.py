@@ -34,6 +34,13 @@ def test_reads_query_and_response() -> None:
     ]
 
 
+def test_reads_lists_of_turns_where_somebody_says_that_they_are_chats() -> None:
+    turns = [("user", "Hi"), ("assistant", "Yes?")]
+    assert read(messages=[{"role": role, "content": said} for role, said in turns]) == turns
+    assert read(conversations=[{"from": role, "value": said} for role, said in turns]) == turns
+    assert not FORMAT.sniff({"messages": 1})
+
+
 def test_recognises_its_columns() -> None:
     assert FORMAT.sniff({"user": 1, "assistant": 1})
     assert FORMAT.sniff({"query": 1, "response": 1})

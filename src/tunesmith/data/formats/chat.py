@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tunesmith.data.columns import Row, has, optional_text, text
-from tunesmith.data.formats import RowFormat
+from tunesmith.data.formats import RowFormat, openai, sharegpt
 from tunesmith.data.turns import conversation
 from tunesmith.spec.errors import Where
 from tunesmith.spec.examples import Example, Message
@@ -21,7 +21,11 @@ def sniff(row: Row) -> int:
 
 
 def examples(row: Row, where: Where) -> Iterator[Example]:
-    """Make one conversation."""
+    """Make one conversation; in a folder called ``chat`` lists of turns are read as their own formats read them."""
+    for column, read in _LISTS.items():
+        if has(row, column):
+            yield from read(row, where)
+            return
     asked, answered = next((pair for pair in _PAIRS if has(row, *pair)), _PAIRS[0])
     messages = [
         Message("system", optional_text(row, "system", where)),
@@ -31,6 +35,7 @@ def examples(row: Row, where: Where) -> Iterator[Example]:
     yield conversation(messages, answered, where)
 
 
+_LISTS = {"messages": openai.examples, "conversations": sharegpt.examples}
 _PAIRS = (("user", "assistant"), ("prompt", "response"), ("query", "response"))
 
 
