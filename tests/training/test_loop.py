@@ -3,10 +3,12 @@ import math
 import pytest
 import torch
 
-from training.parts import Pieces, load_tiny, make_loop, token_rows, weights_of
+from training.parts import CPU, Pieces, Recorder, load_tiny, make_loop, settings, token_rows, weights_of
 from tunesmith.spec.errors import NotANumber, OutOfMemory
 from tunesmith.spec.states import Request
 from tunesmith.training.batching import micro_batches
+from tunesmith.training.device import Ranks
+from tunesmith.training.loop import Loop
 
 
 def pieces(folder, *, method="lora", dropout=0.0, dtype=torch.float32, validation=None):
@@ -84,6 +86,22 @@ def test_a_step_that_runs_out_of_memory_goes_on_with_half_the_rows(tiny_model, t
     assert next(d.field for d in recorder.of("decision")) == "recipe.batch.micro_tokens"
     for a, b in zip(weights_of(calm).values(), weights_of(tight).values(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
+
+
+class Shared(Ranks):
+    """One process of several, of which another ran out of memory at the first step."""
+
+    def least(self, number, device):
+        return min(number, 32)
+
+
+def test_the_first_process_tells_what_another_one_learned(tiny_model, tmp_path):
+    recorder = Recorder(tmp_path)
+    loop = Loop(pieces(tiny_model), settings(max_steps=2), recorder, CPU, Shared(0, 1))
+    loop.run()
+    (decision,) = recorder.of("decision")
+    assert (decision.field, decision.value, decision.numbers) == ("recipe.batch.micro_tokens", 32, {"step": 1})
+    assert loop.progress.micro_tokens == 32
 
 
 def test_a_single_row_that_does_not_fit_ends_the_run(tiny_model, tmp_path):
