@@ -9,12 +9,14 @@ import pytest
 
 from integration.jobs import begin, kill, until_over, until_step, weights_digest
 from require import need
+from tunesmith.service.jobs.follow import follow
 from tunesmith.service.jobs.resume import Resumable, resume
 from tunesmith.service.jobs.submit import plan_job
 from tunesmith.service.models.pull import pull
 from tunesmith.service.serving.session import ServeSession
 from tunesmith.settings import Settings
 from tunesmith.spec.errors import PullFailed
+from tunesmith.spec.events import Evaluated
 from tunesmith.spec.job import DatasetRef, Evaluation, JobSpec, ModelRef, Output
 from tunesmith.spec.recipe import BatchRecipe, CheckpointRecipe, Precision, Recipe
 
@@ -73,3 +75,20 @@ def test_killed_twice_it_ends_with_the_weights_of_an_uninterrupted_run(home: Pat
         kill(run)
         run = resume(Resumable(run), settings)
     assert weights_digest(until_over(run)) == weights_digest(straight)
+
+
+def test_spam_is_told_from_ham_by_default(home: Path, tmp_path: Path) -> None:
+    """What `tunesmith train --model minilm-l6 --data spam-assassin` does: 94 of 100 held-out mails at least."""
+    settings = Settings(home=home)
+    for name in ("minilm-l6", "spam-assassin"):
+        fetched(name, settings)
+    spec = JobSpec(
+        model=ModelRef(source="minilm-l6"),
+        datasets=[DatasetRef(uri="spam-assassin")],
+        output=Output(dir=str(tmp_path / "spam")),
+    )
+    run = until_over(begin(plan_job(spec, settings), settings))
+    evaluated = [event.body for event in follow(run) if isinstance(event.body, Evaluated)]
+    assert max(body.metrics["accuracy"] for body in evaluated) >= 0.94
+    info = json.loads((tmp_path / "spam" / "adapter_info.json").read_text())
+    assert info["classes"] == ["ham", "spam"]

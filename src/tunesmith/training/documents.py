@@ -71,7 +71,10 @@ class Layout:
         """Return the same layout with its index tensors on ``device``."""
         moved = [
             Bucket(
-                *(part.to(device) for part in (b.queries, b.inverse, b.places, b.padding)),
+                b.queries.to(device),
+                b.inverse.to(device),
+                b.places.to(device),
+                b.padding.to(device),
                 b.prefix,
                 None if b.forks is None else b.forks.to(device),
             )

@@ -44,10 +44,11 @@ class _SummedLoss(torch.autograd.Function):
     def forward(ctx: Any, hidden: Tensor, head: Tensor, targets: Tensor, bias: Tensor | None) -> Tensor:
         total = torch.zeros((), dtype=torch.float32, device=hidden.device)
         wants_hidden, wants_head = ctx.needs_input_grad[0], ctx.needs_input_grad[1]
-        wants_bias = bias is not None and ctx.needs_input_grad[3]
         grad_hidden = torch.empty_like(hidden) if wants_hidden else None
         grad_head = torch.zeros_like(head, dtype=torch.float32) if wants_head else None
-        grad_bias = torch.zeros_like(bias, dtype=torch.float32) if wants_bias else None
+        grad_bias = None
+        if bias is not None and ctx.needs_input_grad[3]:
+            grad_bias = torch.zeros_like(bias, dtype=torch.float32)
         for begin, wanted, part in _chunks(hidden, head, targets):
             losses, slope = _losses(part, head, wanted, bias)
             total += losses.sum()
@@ -92,9 +93,11 @@ class _LabelLosses(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        grad_hidden, *rest = ctx.saved_tensors
-        weights = grads[0].unsqueeze(1)
-        grad_head = _weighted_head(*rest, weights) if ctx.wants_head else None
+        grad_hidden, *kept = ctx.saved_tensors
+        weights, grad_head = grads[0].unsqueeze(1), None
+        if ctx.wants_head:
+            hidden, head, targets = kept
+            grad_head = _weighted_head(hidden, head, targets, weights)
         return None if grad_hidden is None else grad_hidden.mul_(weights), grad_head, None
 
 

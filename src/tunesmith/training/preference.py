@@ -138,7 +138,7 @@ class Preferences:
             rows.reference = torch.from_numpy(values[self._key(rows)])
         if not (folder / FILE).is_file():
             with (folder / FILE).open("wb") as file:
-                np.savez(file, **values)
+                np.savez(file, allow_pickle=False, **values)
 
     def loss(self, batch: PairBatch) -> Tensor:
         """Sum of the loss over the pairs of a batch."""
