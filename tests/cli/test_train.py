@@ -6,7 +6,26 @@ from pathlib import Path
 import pytest
 
 from cli.conftest import Call
+from tunesmith.cli.train import command
 from tunesmith.spec.events import RunSummary
+
+
+GUIDE = """--data --output --method --epochs --batch-size --learning-rate --lora-r --lora-alpha --target-modules --circular
+--max-circular-epochs --circular-batch-multiplier --resume --resume-from --no-tensorboard --tensorboard-port
+--tensorboard-only --patience --overfitting-threshold --min-evaluations --use-8bit --use-4bit --max-seq-length --mode
+--force-epochs --validation-split --optimizer --gradient-accumulation --gradient-accumulation-steps --max-examples
+--skip-test --test-prompt --dataset-format --config --model-path --device --dtype --seed"""
+"""Every flag that the training guide names."""
+
+
+@pytest.mark.parametrize("flag", GUIDE.split())
+def test_every_flag_of_the_guide_is_one_of_ours(flag: str) -> None:
+    assert flag in {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
+
+
+def test_help_is_no_failure(tunesmith: Call) -> None:
+    assert tunesmith("train", "-h") == tunesmith("train", "--help")
+    assert tunesmith("train", "-h").status == 0
 
 
 @pytest.mark.parametrize(
