@@ -9,9 +9,8 @@ from cli.conftest import Call
 from tunesmith.cli.train import command
 from tunesmith.spec.events import RunSummary
 
-
-GUIDE = """--data --output --method --epochs --batch-size --learning-rate --lora-r --lora-alpha --target-modules --circular
---max-circular-epochs --circular-batch-multiplier --resume --resume-from --no-tensorboard --tensorboard-port
+GUIDE = """--data --output --method --epochs --batch-size --learning-rate --lora-r --lora-alpha --target-modules
+--circular --max-circular-epochs --circular-batch-multiplier --resume --resume-from --no-tensorboard --tensorboard-port
 --tensorboard-only --patience --overfitting-threshold --min-evaluations --use-8bit --use-4bit --max-seq-length --mode
 --force-epochs --validation-split --optimizer --gradient-accumulation --gradient-accumulation-steps --max-examples
 --skip-test --test-prompt --dataset-format --config --model-path --device --dtype --seed"""
