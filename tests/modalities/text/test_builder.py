@@ -211,6 +211,8 @@ def test_a_classifier_is_not_talked_to(job: Any, models: dict[str, Path], tmp_pa
     made.pieces().save(tmp_path / "adapter")
     with pytest.raises(NotALanguageModel, match="tells classes of text apart and writes no text"):
         load_predictor(models["encoder"], encoder=made.data.encoder, adapter=tmp_path / "adapter")
+    with pytest.raises(NotALanguageModel, match="sees both sides of a text and writes none"):
+        load_predictor(models["encoder"], encoder=made.data.encoder)
 
 
 def test_an_encoder_takes_no_conversations(models: dict[str, Path], tmp_path: Path, home: Path) -> None:

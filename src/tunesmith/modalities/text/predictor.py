@@ -13,6 +13,7 @@ import torch
 from tunesmith.modalities.adapter_fit import check_adapter
 from tunesmith.modalities.chat_template import read_json
 from tunesmith.modalities.sampling import Sampling
+from tunesmith.modalities.text.families import family_for
 from tunesmith.spec.errors import NotALanguageModel, PromptTooLong, Where
 from tunesmith.spec.examples import Conversation, LabelledText, Message, Preference
 from tunesmith.training.loading import load_model
@@ -153,7 +154,9 @@ def load_predictor(
         AdapterMismatch: the adapter's shapes are not those of the model.
         NotALanguageModel: transformers has no causal language model for the folder.
     """
-    _refuse_silent(adapter or model_dir)
+    for folder in (adapter, model_dir):
+        if folder is not None:
+            _refuse_silent(folder)
     if adapter is not None:
         check_adapter(adapter, model_dir)
     model = load_model(model_dir, precision)
@@ -166,12 +169,15 @@ def load_predictor(
 
 def _refuse_silent(folder: Path) -> None:
     """Refuse what was trained to tell classes apart or to fill in words: its head for writing would be made up."""
-    kinds = [read_json(folder / "adapter_config.json").get("task_type") or ""]
-    kinds += read_json(folder / "config.json").get("architectures") or []
-    for kind in kinds:
+    config = read_json(folder / "config.json")
+    kinds = [read_json(folder / "adapter_config.json").get("task_type") or "", *(config.get("architectures") or [])]
+    for kind in map(str, kinds):
         for end, does in SILENT.items():
-            if str(kind).endswith(end):
+            if kind.endswith(end):
                 raise NotALanguageModel(str(folder), f"it {does} and writes no text")
+    writes = any(str(kind).endswith(("ForCausalLM", "LMHeadModel")) for kind in kinds)
+    if family_for(str(config.get("model_type", ""))).kind == "encoder" and not writes:
+        raise NotALanguageModel(str(folder), "it sees both sides of a text and writes none")
 
 
 class TextPredictor:
