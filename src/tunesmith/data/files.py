@@ -191,10 +191,11 @@ def _collected(paths: list[Path], top: Path | None) -> Found:
 
 
 def _archive(path: Path, forced: str | None) -> Found:
+    """Take the files in an archive; one that cannot be looked into is a file with a fault, as any other is."""
     try:
         members, notes = archives.members(path)
     except OSError as error:
-        raise UnreadableData(str(path), error.strerror or str(error), _KNOWN) from error
+        return Found([SourceFile(path, forced, broken=error.strerror or str(error))])
     files = [
         SourceFile(path, next((name for name in _folders_of(each.name) if name in FORMATS), forced), each)
         for each in members

@@ -31,6 +31,8 @@ class SourceFile:
     """Row format that the name of its folder forces."""
     member: Member | None = None
     """Where it lies in the archive, if it does."""
+    broken: str = ""
+    """Why an archive could not be looked into, so that its one fault says it."""
 
     @property
     def name(self) -> str:

@@ -69,7 +69,7 @@ READERS: Final = _found()
 
 def reader_of(file: SourceFile) -> Reader:
     """Return the reader of a file that ``data.files`` has found."""
-    return READERS[file.suffixes[0]]
+    return _CLOSED if file.broken else READERS[file.suffixes[0]]
 
 
 def read_file(file: SourceFile, wanted: Container[int] | None = None) -> Iterator[RawRow | RowFault]:
@@ -86,3 +86,10 @@ def read_file(file: SourceFile, wanted: Container[int] | None = None) -> Iterato
     else:
         if not row and wanted is None:
             yield EmptyFile(Where(file.name, 1))
+
+
+def _refuse(file: SourceFile, wanted: Container[int] | None) -> Iterator[RawRow | RowFault]:
+    yield UnreadableRow(Where(file.name, 1), file.broken)
+
+
+_CLOSED: Final = Reader(name="archive that cannot be read", suffixes=(), read=_refuse)
