@@ -121,6 +121,19 @@ def test_a_typed_split_that_cannot_be_met_ends_in_65(tunesmith: Call, chat_file:
     assert f"{flag} 0.01 of 40 rows leaves no row for one side" in said.err
 
 
+def test_rows_longer_than_the_model_can_see_end_in_65_as_a_run_would(
+    tunesmith: Call, model: str, tmp_path: Path
+) -> None:
+    (path := tmp_path / "a.jsonl").write_text(json.dumps({"prompt": "a", "completion": "b c " * 1000}) + "\n")
+    said = tunesmith("data", "check", str(path), "--model", model, "--json")
+    report = json.loads(said.out)
+    assert (said.status, report["faults"]["count"], report["clean"]) == (65, 0, False)
+    assert report["ledger"]["total"]["truncated"] > 0
+    assert "of the trained tokens would be cut" in report["refusal"]
+    accepted = tunesmith("data", "check", str(path), "--model", model, "--max-seq-length", "512")
+    assert (accepted.status, "Warning: A length of 512 tokens cuts" in accepted.out) == (0, True)
+
+
 def test_a_default_split_that_cannot_be_met_is_a_warning(tunesmith: Call, tmp_path: Path) -> None:
     (path := tmp_path / "a.jsonl").write_text('{"text": "a"}\n{"text": "b"}\n')
     said = tunesmith("data", "check", str(path))

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from data.byte_encoder import ByteEncoder, write_chats
-from tunesmith.data.check import check
+from tunesmith.data.check import Settings, check
 from tunesmith.spec.job import DatasetRef
 
 
@@ -49,3 +49,13 @@ def test_is_plain_data(tmp_path: Path) -> None:
     assert set(plain["faults"]["first"][0]) == {"file", "row", "column", "code", "message"}
     assert (plain["clean"], plain["faults"]["by_code"], plain["sides"]["train"]) == (False, {"unreadable_row": 1}, 1)
     assert sum(plain["ledger"]["total"]["shares"].values()) == 100
+
+
+def test_a_length_that_nobody_typed_is_refused_where_it_costs_much(tmp_path: Path) -> None:
+    data = [DatasetRef(uri=str(write_chats(tmp_path / "a.jsonl", [("12", "3456")])))]
+    refused = check(data, ByteEncoder(), Settings(length=4, length_chosen=True))
+    assert "At a length of 4 tokens 50.0% of the trained tokens would be cut" in refused.refusal
+    assert not refused.clean
+    typed = check(data, ByteEncoder(), Settings(length=4))
+    assert "A length of 4 tokens cuts 50.0% of the trained tokens off; 6 would keep them all." in typed.warnings
+    assert (typed.refusal, typed.clean) == ("", True)

@@ -79,7 +79,7 @@ def check(*, paths: tuple[str, ...], model: str | None, as_json: bool, strict: b
     report = checking.check(
         datasets,
         encoder,
-        _settings(flags),
+        _settings(flags, model),
         strict=strict,
         faults_file=flags["faults_file"] or _faults_file(datasets, model),
     )
@@ -132,12 +132,16 @@ def _datasets(paths: tuple[str, ...] | list[str], flags: dict[str, Any]) -> list
     return resolve_datasets(written, current_settings()).datasets
 
 
-def _settings(flags: dict[str, Any]) -> Any:
-    """Return how the data would be used, where the flags say so."""
+def _settings(flags: dict[str, Any], model: str | None) -> Any:
+    """Return how the data would be used: as the flags say, and within what the model can see."""
     from tunesmith.data.check import Settings
+    from tunesmith.planning.model_files import longest_row
 
     names = ("length", "split", "test_split", "drop_duplicates", "seed")
-    return Settings(**{name: flags[name] for name in names if flags[name] is not None})
+    asked = {name: flags[name] for name in names if flags[name] is not None}
+    if model and "length" not in asked:
+        asked |= {"length": longest_row(_folder(model), model), "length_chosen": True}
+    return Settings(**asked)
 
 
 def _faults_file(datasets: list[DatasetRef], model: str | None) -> Path:
@@ -152,13 +156,19 @@ def _faults_file(datasets: list[DatasetRef], model: str | None) -> Path:
 
 
 def _encoder(model: str, train_on: str, chat_template: Path | None) -> TextEncoder:
-    from tunesmith.cli.terminal import current_settings
     from tunesmith.modalities.text.encode import TextEncoder
+
+    return TextEncoder(
+        _folder(model), train_on="all" if train_on == "all" else "assistant", chat_template=chat_template
+    )
+
+
+def _folder(model: str) -> Path:
+    from tunesmith.cli.terminal import current_settings
     from tunesmith.service.models.resolve import resolve_model
     from tunesmith.spec.job import ModelRef
 
-    folder = resolve_model(ModelRef(source=model), current_settings())
-    return TextEncoder(folder, train_on="all" if train_on == "all" else "assistant", chat_template=chat_template)
+    return resolve_model(ModelRef(source=model), current_settings())
 
 
 def _encoded(datasets: list[DatasetRef], encoder: TextEncoder, length: int | None) -> Iterator[Shown | RowFault]:

@@ -41,6 +41,8 @@ def print_report(report: Report) -> None:
         _print_ledger(report.ledger, screen)
     for warning in report.warnings:
         _print_line(f"Warning: {printable(warning)}", screen, "yellow")
+    if report.refusal:
+        _print_line(f"refused     {printable(report.refusal)}", screen, "red")
     _print_faults(report, screen)
 
 

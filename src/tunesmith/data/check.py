@@ -20,8 +20,8 @@ from tunesmith.data.mixture import Located, ReadRow, characters, locate, repeats
 from tunesmith.data.sides import Sides, choose_sides, divide
 from tunesmith.data.token_cache import EXAMPLE, record
 from tunesmith.data.token_rows import EncodedRow, TokenRows
-from tunesmith.data.trimming import Trimmed, ledger_of, trim
-from tunesmith.spec.errors import FaultyData, RowFault
+from tunesmith.data.trimming import Trimmed, ledger_of, lost_tokens, trim
+from tunesmith.spec.errors import FaultyData, RowFault, TooMuchLost
 from tunesmith.spec.examples import LabelledText
 from tunesmith.spec.job import DatasetRef
 
@@ -43,6 +43,8 @@ class Settings:
     test_split: float = 0.0
     drop_duplicates: bool = False
     seed: int = 42
+    length_chosen: bool = False
+    """Whether nobody typed ``length``, so that it may not cost much."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +76,14 @@ class Report:
     ledger: Ledger | None
     """Only with an encoder."""
     warnings: tuple[str, ...]
+    refusal: str
+    """Why a run on sound rows would be refused all the same; empty where it would not."""
 
     @property
     def clean(self) -> bool:
-        """Whether there is something to train on, and no fault."""
-        return not self.faults.count and self.rows > 0 and (self.ledger is None or self.ledger.total.trained > 0)
+        """Whether there is something to train on, and neither a fault nor a refusal."""
+        trained = self.rows > 0 and (self.ledger is None or self.ledger.total.trained > 0)
+        return trained and not self.faults.count and not self.refusal
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as plain data, for ``--json``."""
@@ -97,6 +102,7 @@ class Report:
             "lengths": {"unit": self.unit, **self.lengths},
             "ledger": self.ledger.as_dict() if self.ledger else None,
             "warnings": list(self.warnings),
+            "refusal": self.refusal,
         }
 
 
@@ -178,6 +184,7 @@ class _Tally:
         self._examples, self._parts = [], []
         sides = _sides(examples, located, settings)
         names = [each.dataset.uri for each in located]
+        costly, refusal = _cost(trimmed, sides, examples, settings)
         return Report(
             rows=len(examples),
             by_format=dict(self._by_format.most_common()),
@@ -192,8 +199,19 @@ class _Tally:
             lengths=percentiles(self._lengths),
             unit="tokens" if tokens else "characters",
             ledger=ledger_of(trimmed, sides, examples, names) if tokens else None,
-            warnings=(*(note for each in located for note in each.notes), *sides.warnings),
+            warnings=(*(note for each in located for note in each.notes), *sides.warnings, *costly),
+            refusal=refusal,
         )
+
+
+def _cost(trimmed: Trimmed, sides: Sides, examples: NDArray[Any], settings: Settings) -> tuple[list[str], str]:
+    """Return the warnings of a length that costs much, or the refusal of one that nobody typed."""
+    if settings.length is None:
+        return [], ""
+    try:
+        return lost_tokens(trimmed, sides.train, examples, settings.length, chosen=settings.length_chosen), ""
+    except TooMuchLost as error:
+        return [], error.message
 
 
 def _sides(examples: NDArray[Any], located: Sequence[Located], settings: Settings) -> Sides:

@@ -16,21 +16,18 @@ import numpy as np
 from tunesmith.data import token_cache
 from tunesmith.data.encoding import Encoder, encoded
 from tunesmith.data.faults import Faults
-from tunesmith.data.kinds import LABEL
 from tunesmith.data.ledger import Ledger
 from tunesmith.data.locks import one_at_a_time
 from tunesmith.data.mixture import Located, ReadRow, locate, stream
 from tunesmith.data.pruning import lock_of, prune
 from tunesmith.data.reread import examples_at
 from tunesmith.data.sides import Sides, choose_sides
-from tunesmith.data.token_rows import Indices, TokenRows
-from tunesmith.data.trimming import Trimmed, ledger_of, trim
-from tunesmith.spec.errors import FaultyData, NothingTrained, NoUsableRow, RowFault, SplitImpossible, TooMuchLost
+from tunesmith.data.token_rows import TokenRows
+from tunesmith.data.trimming import Trimmed, ledger_of, lost_tokens, trim
+from tunesmith.spec.errors import FaultyData, NothingTrained, NoUsableRow, RowFault, SplitImpossible
 from tunesmith.spec.examples import Example
 from tunesmith.spec.job import DatasetRef
 
-MAX_LOST: Final = 0.05
-"""Share of the trained tokens that a length which nobody typed may cost."""
 HELD_OUT: Final = 100
 """Validation examples kept as examples: the most that ``Evaluation.test_prompts`` may ask for."""
 
@@ -118,7 +115,7 @@ def prepare(
     trimmed = trim(rows, entry.examples, length)
     train, validation, test = map(trimmed.of, (sides.train, np.sort(sides.validation), np.sort(sides.test)))
     _refuse_nothing(trimmed, train, where, length)
-    cut = [] if length is None else _lost_tokens(trimmed, sides.train, entry, length, chosen=length_chosen)
+    cut = [] if length is None else lost_tokens(trimmed, sides.train, entry.examples, length, chosen=length_chosen)
     _refuse_lost_test(sides, test, datasets, length)
     return PreparedData(
         train=train,
@@ -216,22 +213,6 @@ def _refuse_nothing(trimmed: Trimmed, train: TokenRows, where: str, length: int 
     if not trimmed.trained.any():
         raise NothingTrained(where, "every token is masked")
     raise NothingTrained(where, f"a length of {length} tokens cuts every answer off")
-
-
-def _lost_tokens(trimmed: Trimmed, train: Indices, entry: token_cache.Entry, length: int, *, chosen: bool) -> list[str]:
-    """Refuse a length that nobody typed and that costs much of what is learned; warn of a typed one.
-
-    Of a text with a class, any part teaches the class, and running text loses nothing.
-    """
-    rows = trimmed.rows_of(train[np.asarray(entry.examples["kind"])[train] != LABEL])
-    trained = int(trimmed.trained[rows].sum())
-    lost = 1 - int(trimmed.kept[rows][trimmed.useful[rows]].sum()) / max(trained, 1)
-    if not trained or lost <= MAX_LOST:
-        return []
-    needed = int(trimmed.lengths[rows].max())
-    if chosen:
-        raise TooMuchLost(lost, MAX_LOST, length, needed)
-    return [f"A length of {length} tokens cuts {lost:.1%} of the trained tokens off; {needed} would keep them all."]
 
 
 def _lost_validation(sides: Sides, validation: TokenRows, split: float, *, typed: bool) -> list[str]:

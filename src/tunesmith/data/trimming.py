@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.data.kinds import PREFERENCE, TEXT
+from tunesmith.data.kinds import LABEL, PREFERENCE, TEXT
 from tunesmith.data.ledger import CLASSES, Entry, Ledger
 from tunesmith.data.sides import Sides
 from tunesmith.data.token_rows import Indices, TokenRows
+from tunesmith.spec.errors import TooMuchLost
+
+MAX_LOST: Final = 0.05
+"""Share of the trained tokens that a length which nobody typed may cost."""
 
 Flags = NDArray[np.bool_]
 
@@ -113,6 +117,25 @@ def _both(useful: Flags, pairs: Indices) -> Flags:
     both = useful[pairs] & useful[pairs + 1]
     useful[pairs], useful[pairs + 1] = both, both
     return useful
+
+
+def lost_tokens(trimmed: Trimmed, train: Indices, examples: NDArray[Any], length: int, *, chosen: bool) -> list[str]:
+    """Return a warning where a typed length costs much of what the training examples teach.
+
+    Of a text with a class, any part teaches the class, and running text loses nothing.
+
+    Raises:
+        TooMuchLost: it costs much, and it was ``chosen``: nobody typed it.
+    """
+    rows = trimmed.rows_of(train[np.asarray(examples["kind"])[train] != LABEL])
+    trained = int(trimmed.trained[rows].sum())
+    lost = 1 - int(trimmed.kept[rows][trimmed.useful[rows]].sum()) / max(trained, 1)
+    if not trained or lost <= MAX_LOST:
+        return []
+    needed = int(trimmed.lengths[rows].max())
+    if chosen:
+        raise TooMuchLost(lost, MAX_LOST, length, needed)
+    return [f"A length of {length} tokens cuts {lost:.1%} of the trained tokens off; {needed} would keep them all."]
 
 
 def ledger_of(trimmed: Trimmed, sides: Sides, examples: NDArray[Any], names: Sequence[str]) -> Ledger:

@@ -64,6 +64,17 @@ def model_facts(path: Path, source: str) -> ModelFacts:
     )
 
 
+def longest_row(path: Path, source: str) -> int:
+    """Return how many tokens the model in a folder can see; its weights need not be there.
+
+    Raises:
+        ModelNotFound: there is no such folder.
+        NotALanguageModel: the folder holds something else.
+        UnreadableFile: its configuration is damaged.
+    """
+    return ModelConfig(_config(path, source), path / "config.json", source).positions()
+
+
 def _config(path: Path, source: str) -> dict[str, Any]:
     if path.suffix == ".gguf" and path.is_file():
         raise NotALanguageModel(source, GGUF)

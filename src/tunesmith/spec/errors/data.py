@@ -93,7 +93,8 @@ class TooMuchLost(DataError):
         super().__init__(
             f"At a length of {length} tokens {lost:.1%} of the trained tokens would be cut "
             f"(at most {limit:.0%} may be). "
-            f"Give --max-seq-length {needed} to keep them, or --max-seq-length {length} to accept the cut."
+            f"Give --max-seq-length {needed} to keep them (if the model can see so many), "
+            f"or --max-seq-length {length} to accept the cut."
         )
 
 
