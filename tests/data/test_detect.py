@@ -73,6 +73,21 @@ def test_names_the_columns_of_a_row_that_no_format_has(row: dict[str, object]) -
         format_of(row, WHERE)
 
 
+@pytest.mark.parametrize(
+    ("columns", "near", "missing"),
+    [
+        ("instruction input", "alpaca", "output"),
+        ("input output", "alpaca", "instruction"),
+        ("instruction", "wizardlm", "output"),
+        ("chosen prompt", "preference", "rejected"),
+    ],
+)
+def test_names_the_column_that_a_row_lacks(columns: str, near: str, missing: str) -> None:
+    with pytest.raises(UnknownFormat, match=f"With '{missing}' it would be {near}") as caught:
+        format_of(dict.fromkeys(columns.split()), WHERE)
+    assert caught.value.column == missing
+
+
 def test_suggests_the_format_that_was_meant() -> None:
     with pytest.raises(UnknownName, match="Did you mean 'alpaca'"):
         named("alpacca")
@@ -94,5 +109,5 @@ def test_takes_a_string_for_a_text_and_a_list_for_turns() -> None:
 
 @pytest.mark.parametrize("value", [3, None, True])
 def test_says_that_a_row_has_no_columns(value: object) -> None:
-    with pytest.raises(WrongType, match="an object with columns"):
+    with pytest.raises(WrongType, match=f"rows.jsonl:5: the row is {value}, which is not an object with columns"):
         as_row(value, {}, WHERE)

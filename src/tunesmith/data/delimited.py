@@ -30,6 +30,8 @@ def read(file: SourceFile, delimiters: Sequence[str]) -> Iterator[RawRow | RowFa
         if isinstance(record, RowFault):
             yield record
         elif header is None:
+            if not any(record.values):
+                continue
             header = [name.strip() for name in record.values]
             twice = _twice(header)
             if twice is not None:
@@ -119,7 +121,7 @@ def _records(file: SourceFile, delimiter: str) -> Iterator[_Record | RowFault]:
             yield UnreadableRow(Where(name, source.first), _explain(str(error)))
             source.retreat()
         else:
-            if any(values):
+            if values:
                 yield _Record(values, Where(name, source.first), source.position)
 
 

@@ -19,7 +19,7 @@ def format_of(row: Row, where: Where) -> Format:
     names = tuple(str(name) for name in row)
     found = _by_columns(names)
     if found is None:
-        raise UnknownFormat(where, names)
+        raise UnknownFormat(where, names, *_nearest(names))
     return found
 
 
@@ -47,11 +47,21 @@ def as_row(value: object, columns: Mapping[str, str], where: Where) -> Row:
     elif isinstance(value, list):
         value = {"conversations": value}
     if not isinstance(value, Mapping):
-        raise WrongType("row", where, value, "an object with columns")
+        raise WrongType(None, where, value, "an object with columns")
     if not columns:
         return value
     renamed = {wanted: value[have] for wanted, have in columns.items() if have in value}
     return {name: entry for name, entry in value.items() if name not in columns.values()} | renamed
+
+
+def _nearest(names: tuple[str, ...]) -> tuple[str, str | None]:
+    """Return the format that the row would be in but for one column, and that column."""
+    lacking = ((found, [column for column in found.columns if column not in names]) for found in FORMATS.values())
+    near = [(found, missing[0]) for found, missing in lacking if len(found.columns) > 1 and len(missing) == 1]
+    if not near:
+        return "", None
+    found, column = max(near, key=lambda each: each[0].sniff(dict.fromkeys((*names, each[1]))))
+    return found.name, column
 
 
 @functools.lru_cache(maxsize=4096)

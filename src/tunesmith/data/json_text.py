@@ -24,7 +24,7 @@ DECODER: Final = json.JSONDecoder(object_pairs_hook=_object)
 def explain(error: ValueError | RecursionError) -> str:
     """Say why the decoder refused a text."""
     if isinstance(error, json.JSONDecodeError):
-        return f"not JSON: {error.msg} at character {error.colno}"
+        return f"not JSON: {error.msg} at character {min(error.pos, len(error.doc.rstrip())) + 1}"
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     return f"not JSON that can be held: {error}"

@@ -50,6 +50,11 @@ def test_more_fields_than_columns_are_a_fault(tmp_path: Path) -> None:
     assert "3 fields where the header has 2 columns" in faults(path)[0].message
 
 
+def test_a_row_of_empty_fields_is_a_row_and_a_blank_line_is_none(tmp_path: Path) -> None:
+    (path := tmp_path / "a.csv").write_text(",\nquestion,answer\n\n,\nc,d\n")
+    assert values(path) == [(4, {"question": "", "answer": ""}), (5, {"question": "c", "answer": "d"})]
+
+
 def test_a_short_row_lacks_columns(tmp_path: Path) -> None:
     (path := tmp_path / "a.csv").write_text("question,answer\na\n")
     assert values(path) == [(2, {"question": "a"})]

@@ -24,7 +24,7 @@ def test_one_bad_line_is_one_fault(tmp_path: Path) -> None:
     (path := tmp_path / "a.jsonl").write_text('{"text": "a"}\n{"text": \n{"text": "c"}\n')
     assert values(path) == [(1, {"text": "a"}), (3, {"text": "c"})]
     [fault] = faults(path)
-    assert fault.message.startswith(f"{path}:2: cannot be read: not JSON: Expecting value at character ")
+    assert fault.message.startswith(f"{path}:2: cannot be read: not JSON: Expecting value at character 9.")
 
 
 def test_a_line_that_is_not_utf8_is_a_fault(tmp_path: Path) -> None:

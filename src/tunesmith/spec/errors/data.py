@@ -148,8 +148,9 @@ class WrongType(RowFault):
 
     code = "wrong_type"
 
-    def __init__(self, column: str, where: Where, value: object, wanted: str) -> None:
-        super().__init__(where, column, f"column '{column}' is {_shown(value)}, which is not {wanted}. Give {wanted}.")
+    def __init__(self, column: str | None, where: Where, value: object, wanted: str) -> None:
+        what = "the row" if column is None else f"column '{column}'"
+        super().__init__(where, column, f"{what} is {_shown(value)}, which is not {wanted}. Give {wanted}.")
 
 
 class EmptyRow(RowFault):
@@ -166,10 +167,13 @@ class UnknownFormat(RowFault):
 
     code = "unknown_format"
 
-    def __init__(self, where: Where, found: Iterable[str]) -> None:
+    def __init__(self, where: Where, found: Iterable[str], near: str = "", missing: str | None = None) -> None:
         names = ", ".join(found) or "nothing"
+        nearly = f" With '{missing}' it would be {near}." if missing else ""
         super().__init__(
-            where, None, f"no format has these columns: {names}. Name one with --dataset-format, or rename the columns."
+            where,
+            missing,
+            f"no format has these columns: {names}.{nearly} Name one with --dataset-format, or rename the columns.",
         )
 
 
