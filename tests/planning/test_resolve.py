@@ -3,10 +3,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tunesmith.spec.errors import BadValue, MissingTarget, WillNotFit
+from tunesmith.spec.errors import BadValue, MissingTarget, SplitImpossible, WillNotFit
 from tunesmith.spec.job import JobSpec
 from tunesmith.spec.plan import Plan
 
@@ -237,6 +237,16 @@ def test_warns_where_too_few_rows_are_left_to_validate(world):
     assert any("training without validation" in warning for warning in plan.warnings)
 
 
+@pytest.mark.parametrize("share", ["validation_split", "test_split"])
+def test_a_typed_share_that_is_no_row_is_refused_as_the_run_would(world, share):
+    few, typed = world.but(rows=9), {share: 0.1}
+    with pytest.raises(SplitImpossible, match=f"--{share.replace('_', '-')} 0.1 of 9 rows"):
+        few.plan(evaluation=typed)
+    assert few.but(exact=False).plan(evaluation=typed)
+    own = {"uri": "b.jsonl", share.removesuffix("_split"): True}
+    assert few.plan(evaluation=typed, datasets=[{"uri": "a.jsonl"}, own])
+
+
 def test_warns_of_faults_in_the_sample(world):
     plan = world.but(faults=3).plan()
     assert any("3 of 2000 sampled rows cannot be used and are skipped" in warning for warning in plan.warnings)
@@ -327,6 +337,8 @@ def recipes() -> st.SearchStrategy[dict[str, Any]]:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(recipe=recipes(), rows=st.integers(1, 200_000))
+@example(recipe={"mode": "slow", "batch": {"accumulation": 1, "joined": False, "micro_tokens": 1937}}, rows=1)
+@example(recipe={"batch": {"accumulation": 5, "joined": False, "micro_tokens": 1211}}, rows=1)
 def test_a_plan_of_a_planned_job_is_the_same_job(world, recipe, rows):
     world = world.but(rows=rows)
     first = world.plan(recipe=recipe, force=True)

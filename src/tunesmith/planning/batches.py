@@ -68,8 +68,10 @@ def settle_intervals(known: Known, batch: BatchRecipe, split: float) -> tuple[in
 
 
 def _largest_size(known: Known) -> int:
+    """Return the rows of a batch that were typed, else the largest power of two that the mode and its steps allow."""
     asked = known.recipe.batch
-    return asked.size or max(1, known.mode.effective_batch // (asked.accumulation or 1))
+    at_most = max(1, min(LARGEST_BATCH, known.mode.effective_batch // (asked.accumulation or 1)))
+    return asked.size or 2 ** (at_most.bit_length() - 1)
 
 
 def _choose_micro(fitted: Fit, learned: int | None) -> tuple[int, str]:
@@ -89,7 +91,7 @@ def _why_checkpointing(fitted: Fit, method: Method) -> tuple[bool, str]:
 
 def _choose_size(known: Known, micro_tokens: int, length: int) -> tuple[int, str]:
     """Take the largest power of two whose rows are computed at once."""
-    mean, at_most = max(1.0, known.data.mean_within(length)), min(LARGEST_BATCH, _largest_size(known))
+    mean, at_most = max(1.0, known.data.mean_within(length)), _largest_size(known)
     fits = [2**power for power in range(11) if 2**power <= at_most and 2**power * mean <= micro_tokens]
     size = fits[-1] if fits else 1
     return size, f"rows have {mean:.0f} tokens on average, {micro_tokens} are computed at once"

@@ -22,7 +22,7 @@ from tunesmith.planning.naming import run_name
 from tunesmith.planning.precisions import settle_precision, settle_quantization
 from tunesmith.planning.running import duration, execution_of, path_of_rows
 from tunesmith.planning.task_choice import choose_task
-from tunesmith.spec.errors import BadValue
+from tunesmith.spec.errors import BadValue, SplitImpossible
 from tunesmith.spec.job import Device, JobSpec, Resources
 from tunesmith.spec.plan import DataFacts, DeviceFacts, ModelFacts, Plan
 from tunesmith.spec.recipe import Method, Precision, Recipe
@@ -42,6 +42,7 @@ def resolve(
         BadValue: a typed value that this model or this data cannot have.
         MissingTarget: a typed target that the model lacks.
         NoTaskFits, WrongKindOfModel: no task trains this model on this data.
+        SplitImpossible: a typed share of the rows is none of them.
         PrecisionUnusable, PackageMissing: the machine cannot do what was typed.
         WillNotFit: the memory estimate exceeds what the device has, and the job is not forced.
     """
@@ -51,6 +52,7 @@ def resolve(
     known = replace(known, task=task)
     options = modality.options.model_validate(spec.options)
     resources = _resources(known)
+    _refuse_empty_shares(known)
     evaluation = spec.evaluation.model_copy(update={"validation_split": _split(known)})
     split = held_out(evaluation)
     recipe, fitted = _recipe(known, split)
@@ -171,13 +173,29 @@ def _split(known: Known) -> float:
     def choose() -> tuple[float, str]:
         if any(dataset.validation for dataset in known.spec.datasets):
             return 0.0, "validation has its own data"
-        return VALIDATION_SHARE, f"{int(known.data.rows * VALIDATION_SHARE)} of {_rows(known.data)} rows"
-
-    share = known.choices.settle("evaluation.validation_split", known.spec.evaluation.validation_split, choose)
-    held_out = int(known.data.rows * share)
-    if share and not held_out and known.spec.evaluation.validation_split is None:
+        held_out = int(known.data.rows * VALIDATION_SHARE)
+        if held_out:
+            return VALIDATION_SHARE, f"{held_out} of {_rows(known.data)} rows"
         known.choices.warn(f"{known.data.rows} rows are too few to hold any out: training without validation.")
-    return share
+        return (0.0 if known.data.exact else VALIDATION_SHARE), f"{_rows(known.data)} rows are too few to hold any out"
+
+    return known.choices.settle("evaluation.validation_split", known.spec.evaluation.validation_split, choose)
+
+
+def _refuse_empty_shares(known: Known) -> None:
+    """Refuse a typed share that is no row, as the run would; of rows that are only estimated the run alone knows.
+
+    Raises:
+        SplitImpossible: a share for validation or for the test is none of the rows.
+    """
+    evaluation, rows = known.spec.evaluation, known.data.rows
+    shares = (
+        ("--validation-split", evaluation.validation_split, any(each.validation for each in known.spec.datasets)),
+        ("--test-split", evaluation.test_split, any(each.test for each in known.spec.datasets)),
+    )
+    for flag, share, has_own_data in shares:
+        if share and known.data.exact and not has_own_data and not int(rows * share):
+            raise SplitImpossible(share, rows, flag)
 
 
 def _settle_length(known: Known) -> int:
