@@ -339,6 +339,7 @@ def recipes() -> st.SearchStrategy[dict[str, Any]]:
 @given(recipe=recipes(), rows=st.integers(1, 200_000))
 @example(recipe={"mode": "slow", "batch": {"accumulation": 1, "joined": False, "micro_tokens": 1937}}, rows=1)
 @example(recipe={"batch": {"accumulation": 5, "joined": False, "micro_tokens": 1211}}, rows=1)
+@example(recipe={"mode": "slow", "batch": {"accumulation": 1}, "length": 16}, rows=1)
 def test_a_plan_of_a_planned_job_is_the_same_job(world, recipe, rows):
     world = world.but(rows=rows)
     first = world.plan(recipe=recipe, force=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from tunesmith.planning.ending import steps_per_epoch
 from tunesmith.planning.fitting import Fit, fit
 from tunesmith.planning.known import Known
-from tunesmith.planning.memory import GIB, Workload
+from tunesmith.planning.memory import GIB, Workload, estimate
 from tunesmith.runs.memory_limits import way_of
 from tunesmith.spec.modes import CIRCULAR
 from tunesmith.spec.recipe import BatchRecipe, CheckpointRecipe, Method
@@ -55,6 +56,13 @@ def settle_batch(known: Known, fitted: Fit, method: Method, length: int) -> Batc
     return asked.model_copy(update={"size": size, "accumulation": accumulation, "micro_tokens": micro})
 
 
+def reckoned(work: Workload, fitted: Fit, batch: BatchRecipe) -> Fit:
+    """Return the portions with the memory that the settled batch takes: a step may hold less than was looked for."""
+    rows = (batch.size or 1) * (batch.accumulation or 1)
+    tokens = min(batch.micro_tokens or fitted.micro_tokens, rows * work.longest)
+    return replace(fitted, memory=estimate(work.with_tokens(tokens, checkpointing=fitted.checkpointing)))
+
+
 def settle_intervals(known: Known, batch: BatchRecipe, split: float) -> tuple[int, CheckpointRecipe]:
     """Return the steps between evaluations, and the checkpoints that go with them."""
     asked, settle = known.recipe, known.choices.settle
@@ -68,10 +76,8 @@ def settle_intervals(known: Known, batch: BatchRecipe, split: float) -> tuple[in
 
 
 def _largest_size(known: Known) -> int:
-    """Return the rows of a batch that were typed, else the largest power of two that the mode and its steps allow."""
     asked = known.recipe.batch
-    at_most = max(1, min(LARGEST_BATCH, known.mode.effective_batch // (asked.accumulation or 1)))
-    return asked.size or 2 ** (at_most.bit_length() - 1)
+    return asked.size or max(1, min(LARGEST_BATCH, known.mode.effective_batch // (asked.accumulation or 1)))
 
 
 def _choose_micro(fitted: Fit, learned: int | None) -> tuple[int, str]:

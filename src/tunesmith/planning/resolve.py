@@ -12,7 +12,7 @@ from typing import Final
 
 from tunesmith.modalities.base import Family, Modality
 from tunesmith.planning import methods
-from tunesmith.planning.batches import fitted_to_memory, settle_batch, settle_intervals
+from tunesmith.planning.batches import fitted_to_memory, reckoned, settle_batch, settle_intervals
 from tunesmith.planning.choices import Choices
 from tunesmith.planning.ending import distance, held_out, settle_epochs, settle_schedule, settle_stopping, warn_of_idle
 from tunesmith.planning.fitting import Fit, rounded_up
@@ -93,7 +93,8 @@ def _recipe(known: Known, split: float) -> tuple[Recipe, Fit]:
     method = methods.settle_method(known, lambda method: _least(known, method, length, precision))
     adapter = methods.settle_adapter(known, method)
     quantization = settle_quantization(known, method, precision)
-    fitted = fitted_to_memory(known, _workload(known, method, length, precision), force=known.spec.force)
+    work = _workload(known, method, length, precision)
+    fitted = fitted_to_memory(known, work, force=known.spec.force)
     batch = settle_batch(known, fitted, method, length)
     epochs = settle_epochs(known)
     schedule = settle_schedule(known, epochs)
@@ -116,7 +117,7 @@ def _recipe(known: Known, split: float) -> tuple[Recipe, Fit]:
         "evaluate_every": evaluate_every,
         "checkpoints": checkpoints,
     }
-    return asked.model_copy(update=changes), fitted
+    return asked.model_copy(update=changes), reckoned(work, fitted, batch)
 
 
 def _workload(known: Known, method: Method, length: int, precision: Precision) -> Workload:
