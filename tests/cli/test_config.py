@@ -11,7 +11,12 @@ from cli.conftest import Call
 def test_each_setting_is_shown_with_its_origin(tunesmith: Call, home: Path) -> None:
     (home / "config.yaml").write_text("offline: true\n")
     lines = tunesmith("config", "show").out.splitlines()
-    assert lines == [f"home       {home}  (TUNESMITH_HOME)", f"offline    yes  ({home / 'config.yaml'})"]
+    shown = {line.split()[0]: line.split()[1:] for line in lines}
+    assert shown == {
+        "home": [str(home), "(TUNESMITH_HOME)"],
+        "offline": ["yes", f"({home / 'config.yaml'})"],
+        "cache_limit_gb": ["20.0", "(default)"],
+    }
 
 
 def test_programs_get_json(tunesmith: Call, home: Path) -> None:
@@ -19,6 +24,7 @@ def test_programs_get_json(tunesmith: Call, home: Path) -> None:
     assert answer == {
         "home": {"value": str(home), "origin": "TUNESMITH_HOME"},
         "offline": {"value": False, "origin": "default"},
+        "cache_limit_gb": {"value": 20.0, "origin": "default"},
     }
 
 

@@ -15,7 +15,8 @@ PACKAGES = (
 )
 MODULES = (
     *("settings", "worker/train"),
-    *(f"modalities/{name}" for name in ("base", "chat_template", "sampling", "adapter_fit")),
+    *(f"modalities/{name}" for name in ("base", "chat_template", "sampling", "adapter_fit", "tool_turns")),
+    "modalities/family_templates",
 )
 LIGHT = tuple(f"modalities/text/{name}" for name in ("options", "families", "encode"))
 

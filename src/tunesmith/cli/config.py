@@ -26,7 +26,7 @@ def show(ctx: click.Context, *, as_json: bool) -> None:
     warn_of_unknown_variables()
     settings = settings_with_origins(**typed_settings())
     shown = {
-        name: {"value": s.value if isinstance(s.value, bool) else str(s.value), "origin": s.origin}
+        name: {"value": s.value if isinstance(s.value, bool | float) else str(s.value), "origin": s.origin}
         for name, s in settings.items()
     }
     if as_json:
@@ -35,4 +35,4 @@ def show(ctx: click.Context, *, as_json: bool) -> None:
     for name, entry in shown.items():
         value = entry["value"]
         text = ("yes" if value else "no") if isinstance(value, bool) else printable(str(value))
-        click.echo(f"{name:<10} {text}  ({printable(str(entry['origin']))})")
+        click.echo(f"{name:<14} {text}  ({printable(str(entry['origin']))})")
