@@ -247,6 +247,11 @@ def test_a_typed_share_that_is_no_row_is_refused_as_the_run_would(world, share):
     assert few.plan(evaluation=typed, datasets=[{"uri": "a.jsonl"}, own])
 
 
+def test_shares_that_leave_nothing_to_train_on_are_refused(world):
+    with pytest.raises(SplitImpossible, match=r"--validation-split plus --test-split 1\.2 of 3200 rows"):
+        world.plan(evaluation={"validation_split": 0.6, "test_split": 0.6})
+
+
 def test_warns_of_faults_in_the_sample(world):
     plan = world.but(faults=3).plan()
     assert any("3 of 2000 sampled rows cannot be used and are skipped" in warning for warning in plan.warnings)

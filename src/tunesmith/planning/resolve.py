@@ -52,7 +52,7 @@ def resolve(
     known = replace(known, task=task)
     options = modality.options.model_validate(spec.options)
     resources = _resources(known)
-    _refuse_empty_shares(known)
+    _refuse_impossible_shares(known)
     evaluation = spec.evaluation.model_copy(update={"validation_split": _split(known)})
     split = held_out(evaluation)
     recipe, fitted = _recipe(known, split)
@@ -183,11 +183,11 @@ def _split(known: Known) -> float:
     return known.choices.settle("evaluation.validation_split", known.spec.evaluation.validation_split, choose)
 
 
-def _refuse_empty_shares(known: Known) -> None:
-    """Refuse a typed share that is no row, as the run would; of rows that are only estimated the run alone knows.
+def _refuse_impossible_shares(known: Known) -> None:
+    """Refuse typed shares as the run would; how few rows are, where they are only estimated, the run alone knows.
 
     Raises:
-        SplitImpossible: a share for validation or for the test is none of the rows.
+        SplitImpossible: a share for validation or for the test is none of the rows, or both are all of them.
     """
     evaluation, rows = known.spec.evaluation, known.data.rows
     shares = (
@@ -197,6 +197,8 @@ def _refuse_empty_shares(known: Known) -> None:
     for flag, share, has_own_data in shares:
         if share and known.data.exact and not has_own_data and not int(rows * share):
             raise SplitImpossible(share, rows, flag)
+    if held_out(evaluation) >= 1 and not any(has_own_data for *_, has_own_data in shares):
+        raise SplitImpossible(held_out(evaluation), rows, "--validation-split plus --test-split")
 
 
 def _settle_length(known: Known) -> int:

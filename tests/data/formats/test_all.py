@@ -18,6 +18,7 @@ from tunesmith.data.check import check
 from tunesmith.data.detect import format_of
 from tunesmith.data.formats import FORMATS, alone
 from tunesmith.data.mixture import FormattedRow, digest, locate, rows_of
+from tunesmith.modalities.base import KINDS
 from tunesmith.spec.errors import MissingColumn, RowFault
 from tunesmith.spec.examples import Example
 from tunesmith.spec.job import DatasetRef
@@ -150,3 +151,8 @@ def test_any_row_gives_examples_or_a_fault(name: str, data: st.DataObject) -> No
     except RowFault as fault:
         assert str(fault).startswith("mixed.jsonl:1: ")
         assert len(str(fault)) < 600
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_format_says_what_it_produces(name: str) -> None:
+    assert FORMATS[name].produces == KINDS[type(EXPECTED[name])]

@@ -17,7 +17,7 @@ from tunesmith.data.columns import Row
 from tunesmith.spec.errors import Where
 from tunesmith.spec.examples import Example
 
-Kind = Literal["conversation", "completion", "text", "label", "preference", "caption", "question"]
+Kind = Literal["conversation", "completion", "text", "label", "preference", "caption", "image question"]
 """What an example is, as ``DataFacts.kinds`` counts it."""
 
 PlacedRow = tuple[Row, Where]

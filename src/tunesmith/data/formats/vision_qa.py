@@ -50,7 +50,7 @@ FORMAT = RowFormat(
     summary="a question about a picture, and the answer",
     columns=("image", "question", "answer"),
     optional=("images", "conversations", "messages"),
-    produces="question",
+    produces="image question",
     sniff=sniff,
     examples=examples,
 )
