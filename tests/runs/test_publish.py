@@ -78,6 +78,14 @@ def test_a_foreign_file_in_the_way_is_kept(make_run: MakeRun, output: Path) -> N
     assert published_run(output) == run.id
 
 
+def test_a_result_is_as_readable_as_any_file_that_the_user_makes(make_run: MakeRun, output: Path) -> None:
+    run = make_run({"adapter.bin": "a"})
+    (run.artifacts_dir / "adapter.bin").chmod(0o600)
+    publish(run.artifacts_dir, output, run)
+    (output / "mine").touch()
+    assert (output / "adapter.bin").stat().st_mode == (output / "mine").stat().st_mode
+
+
 def test_a_link_is_published_as_a_link_to_the_same_place(make_run: MakeRun, output: Path) -> None:
     run = make_run()
     os.symlink("../checkpoints", run.artifacts_dir / "checkpoints")

@@ -150,6 +150,7 @@ def _copy(artifacts: Path, stage: Path) -> list[str]:
     """Copy all files, put them on the disk and return their names; a link is published as a link to the same place."""
     shutil.rmtree(stage, ignore_errors=True)
     stage.mkdir()
+    umask = _umask()
     names = []
     for folder, folders, files in os.walk(artifacts):
         links = [name for name in folders if (Path(folder) / name).is_symlink()]
@@ -161,9 +162,17 @@ def _copy(artifacts: Path, stage: Path) -> list[str]:
                 os.symlink(source.resolve(), target)
             else:
                 shutil.copy2(source, target)
+                target.chmod(0o666 & ~umask)  # safetensors keeps its files to their owner
                 sync(target)
             names.append(str(source.relative_to(artifacts)))
     return sorted(names)
+
+
+def _umask() -> int:
+    """Return what the user keeps from others in new files; it can only be read by setting it."""
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return umask
 
 
 def _foreign(output: Path, names: list[str]) -> list[str]:
