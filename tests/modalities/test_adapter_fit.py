@@ -10,7 +10,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from tunesmith.modalities.adapter_fit import base_names, check_adapter, shapes
-from tunesmith.spec.errors import AdapterMismatch, ModelNotFound
+from tunesmith.spec.errors import AdapterMismatch, ModelNotFound, UnreadableFile
 
 LAYER = "model.layers.0.self_attn.q_proj"
 
@@ -51,6 +51,28 @@ def test_names_both_models_where_they_differ(tmp_path: Path, model: Path, wrong:
     adapter = adapter_at(tmp_path / "lora", base_model_name_or_path="acme/other", **wrong)  # type: ignore[arg-type]
     with pytest.raises(AdapterMismatch, match=r"acme/other.*base"):
         check_adapter(adapter, model)
+
+
+@pytest.mark.parametrize("kept", [0, 4, 8, 40, -1])
+def test_a_copy_that_ended_early_is_one_sentence(tmp_path: Path, model: Path, kept: int) -> None:
+    file = adapter_at(tmp_path / "lora") / "adapter_model.safetensors"
+    file.write_bytes(file.read_bytes()[:kept])
+    with pytest.raises(UnreadableFile, match="is the copy complete"):
+        check_adapter(tmp_path / "lora", model)
+
+
+def test_a_forged_length_of_a_header_is_one_sentence(tmp_path: Path, model: Path) -> None:
+    file = adapter_at(tmp_path / "lora") / "adapter_model.safetensors"
+    file.write_bytes(b"\xff" * 7 + b"\x7f" + file.read_bytes()[8:])
+    with pytest.raises(UnreadableFile, match="header is damaged"):
+        check_adapter(tmp_path / "lora", model)
+
+
+def test_half_an_adapter_of_a_layer_is_named(tmp_path: Path, model: Path) -> None:
+    file = adapter_at(tmp_path / "lora") / "adapter_model.safetensors"
+    save_file({f"base_model.model.{LAYER}.lora_A.weight": np.zeros((4, 32))}, file)
+    with pytest.raises(UnreadableFile, match=f"{LAYER}' is not a pair of matrices"):
+        check_adapter(tmp_path / "lora", model)
 
 
 def test_a_folder_without_an_adapter_says_what_one_holds(tmp_path: Path, model: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tunesmith.spec.errors import AdapterMismatch, ModelNotFound, TokenizerMismatch
+from tunesmith.spec.errors import AdapterMismatch, ModelNotFound, TokenizerMismatch, UnreadableFile
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -32,6 +32,7 @@ def check_adapter(adapter: Path, model_dir: Path) -> None:
     Raises:
         ModelNotFound: the folder holds no adapter.
         AdapterMismatch: a layer of the adapter is not in the model, or has another size there.
+        UnreadableFile: weights of either are damaged.
     """
     for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS):
         if not (adapter / name).is_file():
@@ -68,14 +69,26 @@ def check_tokenizer(adapter: Path, model_dir: Path) -> None:
 def shapes(file: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Yield name and shape of each tensor in a safetensors file, from its header alone.
 
-    The layout is that of the safetensors format: eight bytes of length, then JSON.
+    The layout is that of the safetensors format: eight bytes of length, then JSON, then the values.
+
+    Raises:
+        UnreadableFile: the header is damaged, or the file is shorter than it says.
     """
-    with file.open("rb") as stream:
-        (size,) = struct.unpack("<Q", stream.read(8))
-        header: dict[str, Any] = json.loads(stream.read(size))
-    for name, entry in header.items():
-        if name != "__metadata__":
-            yield name, tuple(entry["shape"])
+    held = file.stat().st_size
+    try:
+        with file.open("rb") as stream:
+            (size,) = struct.unpack("<Q", stream.read(8))
+            header: dict[str, Any] = json.loads(stream.read(min(size, held)))
+        entries = [(name, entry) for name, entry in header.items() if name != "__metadata__"]
+        found = [(name, tuple(int(width) for width in entry["shape"])) for name, entry in entries]
+        needed = 8 + size + max((int(entry["data_offsets"][1]) for _, entry in entries), default=0)
+    except (struct.error, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise UnreadableFile(file, "its safetensors header is damaged (is the copy complete?)") from error
+    if held < needed:
+        raise UnreadableFile(
+            file, f"it has {held:,} bytes where its header speaks of {needed:,} (is the copy complete?)"
+        )
+    yield from found
 
 
 def _layers(weights: Path) -> dict[str, tuple[int, int]]:
@@ -85,8 +98,10 @@ def _layers(weights: Path) -> dict[str, tuple[int, int]]:
     for name, shape in known.items():
         layer, factor, _ = name.partition(".lora_A.")
         if factor:
-            outputs = known[name.replace(".lora_A.", ".lora_B.")][0]
-            layers[layer.removeprefix(ADAPTER_PREFIX)] = (shape[1], outputs)
+            other = known.get(name.replace(".lora_A.", ".lora_B."), ())
+            if len(shape) != 2 or len(other) != 2:
+                raise UnreadableFile(weights, f"the adapter of '{layer}' is not a pair of matrices")
+            layers[layer.removeprefix(ADAPTER_PREFIX)] = (shape[1], other[0])
     return layers
 
 
