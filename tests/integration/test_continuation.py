@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +74,18 @@ def test_state_goes_on_counting(
     counters = [name for name in start if name.endswith(":step")]
     assert counters
     assert all(torch.equal(end[name], start[name] + 4) for name in counters)
+
+
+def test_preferences_are_measured_from_the_weights_that_are_continued(
+    here: Here, trained: RunFolder, shared_settings: Settings, tmp_path: Path
+) -> None:
+    pairs = tmp_path / "pairs.jsonl"
+    rows = [{"prompt": f"What is {n} plus 1?", "chosen": f"It is {n + 1}.", "rejected": "No."} for n in range(12)]
+    pairs.write_text("\n".join(json.dumps(row) for row in rows))
+    run = finish(continuing(trained, "weights", pairs, tmp_path / "dpo"), shared_settings)
+    first = next(event.body for event in follow(run) if event.body.kind == "evaluated")
+    assert first.validation_loss == pytest.approx(math.log(2), abs=1e-6)
+    assert first.metrics["reward_margin"] == pytest.approx(0, abs=1e-6)
 
 
 def test_a_fully_trained_model_is_continued_too(

@@ -8,6 +8,7 @@ from tunesmith.spec.errors import NotANumber, OutOfMemory
 from tunesmith.spec.states import Request
 from tunesmith.training.batching import micro_batches
 from tunesmith.training.device import Ranks
+from tunesmith.training.evaluation import Measured
 from tunesmith.training.loop import Loop
 
 
@@ -36,7 +37,10 @@ def test_any_split_into_micro_batches_gives_the_same_gradient(micro_tokens, tiny
     split, _ = make_loop(pieces(tiny_model), tmp_path, micro_tokens=micro_tokens)
     rows = list(range(8))
     labels = whole.pieces.train.labels(rows, 0)
-    one, other = whole._gradients(rows, labels), split._gradients(rows, labels)
+    one, other = (
+        whole.gradients.add_up(rows, labels, whole.progress),
+        split.gradients.add_up(rows, labels, split.progress),
+    )
     assert one == pytest.approx(other, rel=1e-5)
     for a, b in zip(whole.trainables.gradients(), split.trainables.gradients(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-6)
@@ -146,6 +150,18 @@ def test_the_second_time_the_run_fails_with_the_layer_named(tiny_model, tmp_path
     loop, _ = make_loop(parts, tmp_path, micro_tokens=4096)
     with pytest.raises(NotANumber, match="lora_"):
         loop.run()
+
+
+def test_a_validation_loss_that_is_not_a_number_goes_back_once_and_then_fails(tiny_model, tmp_path, monkeypatch):
+    found = iter([3.0, 2.9, math.nan, 2.8, math.inf])
+    monkeypatch.setattr("tunesmith.training.loop.measure", lambda *args, **others: Measured(next(found), {}))
+    loop, recorder = make_loop(pieces(tiny_model, validation=token_rows(6, seed=9)), tmp_path)
+    with pytest.raises(NotANumber, match=r"Step 5: the validation loss is not a number, also"):
+        loop.run()
+    (decision,) = recorder.of("decision")
+    assert decision.value == pytest.approx(0.5e-3)
+    assert decision.numbers == {"step": 4, "back_to": 2}
+    assert [told.step for told in recorder.of("evaluated")] == [0, 2, 4]
 
 
 def test_patience_ends_a_run_that_no_longer_improves_and_the_best_weights_stay(tiny_model, tmp_path):

@@ -160,6 +160,26 @@ def test_an_adaptive_run_goes_back_and_tells_its_numbers(tiny_model, tmp_path, m
     assert loop.progress.place == 0
 
 
+def test_a_limited_run_spreads_the_schedule_over_its_steps_also_with_a_larger_batch(tiny_model, tmp_path, monkeypatch):
+    scripted(monkeypatch, lambda step: 1.0 + 0.1 * step)
+    loop, recorder = make_loop(
+        pieces(tiny_model, rows=40), tmp_path,
+        epochs=20, max_steps=30, adaptive=True, evaluate_every=1, schedule="linear",
+    )  # fmt: skip
+    loop.run()
+    assert loop.progress.batch > loop.course.batch
+    steps = recorder.of("step")
+    assert len(steps) == 30
+    factors = {}
+    for decided in recorder.of("decision"):
+        if decided.field == "recipe.learning_rate":
+            factors[int(decided.numbers["step"])] = decided.numbers["rate_factor"]
+    pace = 1.0
+    for step in steps:
+        assert step.learning_rate == pytest.approx(1e-3 * (31 - step.step) / 30 * pace)
+        pace = factors.get(step.step, pace)
+
+
 STOPS = {
     "overfitting": {"losses": lambda step: 1.0 + 0.5 * step, "overfitting": 0.1},
     "explosion": {"losses": lambda step: 5.0 + 0.1 * step, "perplexity_limit": 100.0},

@@ -76,6 +76,13 @@ def plain_loss(model: Any, base: Any, rows: TokenRows) -> torch.Tensor:
     return total
 
 
+def train(model: Any) -> None:
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.mul_(1.1)
+
+
 def gradients(model: Any) -> dict[str, torch.Tensor]:
     found = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
     model.zero_grad()
@@ -85,14 +92,11 @@ def gradients(model: Any) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("kind", ["llama", "qwen3", "gpt2"])
 @pytest.mark.parametrize("method", ["lora", "full"])
 def test_loss_and_gradients_are_those_of_the_formula(kind: str, method: str, folders: Any, tmp_path: Path) -> None:
-    rows, model, base = pairs(), load_tiny(folders(kind), method=method), load_tiny(folders(kind))
-    base.eval()
+    rows, model, base = pairs(), load_tiny(folders(kind), method=method), load_tiny(folders(kind), method=method)
+    base.eval()  # Its adapter says something already, as that of a run that is continued.
     objective = preferences(model, attention=family_for(kind).attention)
     [made] = warmed(objective, tmp_path / "run", rows)
-    if method == "full":
-        with torch.no_grad():
-            for parameter in model.parameters():
-                parameter.mul_(1.1)
+    train(model)
     model.eval()
     ours = objective.loss(made.batch(range(8)))
     ours.backward()
@@ -129,8 +133,9 @@ def test_a_prompt_is_computed_once_for_both_answers(folders: Any) -> None:
     assert len(batch.rows.ids) < batch.tokens + 64
 
 
-def test_nothing_is_gained_before_the_first_step(folders: Any, tmp_path: Path) -> None:
-    model = load_tiny(folders("llama"))
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_nothing_is_gained_before_the_first_step(method: str, folders: Any, tmp_path: Path) -> None:
+    model = load_tiny(folders("llama"), method=method)
     objective = preferences(model)
     [made] = warmed(objective, tmp_path / "run", pairs())
     with torch.no_grad():
@@ -140,8 +145,10 @@ def test_nothing_is_gained_before_the_first_step(folders: Any, tmp_path: Path) -
 
 
 def test_rewards_are_told_apart(folders: Any, tmp_path: Path) -> None:
-    objective = preferences(load_tiny(folders("llama"), method="lora"))
+    model = load_tiny(folders("llama"), method="lora")
+    objective = preferences(model)
     [made] = warmed(objective, tmp_path / "run", pairs())
+    train(model)
     with torch.no_grad():
         parts = [objective.measure(made.batch(part)) for part in ([0, 1, 2], [3, 4, 5, 6, 7])]
     found = objective.metrics({name: parts[0][name] + parts[1][name] for name in parts[0]}, 8)

@@ -101,7 +101,7 @@ def test_each_end_has_its_word(home: Path) -> None:
             case "cancelled":
                 reporter.stop(Cancelled(run.id))
             case "failed":
-                reporter.fail(NotANumber(3, "q_proj"))
+                reporter.fail(NotANumber(3, "the gradient of 'q_proj'"))
             case "finished":
                 reporter.finish({"steps": 3}, run.artifacts_dir)
         return said(run)[-1]

@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from tunesmith.spec.errors import NotANumber, OutOfMemory
+from tunesmith.spec.errors import NotANumber
 from tunesmith.spec.events import DecisionMade, Evaluated, Step, Warned
 from tunesmith.spec.states import Request
 from tunesmith.training.adaptive import Change, change
-from tunesmith.training.batching import draw_seed, halves, micro_batches, step_rows
+from tunesmith.training.batching import step_rows
 from tunesmith.training.course import batch_of_pass, landing_steps, steps_left, steps_per_epoch
-from tunesmith.training.device import Ranks, is_out_of_memory, peak_memory, release_memory
+from tunesmith.training.device import Ranks, peak_memory
 from tunesmith.training.evaluation import Measured, measure
+from tunesmith.training.gradients import Gradients
 from tunesmith.training.loop_settings import LoopSettings, Origin
 from tunesmith.training.observer import Observer
 from tunesmith.training.optimizers import Trainables, build_optimizer, clip, set_rate
@@ -60,6 +61,10 @@ class Loop:
             learning_rate=settings.learning_rate,
             weight_decay=settings.weight_decay,
         )
+        self.gradients = Gradients(
+            pieces, self.trainables, seed=settings.seed, observer=observer, device=device, ranks=ranks,
+            learn=self._learn,
+        )  # fmt: skip
         self.rows = len(pieces.train.lengths)
         self.weights_of: int | None = None
         """Step whose weights the model holds at the end."""
@@ -199,18 +204,18 @@ class Loop:
             self._land()
         rows = step_rows(self.rows, progress.batch, self.settings.seed, progress.epoch, progress.place)
         labels = self.pieces.train.labels(rows, progress.epoch)
-        loss, tokens = self._gradients(rows, labels)
+        loss, tokens = self.gradients.add_up(rows, labels, progress)
         norm = clip(self.trainables.gradients(), self.settings.max_grad_norm)
         if not math.isfinite(loss) or not math.isfinite(norm):
             if not (math.isfinite(loss) and self._scale_down()):
-                self._go_back()
+                layer = self.trainables.sick()
+                self._go_back(progress.step + 1, f"the gradient of '{layer}'" if layer else "the training loss")
             return False
         rate = self._rate()
         set_rate(self.optimizer, rate)
         self.trainables.apply(self.optimizer)
         progress.scale_up()
-        grows = self.course.growth > 1  # Then the schedule counts the steps as they are.
-        progress.advance(self.rows, len(rows), clock=1.0 if grows else progress.batch / self.course.batch)
+        progress.advance(self.rows, len(rows), clock=self._tick())
         progress.tokens += tokens
         progress.trained_tokens += labels
         progress.remember(loss)
@@ -234,56 +239,7 @@ class Loop:
             return False
         return self.progress.step + landing_steps(self.progress.step) >= self.total
 
-    def _gradients(self, rows: Sequence[int], labels: int) -> tuple[float, int]:
-        """Add up the gradients of the step, over all processes; return mean loss and tokens."""
-        self.trainables.reset()
-        parts = micro_batches(rows, self.pieces.train.lengths, self.progress.micro_tokens)
-        loss, tokens = 0.0, 0
-        for part in parts[self.ranks.rank :: self.ranks.world]:
-            part_loss, part_tokens = self._micro_batch(part, labels)
-            loss, tokens = loss + part_loss, tokens + part_tokens
-            self.observer.beat(self.progress.step)
-        self.ranks.add_up(self.trainables.gradients())
-        self.trainables.unscale(self.progress.loss_scale)
-        loss, total = self.ranks.total(loss, tokens, device=self.device)
-        # What one process learned from running out of memory holds for all: they must divide the next step alike.
-        least = self.ranks.least(self.progress.micro_tokens, self.device)
-        if least < self.progress.micro_tokens:
-            self._learn(least, "memory ran out in another process; all go on with its limit", {})
-        return loss, int(total)
-
-    def _micro_batch(self, part: Sequence[int], labels: int) -> tuple[float, int]:
-        """Compute one micro-batch; when memory runs out, its halves, with the same step, rows and weighting."""
-        torch.manual_seed(draw_seed(self.settings.seed, self.progress.step, part))
-        try:
-            return self._attempt(part, labels)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            self.trainables.discard()
-        release_memory(self.device)
-        return self._in_halves(part, labels)
-
-    def _attempt(self, part: Sequence[int], labels: int) -> tuple[float, int]:
-        """Compute forward and backward. What it holds dies with it, so that a failed attempt leaves its memory."""
-        batch = self.pieces.train.batch(part, self.progress.epoch)
-        loss = self.pieces.loss(batch) / labels
-        (loss * self.progress.loss_scale).backward()  # type: ignore[no-untyped-call]
-        self.trainables.collect()
-        return loss.item(), batch.tokens
-
-    def _in_halves(self, part: Sequence[int], labels: int) -> tuple[float, int]:
-        tokens = int(self.pieces.train.lengths[list(part)].sum())
-        if len(part) == 1:
-            raise OutOfMemory(self.progress.step + 1, tokens)
-        learned = max(16, tokens // 2)
-        if learned < self.progress.micro_tokens:
-            reason = f"memory ran out at {tokens} tokens; the step goes on with half, the effective batch stays"
-            self._learn(learned, reason, {"tokens": tokens})
-        results = [self._micro_batch(half, labels) for half in halves(part)]
-        return sum(loss for loss, _ in results), sum(count for _, count in results)
-
-    def _learn(self, micro_tokens: int, reason: str, numbers: dict[str, float]) -> None:
+    def _learn(self, micro_tokens: int, reason: str, numbers: Mapping[str, float]) -> None:
         self.progress.micro_tokens = micro_tokens
         numbers = {"step": self.progress.step + 1, **numbers}
         self._decided("recipe.batch.micro_tokens", micro_tokens, reason, numbers)
@@ -297,6 +253,16 @@ class Loop:
         shape = factor(self.settings.curve, clock, self._span, self._warmup)
         return self.settings.learning_rate * shape * fall * progress.rate_factor * progress.pace
 
+    def _tick(self) -> float:
+        """Return how far a step moves the schedule on: what is left of it, shared out among the steps that are left.
+
+        That is 1, unless the batch has changed on the way.
+        """
+        progress = self.progress
+        if self._span is None or self.total is None or progress.landing is not None:
+            return 1.0
+        return (self._span - progress.clock) / (self.total - progress.step)
+
     def _scale_down(self) -> bool:
         """Have a step whose gradient overflowed repeated with the loss scaled lower, if it is scaled at all (fp16)."""
         lowered = self.progress.scale_down()
@@ -306,12 +272,11 @@ class Loop:
             self._decided("recipe.precision", self.settings.precision, reason, {"step": step, "scale": scale})
         return lowered
 
-    def _go_back(self) -> None:
+    def _go_back(self, failed_at: int, what: str) -> None:
         """Return to the last good checkpoint with half the rate, once; the second time the run fails."""
-        layer = self.trainables.sick() or "the loss"
         if self.progress.recoveries:
-            raise NotANumber(self.progress.step + 1, layer)
-        failed_at, learned = self.progress.step + 1, self.progress.micro_tokens
+            raise NotANumber(failed_at, what)
+        learned = self.progress.micro_tokens
         checkpoint = self.observer.checkpoint_of(None)
         self.trainables.reset()
         if checkpoint is None:
@@ -325,7 +290,7 @@ class Loop:
         self._decided(
             "recipe.learning_rate",
             self.settings.learning_rate * self.progress.rate_factor,
-            f"the gradient of '{layer}' was not a number at step {failed_at}; "
+            f"{what} was not a number at step {failed_at}; "
             f"back to step {self.progress.step} with half the learning rate",
             {"step": failed_at, "back_to": self.progress.step},
         )
@@ -347,7 +312,12 @@ class Loop:
         progress, last = self.progress, self.total is not None and self.progress.step >= self.total
         better, stop = False, None
         if last or progress.place == 0 or progress.place // progress.batch % self.settings.evaluate_every == 0:
-            better = self._evaluate()
+            found = None if self.pieces.validation is None else self.measure(self.pieces.validation)
+            if found is not None and not math.isfinite(found.loss):
+                layer = self.trainables.broken()
+                self._go_back(progress.step, f"a weight of '{layer}'" if layer else "the validation loss")
+                return None
+            better = found is not None and self._judge(found)
             adapted = not last and self._adapt(better=better)
             stop = None if last or adapted else self._stop()
         progress.stopped = stop.reason if stop else None
@@ -415,18 +385,19 @@ class Loop:
         if self.pieces.validation is None:
             return
         found = self.measure(self.pieces.validation)
+        if not math.isfinite(found.loss):
+            self.observer.say(Warned(message="The validation loss before the first step is not a number."))
+            return
         self.progress.start_loss = found.loss
         self.progress.history.append([self.progress.step, None, found.loss])
         self.observer.say(self._evaluated(0, found, best=found.loss))
 
-    def _evaluate(self) -> bool:
-        """Measure the validation loss, if there are rows for it; True when it is the best so far."""
-        if self.pieces.validation is None:
-            return False
-        progress, found = self.progress, self.measure(self.pieces.validation)
+    def _judge(self, found: Measured) -> bool:
+        """Note and tell an evaluation; True when it is the best so far."""
+        progress = self.progress
         progress.evaluations += 1
         progress.validation_loss = found.loss
-        better = math.isfinite(found.loss) and improved(found.loss, progress.best_loss, self.settings.min_delta)
+        better = improved(found.loss, progress.best_loss, self.settings.min_delta)
         progress.waited = 0 if better else progress.waited + 1
         if better:
             progress.best_loss, progress.best_step = found.loss, progress.step

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 import torch
@@ -111,8 +111,11 @@ class Trainables:
 
     def sick(self) -> str | None:
         """Return the name of the first parameter whose gradient is not a number."""
-        pairs = zip(self.names, self.gradients(), strict=True)
-        return next((name for name, grad in pairs if not bool(torch.isfinite(grad).all())), None)
+        return _not_finite(zip(self.names, self.gradients(), strict=True))
+
+    def broken(self) -> str | None:
+        """Return the name of the first parameter that is not a number itself."""
+        return _not_finite(self)
 
     def reset(self) -> None:
         """Begin a step with no gradient."""
@@ -141,6 +144,10 @@ class Trainables:
             for name, master in self:
                 master.copy_(weights[name])
         self.publish()
+
+
+def _not_finite(named: Iterable[tuple[str, Tensor]]) -> str | None:
+    return next((name for name, values in named if not bool(torch.isfinite(values).all())), None)
 
 
 def _master(parameter: nn.Parameter) -> Tensor:

@@ -1,9 +1,10 @@
-"""Direct preference optimisation: the better answer becomes more likely than the worse one, measured from the base.
+"""Direct preference optimisation: the better answer becomes more likely than the worse one, measured from the start.
 
 The loss of a pair is ``-log sigmoid(beta * ((c - c0) - (r - r0)))`` with the log probabilities of the chosen and the
-rejected answer, now and under the base model (https://arxiv.org/abs/2305.18290, eq. 7). The base's are computed once,
-before the first step, over rows in an order that nothing but the data decides, so that a resumed run finds the same
-numbers, or computes them again bit for bit.
+rejected answer, now and under the reference (https://arxiv.org/abs/2305.18290, eq. 7), which is the model as the run
+begins: the base, or what the run that this one continues came to. The reference's are computed once, before the first
+step, over rows in an order that nothing but the data decides, so that a resumed run finds the same numbers, or computes
+them again bit for bit.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -27,7 +27,7 @@ from tunesmith.training.forward import Forward, losses_of
 from tunesmith.training.joining import JoinedBatch, PaddedBatch, join_pairs, pad
 
 FILE: Final = "reference.npz"
-"""Where a run keeps the base's log probabilities, one array for each set of rows, by its content."""
+"""Where a run keeps the reference's log probabilities, one array for each set of rows, by its content."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class PairBatch:
     owners: Tensor
     """(labelled tokens,) int64: the row that each of them belongs to."""
     reference: Tensor
-    """(pairs, 2) Log probabilities under the base, of the chosen and of the rejected answer."""
+    """(pairs, 2) Log probabilities under the reference, of the chosen and of the rejected answer."""
     tokens: int
 
     @property
@@ -131,7 +131,7 @@ class Preferences:
         return made
 
     def warm_up(self, folder: Path, earlier: Sequence[Path], beat: Callable[[], None]) -> None:
-        """Find the log probabilities under the base, in this run or one that it resumes, or compute them."""
+        """Find the reference's log probabilities, in this run or one that it resumes, or compute them."""
         found = next((kept for kept in map(self._kept, [folder, *earlier]) if kept is not None), None)
         values = found or {self._key(rows): self._reference(rows, beat) for rows in self._made}
         for rows in self._made:
@@ -165,7 +165,7 @@ class Preferences:
         }
 
     def _rewards(self, batch: PairBatch) -> Tensor:
-        """Return beta times how much more likely each answer is than under the base: (pairs, 2)."""
+        """Return beta times how much more likely each answer is than under the reference: (pairs, 2)."""
         return self._beta * (self._log_probabilities(batch) - batch.reference)
 
     def _losses(self, margins: Tensor) -> Tensor:
@@ -179,13 +179,12 @@ class Preferences:
         return -sums.index_add(0, batch.owners, losses).view(-1, 2)
 
     def _reference(self, rows: PairBatches, beat: Callable[[], None]) -> np.ndarray:
-        """Compute the log probabilities under the base: without the adapter, or under the weights as they now are."""
+        """Compute the log probabilities under the weights as they now are, those of a continued adapter included."""
         values = np.zeros((len(rows), 2), np.float32)
         was_training = self._model.training
         self._model.eval()
-        adapted = hasattr(self._model, "peft_config")
         try:
-            with torch.no_grad(), self._model.disable_adapter() if adapted else nullcontext():
+            with torch.no_grad():
                 for part in micro_batches(range(len(rows)), rows.lengths, self._micro_tokens):
                     values[part] = self._log_probabilities(rows.batch(part)).cpu().numpy()
                     beat()

@@ -43,13 +43,13 @@ class Relayed(TunesmithError):
 
 
 class NotANumber(RunError):
-    """The loss or a gradient was not a number, twice."""
+    """A loss, a gradient or a weight was not a number, twice."""
 
     code = "not_a_number"
 
-    def __init__(self, step: int, layer: str) -> None:
+    def __init__(self, step: int, what: str) -> None:
         super().__init__(
-            f"Step {step}: the gradient of '{layer}' is not a number, also after going back "
+            f"Step {step}: {what} is not a number, also after going back "
             "with half the learning rate. "
             "Lower --learning-rate, or look at the data of this step."
         )
