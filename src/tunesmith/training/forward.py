@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from tunesmith.training.adapters import has_dora
 from tunesmith.training.decoder import JoinedDecoder, supports
 from tunesmith.training.documents import attend
+from tunesmith.training.dropping import speed_up_dropout
 from tunesmith.training.joining import JoinedBatch, PaddedBatch
 from tunesmith.training.logits import label_losses, summed_loss
 from tunesmith.training.projection import group_of, project
@@ -151,9 +152,10 @@ def build_forward(
         inner(model).enable_input_require_grads()
     if attention == FLASH:
         inner(model).set_attn_implementation(FLASH)
-    if not plain:
-        return Whole(inner(model), warnings)
-    return Documents(decoder) if attention == "documents" and joined else Stock(decoder, warnings)
+    if plain and joined and attention == "documents":
+        return Documents(decoder)
+    speed_up_dropout(inner(model))
+    return Stock(decoder, warnings) if plain else Whole(inner(model), warnings)
 
 
 def head_is_plain(model: Any) -> bool:

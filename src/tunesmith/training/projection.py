@@ -16,8 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-DROPOUT_LEVELS = 65536
-"""Dropout is decided by 16 random bits for each number."""
+from tunesmith.training.dropping import dropped, lost
 
 
 @dataclass
@@ -116,10 +115,10 @@ class _Project(torch.autograd.Function):
         rstd = _rstd(x, group.epsilon) if group.norm is not None else None
         z = _before(x, rstd, group)
         y = _linear(z, group, residual)
-        mask = _dropout_mask(z, dropout) if dropout else None
+        mask = lost(z, dropout) if dropout else None
         activations = None
         if group.adapted:
-            activations = _dropped(z, mask, dropout) @ _stacked(group, z.dtype).t()
+            activations = dropped(z, mask, dropout) @ _stacked(group, z.dtype).t()
             for member, rows in _slices(group):
                 assert member.up is not None
                 part = activations[:, rows] @ member.up.to(z.dtype).t()
@@ -187,12 +186,12 @@ def _adapter_gradients(
         torch.mul(dy_part @ up, member.scale, out=d_activations[:, rows])
         if member.up.requires_grad:
             gradients[id(member.up)] = (dy_part.t() @ activations[:, rows]).to(member.up.dtype).mul_(member.scale)
-    stacked_gradient = d_activations.t() @ _dropped(z, mask, dropout)
+    stacked_gradient = d_activations.t() @ dropped(z, mask, dropout)
     for member, rows in _slices(group):
         if member.down is not None and member.down.requires_grad:
             gradients[id(member.down)] = stacked_gradient[rows].to(member.down.dtype)
     through = d_activations @ _stacked(group, z.dtype)
-    dz.add_(through if mask is None else _dropped(through, mask, dropout))
+    dz.add_(through if mask is None else dropped(through, mask, dropout))
 
 
 def _weight_gradients(group: Group, dy: Tensor, z: Tensor, gradients: dict[int, Tensor]) -> None:
@@ -245,17 +244,3 @@ def _before_backward(x: Tensor, rstd: Tensor | None, dz: Tensor, group: Group, g
         torch.mul(dz.mul_(up), slope, out=d_gate)
         return dx
     return dz
-
-
-def _dropout_mask(z: Tensor, dropout: float) -> Tensor:
-    """True where the number is kept. Raw random bits are an order of magnitude cheaper here than drawing numbers."""
-    words = torch.empty((z.numel() + 3) // 4, dtype=torch.int64, device=z.device).random_(-(2**63), None)
-    bits = words.view(torch.int16)[: z.numel()].view(z.shape)
-    return bits >= round(dropout * DROPOUT_LEVELS) - DROPOUT_LEVELS // 2
-
-
-def _dropped(z: Tensor, mask: Tensor | None, dropout: float) -> Tensor:
-    if mask is None:
-        return z
-    kept = 1 - round(dropout * DROPOUT_LEVELS) / DROPOUT_LEVELS
-    return (z * mask).mul_(1 / kept)

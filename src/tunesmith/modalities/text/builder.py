@@ -21,6 +21,8 @@ from tunesmith.spec.errors import MissingTarget, TooFewClasses
 from tunesmith.spec.plan import Plan, settled
 from tunesmith.training.adapters import add_adapter, trained_copy
 from tunesmith.training.classification import Classification, in_32_bits
+from tunesmith.training.dropping import ATTENTION as DROPPING
+from tunesmith.training.dropping import speed_up_dropout
 from tunesmith.training.forward import ATTENTION, Forward, build_forward, inner, speed_up_adapters
 from tunesmith.training.loading import Fresh, head_parts, load_classifier, load_masked, load_model
 from tunesmith.training.masking import MaskedBatches, Masking
@@ -101,7 +103,7 @@ class TextPieces:
         """Lend the model (or the ``base`` under its adapter) for answers: with its own attention, without gradients."""
         config = inner(self.model).config
         attention, was_training = config._attn_implementation, self.model.training
-        config._attn_implementation = "sdpa" if attention == ATTENTION else attention
+        config._attn_implementation = "sdpa" if attention in (ATTENTION, DROPPING) else attention
         try:
             with torch.no_grad(), self.model.disable_adapter() if base else nullcontext():
                 yield self.model.eval()
@@ -269,6 +271,7 @@ def _forward(model: Any, plan: Plan) -> Forward:
 def _own_pass(model: Any, plan: Plan) -> None:
     """Prepare a model that runs its own pass over padded rows."""
     speed_up_adapters(model)
+    speed_up_dropout(inner(model))
     if plan.spec.recipe.gradient_checkpointing:
         inner(model).gradient_checkpointing_enable({"use_reentrant": False})
         inner(model).enable_input_require_grads()
