@@ -54,13 +54,15 @@ say(Finished(summary={"run": run.id, "steps": 12, "seconds": 3.2, "stopped_becau
 class Worker:
     """Launches a run whose worker does what a script says."""
 
-    def __init__(self, home: Path, output: Path, script: str, interrupts: int = 0, mode: str = "medium") -> None:
-        self.home, self.output, self.script, self.interrupts = home, output, script, interrupts
+    def __init__(
+        self, home: Path, output: Path, script: str, interrupts: int = 0, mode: str = "medium", task: str = "chat"
+    ) -> None:
+        self.home, self.output, self.script, self.interrupts, self.task = home, output, script, interrupts, task
         self.recipe = Recipe(mode=mode)
 
     def __call__(self) -> RunFolder:
         self.output.mkdir(exist_ok=True)
-        spec = JobSpec(model=ModelRef(source="m"), datasets=[DatasetRef(uri="d")], recipe=self.recipe)
+        spec = JobSpec(model=ModelRef(source="m"), datasets=[DatasetRef(uri="d")], recipe=self.recipe, task=self.task)
         run = RunFolder.create(self.home, kind="train", name="r", output=self.output, spec=spec)
         LocalExecutor(worker=("-c", PRELUDE + self.script)).launch(run, env={})
         for _ in range(self.interrupts):
@@ -77,6 +79,17 @@ def test_a_run_that_succeeds_says_where_everything_is(
     assert [line.split()[-1] for line in lines[2:4]] == ["./out", "./out/training_history.png"]
     assert str(home / "runs") in lines[4]
     assert "  tunesmith chat --adapter ./out" in lines
+
+
+@pytest.mark.parametrize("task", ["classification", "mlm"])
+def test_what_writes_no_text_is_not_offered_for_a_talk(
+    task: str, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    attend(Worker(home, Path("out"), FINISHES, task=task))
+    merge, show = capsys.readouterr().out.splitlines()[-2:]
+    assert merge.startswith("  tunesmith export merged --run ")
+    assert merge.endswith(" --output ./out-merged")
+    assert show.startswith("  tunesmith runs show ")
 
 
 def test_the_next_commands_can_be_given(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -73,7 +73,8 @@ def test_a_test_of_the_result_is_told_with_what_the_task_measures() -> None:
 
 
 def test_what_a_task_measures_stands_at_the_end_of_the_evaluation_line() -> None:
-    line = line_of(EVALUATED.model_copy(update={"metrics": {"accuracy": 0.9}}), unicode=False)
+    found = {"accuracy": 0.9, "majority_share": 0.6, "rows of ham": 431.0, "f1 of ham": 0.5}
+    line = line_of(EVALUATED.model_copy(update={"metrics": found}), unicode=False)
     assert line is not None
     assert line.endswith("Best Val: 0.5890 | Patience: 1 | Accuracy: 0.9000")
     text = line_of(EVALUATED.model_copy(update={"perplexity": 8.3, "metrics": {"perplexity": 8.3}}))

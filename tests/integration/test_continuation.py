@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from integration.conftest import Here, write_chat
 from integration.jobs import begin, steps_of, tiny_job
+from tiny import make_tiny_encoder
 from tunesmith.runs import checkpoints
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.status import status
@@ -112,6 +113,26 @@ def test_settings_that_do_not_fit_the_weights_are_refused(
 ) -> None:
     with pytest.raises(ContinuationDiffers, match=words):
         plan_job(continuing(trained, "weights", more, tmp_path / "lora", **changes), shared_settings)
+
+
+def test_a_head_is_only_continued_on_its_own_task_and_classes(here: Here, settings: Settings, tmp_path: Path) -> None:
+    def rows(name: str, classes: list[str]) -> Path:
+        texts = [{"text": f"text {n} of {n % len(classes)}", "label": classes[n % len(classes)]} for n in range(20)]
+        path = tmp_path / name
+        path.write_text("\n".join(json.dumps(row) for row in texts))
+        return path
+
+    mails, model = rows("mails.jsonl", ["ham", "spam"]), make_tiny_encoder(tmp_path / "encoder")
+    first = finish(tiny_job(model, mails, tmp_path / "first", max_steps=2), settings)
+    assert steps_of(finish(continuing(first, None, mails, tmp_path / "again", max_steps=1), settings))
+
+    other = begin(continuing(first, None, rows("moods.jsonl", ["glad", "sad"]), tmp_path / "moods"), settings)
+    assert here.code == 78
+    assert "classes glad, sad: it was trained with ham, spam" in list(follow(other))[-1].body.message
+    texts = tmp_path / "texts.jsonl"
+    texts.write_text("\n".join(json.dumps({"text": f"text {n}"}) for n in range(20)))
+    with pytest.raises(ContinuationDiffers, match="task mlm: it was trained with classification"):
+        plan_job(continuing(first, None, texts, tmp_path / "words"), settings)
 
 
 def test_an_adapter_is_no_model_to_start_from(

@@ -128,8 +128,20 @@ def _say_done(
 
 
 def _next_commands(run: RunFolder, output: Path) -> list[str]:
-    flag = "--adapter" if (output / "adapter_config.json").exists() else "--model"
-    return [f"tunesmith chat {flag} {short(output)}", f"tunesmith runs show {run.id}"]
+    adapter = (output / "adapter_config.json").exists()
+    show = f"tunesmith runs show {run.id}"
+    if _writes(run):
+        return [f"tunesmith chat {'--adapter' if adapter else '--model'} {short(output)}", show]
+    merge = f"tunesmith export merged --run {run.id} --output {short(output)}-merged"
+    return [merge, show] if adapter else [show]
+
+
+def _writes(run: RunFolder) -> bool:
+    """Whether the result of a run can be talked to."""
+    from tunesmith.modalities import task_named
+
+    task = task_named(run.spec().task)
+    return task is None or task.writes
 
 
 def _losses(figures: Figures) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from tunesmith.cli.terminal import printable
 from tunesmith.spec.events import (
@@ -26,6 +27,9 @@ from tunesmith.spec.events import (
     Warned,
 )
 from tunesmith.spec.states import Request
+
+ELSEWHERE: Final = frozenset({"perplexity", "majority_share", "chosen_reward", "rejected_reward"})
+"""Measures that have a place of their own in the line, or that the events and the result's card tell."""
 
 
 @dataclass
@@ -146,8 +150,9 @@ def tested_line(body: Tested) -> str:
 
 
 def _measures(metrics: dict[str, float]) -> list[str]:
-    """Return what a task measures beside its loss; the perplexity has a place of its own."""
-    return [f"{name.replace('_', ' ').title()}: {value:.4f}" for name, value in metrics.items() if name != "perplexity"]
+    """Return what a task measures beside its loss; a name with a blank is of a part, such as one class."""
+    told = {name: value for name, value in metrics.items() if name not in ELSEWHERE and " " not in name}
+    return [f"{name.replace('_', ' ').title()}: {value:.4f}" for name, value in told.items()]
 
 
 def line_of(body: object, *, unicode: bool = True) -> str | None:

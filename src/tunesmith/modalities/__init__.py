@@ -10,6 +10,12 @@ from __future__ import annotations
 from typing import Final
 
 from tunesmith.modalities import text
-from tunesmith.modalities.base import Modality
+from tunesmith.modalities.base import Modality, Task
 
 MODALITIES: Final[dict[str, Modality]] = {modality.name: modality for modality in (text.MODALITY,)}
+
+
+def task_named(name: str | None) -> Task | None:
+    """Return the task of a plan, by its name."""
+    tasks = (task for modality in MODALITIES.values() for task in modality.tasks)
+    return next((task for task in tasks if task.name == name), None)

@@ -40,6 +40,9 @@ KINDS: Final[dict[type, str]] = {
     ImageQuestion: "image question",
 }
 """Each type of example, by the name that ``DataFacts.kinds`` counts it under."""
+RUNNING_TEXT: Final = frozenset({"text", "completion"})
+"""Kinds that are text generation: judged by their perplexity, and more mildly, as their loss is higher than that of
+answers."""
 
 
 class Encoder(Protocol):
@@ -117,6 +120,8 @@ class Task:
     aliases: tuple[str, ...] = ()
     models: tuple[Literal["decoder", "encoder"], ...] = ("decoder",)
     """Kinds of model that it trains (``ModelFacts.kind``)."""
+    writes: bool = True
+    """Whether the result writes text, with the base's own head; else the task trains a head that fits no other."""
 
     @property
     def kinds(self) -> frozenset[str]:

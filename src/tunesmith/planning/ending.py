@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
 
+from tunesmith.modalities.base import RUNNING_TEXT
 from tunesmith.planning.choices import GIVEN
 from tunesmith.planning.known import Known
 from tunesmith.spec.errors import BadValue
@@ -13,9 +13,6 @@ from tunesmith.spec.job import Evaluation
 from tunesmith.spec.modes import CIRCULAR, GROWS_EVERY, LARGEST_GROWN, grown_batch
 from tunesmith.spec.plan import DataFacts
 from tunesmith.spec.recipe import BatchRecipe, Recipe, Schedule, StoppingRecipe
-
-RUNNING_TEXT: Final = frozenset({"text", "completion"})
-"""Kinds of example that are judged as text generation: their loss is higher than that of answers."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,7 @@ def settle_schedule(known: Known, epochs: float | None) -> Schedule:
 def settle_stopping(known: Known) -> StoppingRecipe:
     """Fill in the thresholds: running text has a higher loss, so it is judged more mildly."""
     asked, settle = known.recipe.stopping, known.choices.settle
-    running = set(known.data.kinds) <= RUNNING_TEXT
+    running = known.data.kinds.keys() <= RUNNING_TEXT
     why = "for running text, whose loss is higher" if running else "for all but running text"
     patience = settle("recipe.stopping.patience", asked.patience, lambda: (5 if running else 3, why))
     threshold = settle(

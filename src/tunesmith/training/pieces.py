@@ -90,8 +90,11 @@ class TrainingPieces(Protocol):
         """Rows held out, if there are any."""
         ...
 
-    def rows(self, rows: TokenRows) -> Rows:
-        """Make the task's rows of further token rows, such as those of a test; before ``warm_up``."""
+    def rows(self, rows: TokenRows) -> Rows | None:
+        """Make the task's rows of further token rows, such as those of a test; before ``warm_up``.
+
+        None where there are none that it can measure.
+        """
         ...
 
     def warm_up(self, folder: Path, earlier: Sequence[Path], beat: Callable[[], None]) -> None:

@@ -88,14 +88,18 @@ def _card(plan: Plan, summary: RunSummary, measured: dict[str, float]) -> str:
         ("Steps", f"{summary.steps} ({summary.epochs:.2f} epochs), {summary.stopped_because}"),
         ("Learning rate", f"{recipe.learning_rate:g}, {recipe.schedule}"),
         ("Validation loss", "none" if summary.best_validation_loss is None else f"{summary.best_validation_loss:.4f}"),
-        *((name.replace("_", " ").capitalize(), f"{value:.4g}") for name, value in measured.items()),
+        *((name.replace("_", " ").capitalize(), _number(value)) for name, value in measured.items()),
         ("Run", summary.run),
     ]
     head = ["---", f"base_model: {json.dumps(plan.model.source)}", *(["library_name: peft"] if lora else []), "---"]
     table = ["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows)]
     kind = "A LoRA adapter" if lora else "A model"
-    text = [f"# {plan.spec.name}", "", f"{kind} trained with tunesmith. {_use(task, lora=lora)}", ""]
+    text = [f"# {plan.spec.name}", "", f"{kind} trained with tunesmith. {how_it_is_used(task, lora=lora)}", ""]
     return "\n".join([*head, "", *text, *table, ""])
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value.is_integer() else f"{value:.4g}"
 
 
 def _measured(run: RunFolder, loop: Loop) -> dict[str, float]:
@@ -111,8 +115,8 @@ def _measured(run: RunFolder, loop: Loop) -> dict[str, float]:
     return {}
 
 
-def _use(task: str, *, lora: bool) -> str:
-    """Say how the result is used."""
+def how_it_is_used(task: str, *, lora: bool) -> str:
+    """Say how a result is used, from its folder."""
     loaders = {"classification": "AutoModelForSequenceClassification", "mlm": "AutoModelForMaskedLM"}
     if task not in loaders:
         return f"Talk to it from this folder: `tunesmith chat {'--adapter' if lora else '--model'} .`"

@@ -13,7 +13,7 @@ from tunesmith.spec.states import Request
 from tunesmith.training.device import join_ranks, peak_memory, set_up
 from tunesmith.training.loop import Loop
 from tunesmith.worker.charts import Charts
-from tunesmith.worker.continuing import origin_of
+from tunesmith.worker.continuing import origin_of, refuse_other_classes
 from tunesmith.worker.keeping import Keeper, lineage, starting_point
 from tunesmith.worker.loop_settings import loop_settings
 from tunesmith.worker.prepare import Data, prepare_data
@@ -49,12 +49,13 @@ def run(run: RunFolder, reporter: Reporter) -> None:
     reporter.say(Phase(name="loading the model"))
     prepared = data.prepared
     pieces = load(data.task.builder)(plan, prepared.train, prepared.validation, device, labels=prepared.labels)
+    refuse_other_classes(run, pieces.about)
+    test = pieces.rows(prepared.test)
     for sentence in pieces.warnings:
         reporter.say(Warned(message=sentence))
     samples = _samples(plan, pieces, data) if ranks.first else None
     if samples is not None:
         samples.before(run, reporter)
-    test = pieces.rows(data.prepared.test) if len(data.prepared.test) else None
 
     charts = Charts(run.logs_dir) if plan.spec.output.tensorboard and ranks.first else None
     keeper = Keeper(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -29,9 +31,11 @@ MAILS = [
     for number in range(36)
 ]  # fmt: skip
 PAIRS = [{"prompt": f"say {n}", "chosen": f"yes, {n}", "rejected": f"no {n}"} for n in range(24)]
+COMPLETIONS = [{"prompt": f"say {n}", "completion": f" yes, {n}"} for n in range(24)]
 TEXTS = [{"text": f"the cat number {number} sat on the mat"} for number in range(24)]
 CASES = {
     "classification": ("encoder", MAILS),
+    "completions": ("decoder", COMPLETIONS),
     "dpo": ("decoder", PAIRS),
     "mlm": ("encoder", TEXTS),
     "pretraining": ("decoder", TEXTS),
@@ -67,7 +71,7 @@ def job(models: dict[str, Path], tmp_path: Path, home: Path) -> Iterator[Any]:
     def made(name: str, method: str, **changes: Any) -> Job:
         kind, rows = CASES[name]
         found = Job(models[kind], rows, tmp_path / "job", home, method=method, **changes)
-        assert found.plan.spec.task == name
+        assert found.plan.spec.task == changes.get("task", name)
         return found
 
     return made
@@ -97,6 +101,30 @@ def test_continued_pretraining_lowers_the_perplexity(job: Any, tmp_path: Path) -
     loop.run()
     perplexities = [body.perplexity for body in told.of("evaluated")]
     assert perplexities[-1] < perplexities[0]
+
+
+def test_completions_are_running_text(job: Any, tmp_path: Path) -> None:
+    made = job("completions", "lora", task="chat")
+    pieces = made.pieces()
+    loop, told = make_loop(pieces, tmp_path / "loop", max_steps=1)
+    loop.run()
+    assert all(body.perplexity > 1 for body in told.of("evaluated"))
+    asked = pieces.questions(made.data.prepared.held_out, ["say"], 1)
+    assert [(question.shown[:4], question.expected[:5]) for question in asked] == [("say ", " yes,"), ("say", "")]
+    assert len(pieces.answers(asked, made.data.encoder)) == 2
+
+
+def test_held_out_rows_of_a_class_that_is_not_trained_are_left_out(
+    models: dict[str, Path], tmp_path: Path, home: Path
+) -> None:
+    made = Job(models["encoder"], MAILS, tmp_path / "job", home, method="lora")
+    odd = replace(made.data.prepared.validation, labels=np.full(len(made.data.prepared.validation), 2))
+    made.data = replace(
+        made.data, prepared=replace(made.data.prepared, validation=odd, labels=[*made.data.prepared.labels, "odd"])
+    )
+    pieces = made.pieces()
+    assert pieces.validation is None
+    assert "no training row is odd" in pieces.warnings[-1]
 
 
 def test_preferences_raise_the_margin_of_rewards(job: Any, tmp_path: Path) -> None:

@@ -54,6 +54,7 @@ MODALITY: Final = Modality(
             builder=f"{_BUILDER}:build_classifier",
             aliases=("text-classification", "sequence-classification"),
             models=("encoder", "decoder"),
+            writes=False,
         ),
         Task(
             name="mlm",
@@ -62,6 +63,7 @@ MODALITY: Final = Modality(
             builder=f"{_BUILDER}:build_masked",
             aliases=("masked-language-model", "masked-lm"),
             models=("encoder",),
+            writes=False,
         ),
     ),
     families=FAMILIES,

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from tunesmith.data.token_rows import TokenRows
+from tunesmith.modalities.base import RUNNING_TEXT
 from tunesmith.modalities.text.metrics import perplexity
 from tunesmith.modalities.text.options import TextOptions
 from tunesmith.modalities.text.predictor import Classifying, Continuing, Conversing, Question, Respondent, Silent
@@ -65,7 +66,7 @@ class TextPieces:
         self.about = about or {}
         """What the result's description shall say of the task, such as its classes."""
         self.train: Rows = objective.rows(sides[0])
-        self.validation: Rows | None = objective.rows(sides[1]) if len(sides[1]) else None
+        self.validation: Rows | None = self.rows(sides[1])
         self._load = load
         self._respondent = respondent
         self._adapts = settled(plan.spec.recipe.method, "recipe.method").adapts
@@ -76,9 +77,10 @@ class TextPieces:
         """What the user should know of how it is computed."""
         return self.objective.warnings
 
-    def rows(self, rows: TokenRows) -> Rows:
-        """Make the task's rows of further token rows."""
-        return self.objective.rows(rows)
+    def rows(self, rows: TokenRows) -> Rows | None:
+        """Make the task's rows of token rows that are held out; None where there are none that it can measure."""
+        made = self.objective.rows(rows) if len(rows) else None
+        return made if made is not None and len(made.lengths) else None
 
     def warm_up(self, folder: Path, earlier: Sequence[Path], beat: Callable[[], None]) -> None:
         """Compute what stays the same for the whole run."""
@@ -153,7 +155,7 @@ def build(
     """Make a language model learn the next token."""
     load = partial(load_model, Path(plan.model.path))
     model = _adapted(load_base(load, plan, device), plan)
-    running = plan.spec.task == "pretraining"
+    running = plan.data.kinds.keys() <= RUNNING_TEXT
     objective = NextToken(
         model, _forward(model, plan), device, fill=_fill(model), perplexity=perplexity if running else None
     )

@@ -15,7 +15,7 @@ from tunesmith.modalities.chat_template import read_json
 from tunesmith.modalities.sampling import Sampling
 from tunesmith.modalities.text.families import family_for
 from tunesmith.spec.errors import NotALanguageModel, PromptTooLong, Where
-from tunesmith.spec.examples import Conversation, LabelledText, Message, Preference
+from tunesmith.spec.examples import Conversation, LabelledText, Message, Preference, PromptCompletion
 from tunesmith.training.loading import load_model
 
 BROKEN = "\ufffd"
@@ -95,11 +95,13 @@ class Conversing:
 
 
 class Continuing:
-    """Beginnings of texts, which only the user can give."""
+    """Beginnings of texts: those of held-out completions, and those that the user gives."""
 
     def questions(self, held_out: Sequence[Any], prompts: Sequence[str], count: int) -> list[Question]:
         """Ask how each prompt goes on."""
-        return [Question(prompt, "", prompt) for prompt in prompts]
+        begun = [example for example in held_out if isinstance(example, PromptCompletion)][:count]
+        asked = [Question(example.prompt, example.completion, example.prompt) for example in begun]
+        return [*asked, *(Question(prompt, "", prompt) for prompt in prompts)]
 
     def answers(self, model: Any, encoder: Any, questions: Sequence[Question]) -> list[str]:
         """Continue without drawing."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from tunesmith.modalities import task_named
 from tunesmith.runs.folder import Kind, RunFolder
 from tunesmith.runs.status import status
 from tunesmith.service.jobs.index import find
@@ -17,7 +18,10 @@ from tunesmith.spec.plan import Plan, settled
 from tunesmith.spec.states import RunState
 
 PREFIX: Final = "run:"
-ADAPTER: Final = ("method", "adapter.rank", "adapter.alpha", "adapter.targets", "adapter.dora", "adapter.rslora")
+ADAPTER: Final = (
+    "method", "adapter.rank", "adapter.alpha", "adapter.targets", "adapter.dora", "adapter.rslora",
+    "quantization.kind", "quantization.double",
+)  # fmt: skip
 """Settings of a recipe that trained weights belong to."""
 STATE: Final = ("optimizer",)
 """Further ones that an optimizer's state belongs to."""
@@ -31,18 +35,17 @@ class Continued:
     """With the other run's base as its model."""
     ref: ModelRef
     """The run, by its whole id, and what is taken over."""
-    base: str | None
-    """Fingerprint that the base must have; None where the run's result is the base."""
+    plan: Plan | None
+    """That of the run, whose base and head are wanted; None where the run's result is the base."""
 
     def settled(self, plan: Plan) -> Plan:
         """Return the plan of the job, with the run named in it.
 
         Raises:
-            ContinuationDiffers: the base model is not the one that the run was trained on.
+            ContinuationDiffers: base model or task are not those that the run's weights belong to.
         """
-        if self.base is not None and plan.model.fingerprint != self.base:
-            name = self.ref.source.removeprefix(PREFIX)
-            raise ContinuationDiffers(name, "the base model", self.base[:12], plan.model.fingerprint[:12])
+        if self.plan is not None:
+            _refuse_strangers(self.ref.source.removeprefix(PREFIX), self.plan, plan)
         return plan.model_copy(update={"spec": plan.spec.model_copy(update={"model": self.ref})})
 
 
@@ -71,7 +74,17 @@ def take_over(spec: JobSpec, settings: Settings) -> Continued | None:
     job = spec.model_copy(update={"model": ModelRef(source=_base(plan))})
     for path, value in _settings_of(plan, how):
         job = _with(job, path, value, run.id)
-    return Continued(job, ref, plan.model.fingerprint)
+    return Continued(job, ref, plan)
+
+
+def _refuse_strangers(run: str, was: Plan, now: Plan) -> None:
+    base, wanted = now.model.fingerprint, was.model.fingerprint
+    if base != wanted:
+        raise ContinuationDiffers(run, "the base model", wanted[:12], base[:12])
+    tasks = [task_named(plan.spec.task) for plan in (was, now)]
+    if was.spec.task != now.spec.task and not all(task is None or task.writes for task in tasks):
+        todo = "Only tasks that write text share their weights; take the base model instead."
+        raise ContinuationDiffers(run, "task", was.spec.task, now.spec.task, todo)
 
 
 def _refuse_unfinished(run: RunFolder) -> None:

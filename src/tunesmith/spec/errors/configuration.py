@@ -280,9 +280,11 @@ class ContinuationDiffers(ConfigError):
 
     code = "continuation_differs"
 
-    def __init__(self, run: str, what: str, was: object, now: object) -> None:
+    def __init__(self, run: str, what: str, was: object, now: object, todo: str | None = None) -> None:
+        """``todo`` says what to do where leaving it open is not it."""
         super().__init__(
-            f"Run {run} cannot be continued with {what} {now}: it was trained with {was}. Leave {what} open."
+            f"Run {run} cannot be continued with {what} {now}: it was trained with {was}. "
+            f"{todo or f'Leave {what} open.'}"
         )
 
 

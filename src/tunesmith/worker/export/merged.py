@@ -21,6 +21,7 @@ from tunesmith.training.loading import load_classifier, load_masked, load_model
 from tunesmith.training.merge import Difference, difference, logits, merged, with_adapter
 from tunesmith.training.precision import DTYPES
 from tunesmith.training.quantization import quantize
+from tunesmith.worker.results import how_it_is_used
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,7 +94,7 @@ def _few_bits(
 def _loader(adapter: Path, base: Path) -> Callable[[str], Any]:
     """Return what loads the base in a number format, as the kind of model that the adapter was trained for."""
     info = _info(adapter)
-    task = (info.get("training_config") or {}).get("task")
+    task = _task(info)
     if task == "classification":
         if not info.get("classes"):
             raise NothingToExport(str(adapter), "its classes are only known once its run has finished")
@@ -101,6 +102,10 @@ def _loader(adapter: Path, base: Path) -> Callable[[str], Any]:
     if task == "mlm":
         return lambda dtype: load_masked(base, dtype, 0).model
     return partial(load_model, base)
+
+
+def _task(info: dict[str, Any]) -> str:
+    return str((info.get("training_config") or {}).get("task") or "")
 
 
 def _probes(base: Path) -> list[Tensor]:
@@ -123,7 +128,7 @@ def _write(model: Any, adapter: Path, base: Path, target: Path, summary: dict[st
         "---", f"base_model: {json.dumps(name)}", "---", "",
         f"# {Path(name).name}, merged with an adapter", "",
         "A whole model: the adapter that tunesmith trained is worked into the weights of its base. "
-        "Talk to it from this folder: `tunesmith chat --model .`", "",
+        + how_it_is_used(_task(_info(adapter)), lora=False), "",
         f"On a probe, its logits differ from those of base and adapter by at most {found.largest:.3g} "
         f"({found.relative:.2%} of the largest).",
     ]  # fmt: skip
