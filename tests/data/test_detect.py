@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tunesmith.data.detect import as_row, format_of, named
+from tunesmith.data.detect import as_row, format_of, named, renamed
 from tunesmith.spec.errors import UnknownFormat, UnknownName, Where, WrongType
 
 WHERE = Where("rows.jsonl", 5)
@@ -95,19 +95,19 @@ def test_suggests_the_format_that_was_meant() -> None:
 
 def test_renames_columns_and_keeps_the_others() -> None:
     row = {"instruction": "a", "response": "b", "output": "old"}
-    assert as_row(row, {"output": "response"}, WHERE) == {"instruction": "a", "output": "b"}
+    assert renamed(row, {"output": "response"}) == {"instruction": "a", "output": "b"}
 
 
 def test_renames_nothing_in_a_row_without_the_column() -> None:
-    assert as_row({"text": "a"}, {"output": "response"}, WHERE) == {"text": "a"}
+    assert renamed({"text": "a"}, {"output": "response"}) == {"text": "a"}
 
 
 def test_takes_a_string_for_a_text_and_a_list_for_turns() -> None:
-    assert as_row("hello", {}, WHERE) == {"text": "hello"}
-    assert as_row([{"role": "user"}], {}, WHERE) == {"conversations": [{"role": "user"}]}
+    assert as_row("hello", WHERE) == {"text": "hello"}
+    assert as_row([{"role": "user"}], WHERE) == {"conversations": [{"role": "user"}]}
 
 
 @pytest.mark.parametrize("value", [3, None, True])
 def test_says_that_a_row_has_no_columns(value: object) -> None:
     with pytest.raises(WrongType, match=f"rows.jsonl:5: the row is {value}, which is not an object with columns"):
-        as_row(value, {}, WHERE)
+        as_row(value, WHERE)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.data.mixture import digest, read, repeats, split
-from tunesmith.spec.errors import DataNotFound, MissingColumn, RowFault, UnknownFormat, UnknownName, Where
+from tunesmith.spec.errors import DataNotFound, MissingColumn, NoSuchColumn, RowFault, UnknownFormat, UnknownName, Where
 from tunesmith.spec.examples import Conversation, Message, PlainText, PromptCompletion
 from tunesmith.spec.job import DatasetRef
 
@@ -120,3 +120,17 @@ def test_reads_back_any_text_that_json_can_write(tmp_path_factory: pytest.TempPa
     path.write_text("\n".join(json.dumps(text) for text in texts))
     found = [row.text for row in read([DatasetRef(uri=str(path))]) if isinstance(row, PlainText)]
     assert found == [text for text in texts if text.strip()]
+
+
+def test_a_rename_that_no_row_has_a_use_for_is_refused_and_the_near_name_said(tmp_path: Path) -> None:
+    (path := tmp_path / "a.jsonl").write_text('{"instruction": "a", "output": "b", "answer": "c"}\n' * 2)
+    sentence = r"--columns output=anwser: no row of .*a.jsonl has a column 'anwser' .*Did you mean 'answer'"
+    with pytest.raises(NoSuchColumn, match=sentence):
+        list(read([DatasetRef(uri=str(path), columns={"output": "anwser"})]))
+
+
+def test_a_rename_for_several_data_sets_needs_one_row_that_has_the_column(tmp_path: Path) -> None:
+    (first := tmp_path / "a.jsonl").write_text('{"text": "a"}\n')
+    (second := tmp_path / "b.jsonl").write_text('{bad\n{"text": "b"}\n{"words": "c"}\n')
+    found = read([DatasetRef(uri=str(path), columns={"text": "words"}) for path in (first, second)])
+    assert [row.text for row in found if isinstance(row, PlainText)] == ["a", "b", "c"]

@@ -9,7 +9,7 @@ import pytest
 
 from tunesmith.modalities.text.encode import TextEncoder
 from tunesmith.planning.facts import data_facts
-from tunesmith.spec.errors import BadValue, DataNotFound, NothingTrained, NoUsableRow
+from tunesmith.spec.errors import BadValue, DataNotFound, NoSuchColumn, NothingTrained, NoUsableRow
 from tunesmith.spec.job import DatasetRef
 
 
@@ -91,3 +91,11 @@ def test_rows_in_which_nothing_is_trained_are_an_error(tmp_path, encoder):
     row["messages"][1]["weight"] = 0
     with pytest.raises((NothingTrained, NoUsableRow)):
         data_facts([write(tmp_path / "mute.jsonl", [row] * 3)], encoder)
+
+
+def test_a_renamed_column_that_no_row_has_is_refused_and_noted_where_only_a_sample_was_seen(tmp_path, encoder):
+    few, many = (write(tmp_path / f"{n}.jsonl", [{"text": f"line {i}"} for i in range(n)]) for n in (5, 5000))
+    with pytest.raises(NoSuchColumn, match=r"--columns text=nope: no row of .*5\.jsonl has a column 'nope'"):
+        data_facts([few.model_copy(update={"columns": {"text": "nope"}})], encoder)
+    assert data_facts([many.model_copy(update={"columns": {"text": "nope"}})], encoder).misnamed == "nope"
+    assert data_facts([few], encoder).misnamed is None

@@ -34,8 +34,8 @@ def named(name: str) -> Format:
     return FORMATS[name]
 
 
-def as_row(value: object, columns: Mapping[str, str], where: Where) -> Row:
-    """Return a raw row as named columns, renamed as the data set asks (wanted name -> name in the data).
+def as_row(value: object, where: Where) -> Row:
+    """Return a raw row as named columns.
 
     A bare string is a text, a bare list the turns of a conversation.
 
@@ -48,10 +48,15 @@ def as_row(value: object, columns: Mapping[str, str], where: Where) -> Row:
         value = {"conversations": value}
     if not isinstance(value, Mapping):
         raise WrongType(None, where, value, "an object with columns")
+    return value
+
+
+def renamed(row: Row, columns: Mapping[str, str]) -> Row:
+    """Return a row with its columns renamed as the data set asks (wanted name -> name in the data)."""
     if not columns:
-        return value
-    renamed = {wanted: value[have] for wanted, have in columns.items() if have in value}
-    return {name: entry for name, entry in value.items() if name not in columns.values()} | renamed
+        return row
+    found = {wanted: row[have] for wanted, have in columns.items() if have in row}
+    return {name: entry for name, entry in row.items() if name not in columns.values()} | found
 
 
 def _nearest(names: tuple[str, ...]) -> tuple[str, str | None]:

@@ -13,6 +13,7 @@ from tunesmith.data import detect
 from tunesmith.data.files import look_up
 from tunesmith.data.formats import Format
 from tunesmith.data.grouping import Grouping, Made
+from tunesmith.data.renames import Renames
 from tunesmith.data.source_file import SourceFile
 from tunesmith.data.sources import RawRow, read_file
 from tunesmith.spec.errors import RowFault
@@ -78,12 +79,17 @@ def read(datasets: Sequence[DatasetRef]) -> Iterator[Example | RowFault]:
 
 
 def stream(located: Sequence[Located]) -> Iterator[ReadRow | RowFault]:
-    """Yield rows with their places; at most ``limit`` examples of each data set."""
+    """Yield rows with their places; at most ``limit`` examples of each data set.
+
+    Raises:
+        NoSuchColumn: at the end, where a data set renames a column that none of the rows has.
+    """
+    renames = Renames(each.dataset for each in located)
     file = 0
     for source, each in enumerate(located):
         usable = 0
         for place, source_file in enumerate(each.files):
-            for row in rows_of(source_file, each.dataset):
+            for row in rows_of(source_file, each.dataset, renames=renames):
                 if isinstance(row, RowFault):
                     yield row
                 else:
@@ -94,6 +100,8 @@ def stream(located: Sequence[Located]) -> Iterator[ReadRow | RowFault]:
             if usable == each.dataset.limit:
                 break
         file += len(each.files)
+    if renames.fault:
+        raise renames.fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +116,12 @@ class FormattedRow:
 
 
 def rows_of(
-    file: SourceFile, dataset: DatasetRef, wanted: Container[int] | None = None
+    file: SourceFile, dataset: DatasetRef, wanted: Container[int] | None = None, *, renames: Renames | None = None
 ) -> Iterator[FormattedRow | RowFault]:
-    """Yield one file's examples; only the wanted numbers, if given and the file's reader can skip the others."""
+    """Yield one file's examples; only the wanted numbers, if given and the file's reader can skip the others.
+
+    ``renames`` is shown every row.
+    """
     forced = dataset.format if dataset.format != "auto" else file.format
     known = detect.named(forced) if forced else None
     grouping = Grouping(wanted)
@@ -119,16 +130,21 @@ def rows_of(
         if isinstance(raw, RowFault):
             yield _bare(raw)
             continue
-        for made in _made(raw, dataset, known, grouping):
+        for made in _made(raw, dataset, known, grouping, renames):
             yield _placed(made, raw.position)
         position = raw.position
     for made in grouping.close():
         yield _placed(made, position)
 
 
-def _made(raw: RawRow, dataset: DatasetRef, forced: Format | None, grouping: Grouping) -> Iterator[Made | RowFault]:
+def _made(
+    raw: RawRow, dataset: DatasetRef, forced: Format | None, grouping: Grouping, renames: Renames | None
+) -> Iterator[Made | RowFault]:
     try:
-        row = detect.as_row(raw.values, dataset.columns, raw.where)
+        row = detect.as_row(raw.values, raw.where)
+        if renames and dataset.columns:
+            renames.see(row)
+        row = detect.renamed(row, dataset.columns)
         found = forced or detect.format_of(row, raw.where)
     except RowFault as fault:
         yield fault

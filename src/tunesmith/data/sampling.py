@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from tunesmith.data.mixture import FormattedRow, Located, locate, rows_of
+from tunesmith.data.renames import Renames
 from tunesmith.data.source_file import SourceFile
 from tunesmith.data.sources import reader_of
-from tunesmith.spec.errors import RowFault
+from tunesmith.spec.errors import NoSuchColumn, RowFault
 from tunesmith.spec.examples import Example
 from tunesmith.spec.job import DatasetRef
 
@@ -34,6 +35,10 @@ class Sample:
     """Rows in all, within each data set's limit."""
     exact: bool
     """Whether ``total_rows`` was counted, not extrapolated."""
+    whole: bool = True
+    """Whether every row was looked at."""
+    misnamed: NoSuchColumn | None = None
+    """What is wrong with a rename that no row looked at has a use for."""
 
 
 @dataclass(frozen=True)
@@ -52,22 +57,26 @@ def sample(datasets: Sequence[DatasetRef], n: int) -> Sample:
     Raises:
         DataError: a data set cannot be found.
     """
+    renames = Renames(datasets)
     counted = [(each, [_count(file, each.dataset) for file in each.files]) for each in locate(datasets)]
     totals = [_within_limit(each, files) for each, files in counted]
     step = max(1, -(-sum(totals) // n))
     looked_at = [
-        list(itertools.islice(_spread(each, files, step), -(-total // step)))
+        list(itertools.islice(_spread(each, files, step, renames), -(-total // step)))
         for (each, files), total in zip(counted, totals, strict=True)
     ]
     seen = list(itertools.chain.from_iterable(looked_at))
     rows = [row for row in seen if isinstance(row, FormattedRow)]
     together = any(row.rows > 1 for row in rows)
+    counted_all = all(file.rows == file.counted for _, files in counted for file in files)
     return Sample(
         examples=[row.example for row in rows],
         faults=[row for row in seen if isinstance(row, RowFault)],
         formats=dict(Counter(row.format for row in rows)),
         total_rows=sum(_examples_in(*each, some) for each, some in zip(counted, looked_at, strict=True)),
-        exact=not together and all(file.rows == file.counted for _, files in counted for file in files),
+        exact=not together and counted_all,
+        whole=step == 1 and counted_all,
+        misnamed=renames.fault,
     )
 
 
@@ -85,15 +94,17 @@ def _within_limit(located: Located, files: Sequence[_Counted]) -> int:
     return min(rows, located.dataset.limit or rows)
 
 
-def _spread(located: Located, files: Sequence[_Counted], step: int) -> Iterator[FormattedRow | RowFault]:
+def _spread(
+    located: Located, files: Sequence[_Counted], step: int, renames: Renames
+) -> Iterator[FormattedRow | RowFault]:
     """Yield every ``step``-th row, or as many from the counted part; a limited data set is looked at from its start."""
     for each in files:
         stride = max(1, step * each.counted // max(each.rows, 1))
         reader = reader_of(each.file)
         if reader.skips:
-            yield from rows_of(each.file, located.dataset, range(1, each.counted + 1, stride))
+            yield from rows_of(each.file, located.dataset, range(1, each.counted + 1, stride), renames=renames)
             continue
-        for row in itertools.islice(rows_of(each.file, located.dataset), 0, each.counted, stride):
+        for row in itertools.islice(rows_of(each.file, located.dataset, renames=renames), 0, each.counted, stride):
             if isinstance(row, FormattedRow) and not reader.count:
                 yield replace(row, rows=1)
             else:

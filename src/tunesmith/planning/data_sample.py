@@ -32,6 +32,8 @@ def data_facts(datasets: Sequence[DatasetRef], encoder: Encoder) -> DataFacts:
         raise BadValue("datasets", [dataset.uri for dataset in datasets], "a list with data to train on")
     where = ", ".join(dataset.uri for dataset in training)
     found = sample(training, SAMPLED)
+    if found.misnamed and found.whole and len(training) == len(datasets):
+        raise found.misnamed
     results = encode_many(found.examples, encoder)
     faults = [*found.faults, *(result for result in results if isinstance(result, RowFault))]
     rows = [row for result in results if not isinstance(result, RowFault) for row in result]
@@ -56,6 +58,7 @@ def data_facts(datasets: Sequence[DatasetRef], encoder: Encoder) -> DataFacts:
         trained_share=sum(sum(row.mask) for row in rows) / int(lengths.sum()),
         sequences_per_row=len(rows) / usable,
         faults=len(faults),
+        misnamed=found.misnamed.column if found.misnamed else None,
     )
 
 

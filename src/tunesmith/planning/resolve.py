@@ -226,6 +226,8 @@ def _warn_of_data(known: Known, recipe: Recipe) -> None:
             f"{data.faults} of {data.sampled} sampled rows cannot be used and are "
             f"{'refused (--strict)' if known.spec.strict else 'skipped'}; `tunesmith data check` names them."
         )
+    if data.misnamed:
+        known.choices.warn(f"--columns names a column '{data.misnamed}', which no row of a sample has.")
     if length is not None and data.lengths["max"] > length:
         share = next((name for name in ("p50", "p95", "p99") if data.lengths[name] > length), None)
         often = f"more than {100 - int(share[1:])} in 100" if share else "fewer than 1 in 100"

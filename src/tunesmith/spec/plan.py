@@ -137,6 +137,8 @@ class DataFacts(Part):
     """Token sequences that a row becomes, on average."""
     faults: int = 0
     """Rows of the sample that cannot be used."""
+    misnamed: str | None = None
+    """A column that is to be renamed and that no row of the sample has."""
 
     def mean_within(self, length: int) -> float:
         """Return the mean length of rows that are cut at a length, in tokens."""

@@ -6,7 +6,7 @@ TunesmithError
 │   ├── PromptTooLong
 │   └── UnknownName
 ├── DataError               exit 65, HTTP 422   the data is off
-│   ├── DataNotFound, UnreadableData
+│   ├── DataNotFound, UnreadableData, NoSuchColumn
 │   ├── NoUsableRow, NoTaskFits
 │   ├── FaultyData
 │   ├── SplitImpossible
@@ -76,6 +76,7 @@ from tunesmith.spec.errors.data import (
     FaultyData,
     KindRefused,
     MissingColumn,
+    NoSuchColumn,
     NoTaskFits,
     NothingTrained,
     NoUsableRow,
@@ -140,6 +141,7 @@ __all__ = [
     "NoChatTemplate",
     "NoFreePort",
     "NoLogsYet",
+    "NoSuchColumn",
     "NoSuchDevice",
     "NoTaskFits",
     "NoUsableRow",

@@ -26,6 +26,20 @@ class DataNotFound(DataError):
         super().__init__(f"{uri}: no such data. {hint}.")
 
 
+class NoSuchColumn(DataError):
+    """A column that ``--columns`` renames and that no row has."""
+
+    code = "no_such_column"
+
+    def __init__(self, wanted: str, have: str, where: str, found: Iterable[str]) -> None:
+        names = list(found)
+        super().__init__(
+            f"--columns {wanted}={have}: no row of {where} has a column '{have}' (the first has: {', '.join(names)})."
+            f"{did_you_mean(have, names)} Give the name of a column of the data, or leave it out."
+        )
+        self.column = have
+
+
 class UnreadableData(DataError):
     """A file or folder that is there, and that no reader can read."""
 
