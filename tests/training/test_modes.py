@@ -118,6 +118,18 @@ def test_a_run_without_end_has_landed_at_its_limit(most, tiny_model, tmp_path):
     assert steps[-1].learning_rate < 1e-3
 
 
+def test_a_landed_run_goes_on_under_a_larger_limit(tiny_model, tmp_path):
+    first, kept = make_loop(pieces(tiny_model), tmp_path / "first", **NON_STOP, max_steps=20)
+    assert first.run() == "landed"
+    second, again = make_loop(pieces(tiny_model), tmp_path / "second", **NON_STOP, max_steps=30)
+    again.folders = dict(kept.folders)
+    second.resume(kept.folders[20])
+    assert second.run() == "landed"
+    steps = again.of("step")
+    assert [step.step for step in steps] == list(range(21, 31))
+    assert [step.learning_rate for step in steps] == pytest.approx([1e-3] * 9 + [5e-4])
+
+
 @pytest.mark.parametrize("method", ["lora", "full"])
 def test_a_run_killed_while_it_lands_lands_the_same(method, tiny_model, tmp_path):
     def make(name):

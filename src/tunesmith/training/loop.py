@@ -79,7 +79,10 @@ class Loop:
     def resume(self, folder: Path) -> None:
         """Go on from a checkpoint of this run."""
         self.progress = load_state(folder, self.trainables, self.optimizer)
-        self._find_end()
+        if self.progress.landing is None:
+            self._find_end()
+        else:
+            self._rise_again()
         self._began = time.monotonic() - self.progress.seconds
 
     def run(self) -> str:
@@ -180,10 +183,18 @@ class Loop:
             return request
         return None
 
+    def _rise_again(self) -> None:
+        """Forget a landing where the limit that the run landed at, or had ahead of it, is another by now."""
+        landing, self.progress.landing = self.progress.landing, None
+        self._find_end()
+        if self.total == self.progress.limit:
+            self.progress.landing = landing
+            self._find_end()
+
     def _land(self) -> None:
         """Begin the last part, and save at once, so that a kill on the way down changes nothing."""
         step = self.progress.step
-        self.progress.landing = step
+        self.progress.landing, self.progress.limit = step, self.total
         self._find_end()
         assert self.total is not None
         self._decided(

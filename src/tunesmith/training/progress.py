@@ -33,6 +33,8 @@ class Progress:
     """Place on the schedule at which this job began."""
     landing: int | None = None
     """Step at which the last, falling part of a run without end began."""
+    limit: int | None = None
+    """Step at which that run was to have landed by then; None without a limit."""
     tokens: int = 0
     """Real tokens computed."""
     trained_tokens: int = 0
