@@ -1,6 +1,6 @@
 """Training speed of tunesmith beside TRL, on the same tokens, LoRA settings and effective batch, in one run.
 
-    make bench                                  # the whole grid: short and long rows; LoRA, QLoRA and full
+    make bench                                  # the whole grid: short and long rows; LoRA, QLoRA and full; DPO
     make bench ARGS="--only short-lora --steps 6"
 
 Each measurement is a process of its own. Losses and gradient norms stand beside the speeds, because a fast step that
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import random
 import statistics
@@ -46,10 +47,18 @@ class Case:
     """Required ratio to TRL as it comes."""
     at_best: float
     """Required ratio to TRL in its best configuration."""
+    task: str = "chat"
 
     @property
     def learning_rate(self) -> float:
+        if self.task == "dpo":
+            return 5e-5
         return 2e-5 if self.method == "full" else 2e-4
+
+    @property
+    def peers(self) -> tuple[str, ...]:
+        """TRL's configurations; of preference tuning it has no packed one, and none without padding."""
+        return ("default", "bf16") if self.task == "dpo" else PEERS
 
 
 CASES = (
@@ -59,8 +68,12 @@ CASES = (
     Case("long-qlora", "long", "qlora", 4, 1024, 1024, None, 1.0),
     Case("short-full", "short", "full", 8, 512, 512, None, 1.0),
     Case("long-full", "long", "full", 4, 1024, 1024, None, 1.0),
+    Case("dpo", "pairs", "lora", 4, 512, 512, None, 1.0, task="dpo"),
 )
 PEERS = ("default", "bf16", "padding_free", "packed")
+BETA = 0.1
+HELD_OUT = 16
+"""Pairs on which both sides are measured before the first step and after the last."""
 RANK = 16
 
 
@@ -68,7 +81,7 @@ def main() -> None:
     arguments = parse()
     model = find_model(arguments.model)
     with tempfile.TemporaryDirectory(prefix="tunesmith-bench-") as scratch:
-        files = write_rows(Path(scratch))
+        files = write_rows(Path(scratch), arguments.steps)
         ceiling = matmul_ceiling()
         print(f"matrix products in bf16 reach {ceiling / 1e9:,.0f} GFLOP/s here\n")
         results = [measure(case, model, files[case.rows], Path(scratch), arguments) for case in chosen(arguments.only)]
@@ -84,7 +97,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--model", help="folder of a SmolLM2-135M-Instruct (default: the pulled one)")
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--only", help="comma list of " + ", ".join(case.name for case in CASES))
-    parser.add_argument("--peers", default=",".join(PEERS), help="TRL configurations to run")
+    parser.add_argument("--peers", help="comma list of TRL's configurations to run (default: all that a case has)")
     parser.add_argument("--json", help="also write the figures into this file")
     return parser.parse_args()
 
@@ -102,8 +115,11 @@ def find_model(given: str | None) -> Path:
     return pull("smollm2-135m-instruct", load_settings(), lambda *_: None)
 
 
-def write_rows(folder: Path) -> dict[str, Path]:
-    """Short rows of about 60 tokens and multi-turn rows of about 700, of which only the last turn is trained."""
+def write_rows(folder: Path, steps: int) -> dict[str, Path]:
+    """Short rows of about 60 tokens, multi-turn rows of about 700, of which only the last turn is trained, and pairs.
+
+    Of pairs there are as many as the steps take: both sides compute the reference of all of them beforehand.
+    """
     words = WORDS.split()
     random.seed(0)
 
@@ -119,10 +135,19 @@ def write_rows(folder: Path) -> dict[str, Path]:
             for turn in (user(sentence(10, 30)), assistant(sentence(20, 60), 0))
         ]
         long.append([*turns, user(sentence(10, 30)), assistant(sentence(20, 60))])
-    files = {}
-    for name, rows in (("short", short), ("long", long)):
-        files[name] = folder / f"{name}.jsonl"
-        files[name].write_text("".join(json.dumps({"messages": row}) + "\n" for row in rows))
+    pairs = [
+        {"prompt": sentence(20, 60), "chosen": sentence(15, 40), "rejected": sentence(8, 20).upper()}
+        for _ in range(4 * steps + HELD_OUT)
+    ]
+    written = {
+        "short": [{"messages": row} for row in short],
+        "long": [{"messages": row} for row in long],
+        "pairs": pairs[HELD_OUT:],
+        "held-out": pairs[:HELD_OUT],
+    }
+    files = {name: folder / f"{name}.jsonl" for name in written}
+    for name, rows in written.items():
+        files[name].write_text("".join(json.dumps(row) + "\n" for row in rows))
     return files
 
 
@@ -139,7 +164,7 @@ def measure(case: Case, model: Path, rows: Path, scratch: Path, arguments: argpa
     show(case, "tunesmith", ours)
     ordered = in_our_order(case, model, rows, scratch, arguments.steps)
     peers = {}
-    for config in arguments.peers.split(","):
+    for config in arguments.peers.split(",") if arguments.peers else case.peers:
         peers[config] = run_trl(case, config, model, ordered, scratch, arguments.steps)
         show(case, f"trl {config}", peers[config])
     return case, ours, peers
@@ -155,6 +180,10 @@ def run_tunesmith(case: Case, model: Path, rows: Path, scratch: Path, steps: int
     }  # fmt: skip
     if case.method != "full":
         flags |= {"lora-r": RANK, "lora-dropout": 0, "target-modules": ",".join(ALL_LINEAR)}
+    if case.task == "dpo":
+        del flags["validation-split"]
+        held_out = rows.with_name("held-out.jsonl")
+        flags |= {"task": "dpo", "dpo-beta": BETA, "validation-data": held_out, "eval-steps": steps}
     command = [str(Path(sys.executable).with_name("tunesmith")), "train", "--json", "--skip-test", "--no-tensorboard"]
     command += [part for name, value in flags.items() for part in (f"--{name}", str(value))]
     if case.method == "qlora":  # It recomputes activations unless told not to; TRL at its best does not.
@@ -166,7 +195,8 @@ def run_tunesmith(case: Case, model: Path, rows: Path, scratch: Path, steps: int
     run = json.loads(done.stdout.splitlines()[-1])
     events = [json.loads(line) for line in (home / "runs" / run["run"] / "events.jsonl").open()]
     made = [event for event in events if event["kind"] == "step"]
-    return {
+    evaluated = [event for event in events if event["kind"] == "evaluated"]
+    measured = {
         "first_step_seconds": made[0]["time"] - began,
         "step_seconds": [event["seconds"] for event in made],
         "step_tokens": [event["tokens"] for event in made],
@@ -175,26 +205,51 @@ def run_tunesmith(case: Case, model: Path, rows: Path, scratch: Path, steps: int
         "peak_memory_bytes": made[-1]["memory_bytes"],
         "trained": sum(event["trained_tokens"] for event in made) / sum(event["tokens"] for event in made),
     }
+    if case.task == "dpo":
+        margin = evaluated[-1]["metrics"]["reward_margin"]
+        measured["held_out"] = {"loss": evaluated[-1]["validation_loss"], "margin": margin}
+    return measured
 
 
 def in_our_order(case: Case, model: Path, rows: Path, scratch: Path, steps: int) -> Path:
     """Write the same tokens and labels, in the order in which our steps take the rows."""
-    from tunesmith.data.mixture import locate, stream
-    from tunesmith.modalities.text.encode import TextEncoder
-    from tunesmith.spec.job import DatasetRef
     from tunesmith.training.batching import step_rows
 
-    encoder = TextEncoder(model)
-    encoded = [encoder(row.example)[0] for row in stream(locate([DatasetRef(uri=str(rows))]))]
-    lines = [json.dumps({"input_ids": row.ids, "completion_mask": list(map(int, row.mask))}) for row in encoded]
+    lines = in_tokens(case, model, rows)
+    if case.task == "dpo":
+        held_out = in_tokens(case, model, rows.with_name("held-out.jsonl"))
+        (scratch / "held-out-tokens.jsonl").write_text("".join(line + "\n" for line in held_out))
     order, epoch, place = [], 0, 0
-    for _ in range(steps * 12):
+    for _ in range(steps if case.task == "dpo" else steps * 12):
         taken = step_rows(len(lines), case.batch, 0, epoch, place)
         order += taken
         epoch, place = (epoch + 1, 0) if place + len(taken) >= len(lines) else (epoch, place + len(taken))
     path = scratch / f"ordered-{case.name}.jsonl"
     path.write_text("".join(lines[row] + "\n" for row in order))
     return path
+
+
+def in_tokens(case: Case, model: Path, rows: Path) -> list[str]:
+    """Return each row of a file, or each pair, as a line of JSON with its tokens."""
+    from tunesmith.data.mixture import locate, stream
+    from tunesmith.modalities.text.encode import TextEncoder
+    from tunesmith.spec.job import DatasetRef
+
+    encoder = TextEncoder(model)
+    encoded = [encoder(row.example) for row in stream(locate([DatasetRef(uri=str(rows))]))]
+    if case.task != "dpo":
+        return [json.dumps({"input_ids": row.ids, "completion_mask": list(map(int, row.mask))}) for row, *_ in encoded]
+    lines = []
+    for chosen, rejected in encoded:
+        begin = min(chosen.mask.index(True), rejected.mask.index(True))
+        assert chosen.ids[:begin] == rejected.ids[:begin]
+        pair = {
+            "prompt_ids": chosen.ids[:begin],
+            "chosen_ids": chosen.ids[begin:],
+            "rejected_ids": rejected.ids[begin:],
+        }
+        lines.append(json.dumps(pair))
+    return lines
 
 
 def run_trl(case: Case, config: str, model: Path, rows: Path, scratch: Path, steps: int) -> dict[str, Any]:
@@ -205,8 +260,10 @@ def run_trl(case: Case, config: str, model: Path, rows: Path, scratch: Path, ste
         "threads": len(os.sched_getaffinity(0)), "length": case.length, "pack_length": case.pack_length,
         "batch": packs if config == "packed" else case.batch, "accumulation": 1, "steps": steps,
         "learning_rate": case.learning_rate, "scratch": str(scratch / "trl"),
+        "beta": BETA, "held_out": str(scratch / "held-out-tokens.jsonl"),
     }  # fmt: skip
-    peer = [str(PEER), str(ROOT / "benchmarks" / "peers" / "trl_sft.py"), json.dumps(job)]
+    script = "trl_dpo.py" if case.task == "dpo" else "trl_sft.py"
+    peer = [str(PEER), str(ROOT / "benchmarks" / "peers" / script), json.dumps(job)]
     # As it comes: no waiting policy for threads, which is the fastest for it on a quiet machine.
     plain = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
     done = subprocess.run(peer, env=plain, capture_output=True, text=True)
@@ -231,9 +288,15 @@ def show(case: Case, name: str, result: dict[str, Any]) -> None:
     norms = " ".join(f"{norm:.2f}" for norm in result["grad_norms"][:4])
     print(
         f"{case.name:12} {name:18} {speed(result):7.0f} tok/s  {result['peak_memory_bytes'] / 1e9:5.2f} GB  "
-        f"first step {result['first_step_seconds']:5.1f} s  losses {losses}  norms {norms}",
+        f"first step {result['first_step_seconds']:5.1f} s  losses {losses}  norms {norms}{held_out(result)}",
         flush=True,
     )
+
+
+def held_out(result: dict[str, Any]) -> str:
+    """Say what the held-out pairs came to, where there are any."""
+    found = result.get("held_out")
+    return f"  held out: loss {found['loss']:.4f}, margin {found['margin']:.4f}" if found else ""
 
 
 def report(case: Case, ours: dict[str, Any], peers: dict[str, Any], ceiling: float) -> list[str]:
@@ -244,8 +307,8 @@ def report(case: Case, ours: dict[str, Any], peers: dict[str, Any], ceiling: flo
         return missed
     best = max(whole, key=lambda name: speed(whole[name]))
     mine = speed(ours)
-    share = mine * flops(case, ours) / ceiling
-    print(f"\n{case.name}: {mine:.0f} tok/s, {share:.0%} of the matrix-product ceiling")
+    share = f", {mine * flops(case, ours) / ceiling:.0%} of the matrix-product ceiling" if case.task == "chat" else ""
+    print(f"\n{case.name}: {mine:.0f} tok/s{share}")
 
     def require(what: str, value: float, limit: float, *, at_most: bool = False) -> None:
         print(f"  {value:.2f}x {what} (required {'at most ' if at_most else ''}{limit})")
@@ -262,6 +325,10 @@ def report(case: Case, ours: dict[str, Any], peers: dict[str, Any], ceiling: flo
     for name in {"default", "bf16"} & set(whole):
         apart = max(abs(a / b - 1) for a, b in zip(ours["losses"], whole[name]["losses"], strict=False))
         require(f"the losses of TRL {name}: largest difference", apart, 0.03, at_most=True)
+    if case.task == "dpo":
+        for name, found in {"tunesmith": ours, **whole}.items():
+            off = abs(found["losses"][0] - math.log(2))
+            require(f"{name}: the first loss lies off ln 2 by as much", off, 1e-3, at_most=True)
     return missed
 
 

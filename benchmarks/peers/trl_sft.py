@@ -67,37 +67,19 @@ def main() -> None:
     arguments = dict(config["arguments"])
     if arguments.get("packing"):
         arguments["max_length"] = job["pack_length"]
-    else:
-        arguments["max_length"] = job["length"]
-    lora = None
-    if job["method"] != "full":
-        rank = job["rank"]
-        lora = LoraConfig(
-            r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
-        )
+    else:  # No row is longer; TRL refuses to cut rows without padding.
+        arguments["max_length"] = None if arguments.get("padding_free") else job["length"]
     clock = Clock()
     trainer = InOrder(
         model=model,
         args=SFTConfig(
-            output_dir=job["scratch"],
-            per_device_train_batch_size=job["batch"],
-            gradient_accumulation_steps=job["accumulation"],
-            max_steps=job["steps"],
-            learning_rate=job["learning_rate"],
-            lr_scheduler_type="constant",
-            warmup_steps=0,
-            weight_decay=0.0,
-            logging_steps=1,
-            save_strategy="no",
-            report_to=[],
-            seed=0,
+            **settings(job),
             completion_only_loss=True,
-            use_cpu=not torch.cuda.is_available(),
             **arguments,
         ),
         train_dataset=dataset,
         processing_class=tokenizer,
-        peft_config=lora,
+        peft_config=adapter(job),
         callbacks=[clock],
     )
     trainer.train()
@@ -112,6 +94,33 @@ def main() -> None:
         "peak_memory_bytes": peak_memory(),
     }
     print("RESULT " + json.dumps(result))
+
+
+def settings(job: dict[str, Any]) -> dict[str, Any]:
+    """Return what every trainer is told alike."""
+    return {
+        "output_dir": job["scratch"],
+        "per_device_train_batch_size": job["batch"],
+        "gradient_accumulation_steps": job["accumulation"],
+        "max_steps": job["steps"],
+        "learning_rate": job["learning_rate"],
+        "lr_scheduler_type": "constant",
+        "warmup_steps": 0,
+        "weight_decay": 0.0,
+        "logging_steps": 1,
+        "save_strategy": "no",
+        "report_to": [],
+        "seed": 0,
+        "use_cpu": not torch.cuda.is_available(),
+    }
+
+
+def adapter(job: dict[str, Any]) -> LoraConfig | None:
+    """Return the adapter, where the method has one."""
+    if job["method"] == "full":
+        return None
+    rank = job["rank"]
+    return LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM")
 
 
 def load(job: dict[str, Any], dtype: torch.dtype) -> Any:
