@@ -18,7 +18,6 @@ from bitsandbytes.functional import QuantState, dequantize_4bit, dequantize_bloc
 from bitsandbytes.nn.modules import Int8Params, Linear4bit, Linear8bitLt, Params4bit
 from torch import Tensor, nn
 
-
 ROWS_AT_ONCE: Final = 1024
 """Rows of 8 bits that stand in 32 bits for a moment, at most."""
 
