@@ -178,8 +178,55 @@ def test_a_zip_whose_files_claim_too_much_is_refused_before_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compression, "FREE_BYTES", 2**20)
+    path = packed(tmp_path / "a.zip", {"bomb.txt": b"\0" * 2**21})
+    [(where, message)] = read(path)
+    assert where == f"{path}/bomb.txt:1"
+    assert "unpacks to more than 200 times its size" in str(message)
+
+
+def test_files_of_a_zip_that_claim_too_much_together_are_one_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compression, "FREE_BYTES", 2**20)
     path = packed(tmp_path / "a.zip", {f"{n}.txt": b"\0" * 2**18 for n in range(8)})
-    assert "unpacks to more than 200 times its size" in only_fault(path)
+    files = look_up(str(path)).files
+    assert [file.name for file in files] == [*(f"{path}/{n}.txt" for n in range(4)), str(path)]
+    assert "unpacks to more than 200 times its size" in files[-1].broken
+
+
+def test_a_file_that_unpacks_without_end_costs_no_file_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compression, "FREE_BYTES", 2**20)
+    bomb, good = b"\0" * 2**21, rows("good")
+    zipped = packed(tmp_path / "a.zip", {"0.jsonl": bomb, "ok.jsonl": good})
+    tarred = packed(tmp_path / "a.tar.gz", {"ok.jsonl": good, "z.bin": bomb})
+    assert [where for where, _ in read(zipped)] == [f"{zipped}/0.jsonl:1", f"{zipped}/ok.jsonl:1"]
+    assert [where for where, _ in read(tarred)] == [f"{tarred}/ok.jsonl:1", f"{tarred}:1"]
+
+
+@pytest.mark.parametrize("name", ["a.tar", "a.tar.gz"])
+@pytest.mark.parametrize("last", ["z.jsonl", "z.bin"])
+def test_what_stands_before_the_damage_is_read_and_the_damage_is_one_fault(
+    tmp_path: Path, name: str, last: str
+) -> None:
+    noise = rows(*(f"{n * 7919 % 10007}" for n in range(20_000)))
+    path = packed(tmp_path / name, {"a.jsonl": rows("a"), "b.jsonl": rows("b"), last: noise})
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    found = read(path)
+    assert found[:2] == [(f"{path}/a.jsonl:1", {"text": "a"}), (f"{path}/b.jsonl:1", {"text": "b"})]
+    [fault] = [where for where, values in found if isinstance(values, str)]
+    assert fault.startswith(f"{path}/z.jsonl:" if last == "z.jsonl" else f"{path}:1")
+
+
+def test_damage_between_two_files_is_a_fault_of_the_archive(tmp_path: Path) -> None:
+    path = packed(tmp_path / "a.tar", {"a.jsonl": rows("a"), "b.jsonl": rows("b")})
+    content = bytearray(path.read_bytes())
+    content[1024:1536] = b"x" * 512
+    path.write_bytes(content)
+    (good, fault) = read(path)
+    assert good == (f"{path}/a.jsonl:1", {"text": "a"})
+    assert fault[0] == f"{path}:1" and "no header of a file" in str(fault[1])
 
 
 def test_the_files_beside_an_archive_that_cannot_be_read_are_still_usable(tmp_path: Path) -> None:
@@ -195,7 +242,9 @@ def test_the_files_beside_an_archive_that_cannot_be_read_are_still_usable(tmp_pa
 
 def test_an_archive_of_too_many_files_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archives, "MAX_FILES", 10)
-    assert "more than 10 files" in only_fault(packed(tmp_path / "a.tar", {f"{n}.txt": b"x" for n in range(11)}))
+    *found, (where, message) = read(path := packed(tmp_path / "a.tar", {f"{n}.txt": b"x" for n in range(11)}))
+    assert (len(found), where) == (10, f"{path}:1")
+    assert "more than 10 files" in str(message)
 
 
 def test_a_header_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import io
 import lzma
+import os
 import tarfile
 import threading
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from io import BufferedReader
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from tunesmith.data import compression
-from tunesmith.data.compression import Damaged
+from tunesmith.data.compression import Damaged, Excessive
 
 MAX_FILES: Final = 100_000
 """Most entries of an archive that are looked at."""
@@ -52,6 +53,22 @@ class Member:
     """Bytes, unpacked."""
     packed: int
     """Bytes that it takes in the archive."""
+    broken: str = ""
+    """Why it is not to be read, if it is not."""
+
+
+@dataclass
+class Contents:
+    """What an archive holds, as far as it could be looked into."""
+
+    members: list[Member] = field(default_factory=list)
+    """Its files, in their order there."""
+    notes: list[str] = field(default_factory=list)
+    """A sentence for each entry that is left out."""
+    broken: str = ""
+    """Why there may be more in it than was found."""
+    within: Member | None = None
+    """The file in which it breaks off, if that is where; whoever reads that file finds the break as well."""
 
 
 def is_archive(name: str) -> bool:
@@ -59,24 +76,36 @@ def is_archive(name: str) -> bool:
     return name.lower().endswith(SUFFIXES)
 
 
-def members(path: Path) -> tuple[list[Member], list[str]]:
-    """Return the files in an archive, in their order there, and a sentence for each entry that is left out.
+def look_into(path: Path) -> Contents:
+    """Return what is in an archive; of one that is damaged or exceeds the limits, what was found before that."""
+    found = Contents()
+    try:
+        for number, entry in enumerate(_zipped(path) if _is_zip(path) else _tarred(path), 1):
+            if number > MAX_FILES:
+                raise Damaged(f"it holds more than {MAX_FILES:,} files")
+            _take(entry, found, path)
+    except _BrokenOff as error:
+        found.broken, found.within = str(error), error.within
+    except OSError as error:
+        found.broken = error.strerror or str(error)
+    return found
 
-    Raises:
-        OSError: the archive cannot be read; ``Damaged`` if it is no archive or exceeds the limits.
-    """
-    found: list[Member] = []
-    notes: list[str] = []
-    for number, entry in enumerate(_zipped(path) if _is_zip(path) else _tarred(path), 1):
-        if number > MAX_FILES:
-            raise Damaged(f"it holds more than {MAX_FILES:,} files")
-        if isinstance(entry, str):
-            notes.append(entry)
-        elif why := _left_out(entry.name):
-            notes.append(f"{path}/{entry.name} is left out: {why}.")
-        elif not any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(entry.name).parts):
-            found.append(entry)
-    return found, notes
+
+def _take(entry: Member | str, found: Contents, path: Path) -> None:
+    if isinstance(entry, str):
+        found.notes.append(entry)
+    elif why := _left_out(entry.name):
+        found.notes.append(f"{path}/{entry.name} is left out: {why}.")
+    elif not any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(entry.name).parts):
+        found.members.append(entry)
+
+
+class _BrokenOff(Damaged):
+    """A tar ends, or cannot be unpacked, within a file that it has named."""
+
+    def __init__(self, why: str, within: Member) -> None:
+        super().__init__(why)
+        self.within = within
 
 
 def _is_zip(path: Path) -> bool:
@@ -97,14 +126,26 @@ def _zipped(path: Path) -> Iterator[Member | str]:
         for info in archive.infolist():
             if info.is_dir():
                 continue
-            unpacked += info.file_size
-            compression.refuse_excess(unpacked, path.stat().st_size)
+            member = _zip_entry(info)
+            if not member.broken:
+                unpacked += info.file_size
+                compression.refuse_excess(unpacked, path.stat().st_size)
             if info.flag_bits & 1:
                 yield f"{path}/{info.filename} is left out: it needs a password."
             elif (info.external_attr >> 16) & 0o170000 not in (0, 0o100000):
                 yield f"{path}/{info.filename} is left out: it is a link or a device."
             else:
-                yield Member(info.filename, info.header_offset, info.file_size, info.compress_size)
+                yield member
+
+
+def _zip_entry(info: zipfile.ZipInfo) -> Member:
+    """Return a file of a zip; one that claims too much beside what it takes there is not to be read."""
+    member = Member(info.filename, info.header_offset, info.file_size, info.compress_size)
+    try:
+        compression.refuse_excess(info.file_size, info.compress_size)
+    except Excessive as error:
+        return replace(member, broken=str(error))
+    return member
 
 
 def _zip(path: Path) -> zipfile.ZipFile:
@@ -116,16 +157,37 @@ def _zip(path: Path) -> zipfile.ZipFile:
 
 def _tarred(path: Path) -> Iterator[Member | str]:
     with _Unpacked(path) as unpacked:
+        last: Member | str = ""
         try:
-            with tarfile.open(fileobj=_HeadersOnly(unpacked), mode="r:") as archive:  # type: ignore[call-overload]
-                while info := archive.next():
-                    archive.members = []  # it would remember every entry
-                    if info.isreg() and not info.issparse():
-                        yield Member(info.name, info.offset_data, info.size, info.size)
-                    elif not info.isdir():
-                        yield f"{path}/{info.name} is left out: it is a link, a device or has holes."
-        except (tarfile.TarError, EOFError) as error:
+            for entry in _tar_entries(path, unpacked):
+                if last:
+                    yield last
+                last = entry
+        except Excessive as error:
+            raise Damaged(str(error)) from error  # what came last is what unpacks without end
+        except (tarfile.TarError, EOFError, OSError) as error:
+            if last:
+                yield last
+            if isinstance(last, Member) and unpacked.ends_before(last.start + last.size):
+                raise _BrokenOff("the archive ends early, or is damaged there", last) from error
+            if isinstance(error, OSError):
+                raise
             raise Damaged(f"it is not a tar file, or damaged ({error})") from error
+        if last:
+            yield last
+
+
+def _tar_entries(path: Path, unpacked: _Unpacked) -> Iterator[Member | str]:
+    headers = _HeadersOnly(unpacked)
+    with tarfile.open(fileobj=headers, mode="r:") as archive:  # type: ignore[call-overload]
+        while info := archive.next():
+            archive.members = []  # it would remember every entry
+            if info.isreg() and not info.issparse():
+                yield Member(info.name, info.offset_data, info.size, info.size)
+            elif not info.isdir():
+                yield f"{path}/{info.name} is left out: it is a link, a device or has holes."
+    if any(headers.last):  # tarfile takes a header that it cannot read for the end
+        raise Damaged("what follows is no header of a file")
 
 
 class _Unpacked:
@@ -152,6 +214,10 @@ class _Unpacked:
         """Whether ``go_to`` can go there."""
         return self._seekable or position >= self.stream.tell()
 
+    def ends_before(self, position: int) -> bool:
+        """Whether it ends, or has got no further, before a position."""
+        return (os.fstat(self._file.fileno()).st_size if self._seekable else self.stream.tell()) < position
+
     def go_to(self, position: int) -> None:
         """Go forwards to a position, or to the end if that comes first."""
         if self._seekable:
@@ -166,11 +232,13 @@ class _HeadersOnly:
 
     def __init__(self, unpacked: _Unpacked) -> None:
         self._unpacked = unpacked
+        self.last = b""
 
     def read(self, size: int) -> bytes:
         if size > MAX_HEADER:
             raise Damaged("a header in it is too long")
-        return self._unpacked.stream.read(size)
+        self.last = self._unpacked.stream.read(size)
+        return self.last
 
     def tell(self) -> int:
         return self._unpacked.stream.tell()

@@ -45,6 +45,10 @@ class Damaged(OSError):
     """The bytes cannot be unpacked, or not within the limits; the message says why."""
 
 
+class Excessive(Damaged):
+    """More comes out than data would be."""
+
+
 class _Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
@@ -111,9 +115,9 @@ def refuse_excess(unpacked_bytes: int, packed_bytes: int) -> None:
     """Accept what came out of some bytes.
 
     Raises:
-        Damaged: it is more than data would be.
+        Excessive: it is more than data would be.
     """
     if unpacked_bytes > max(FREE_BYTES, MAX_RATIO * packed_bytes):
-        raise Damaged(f"it unpacks to more than {MAX_RATIO} times its size (unpack it yourself if it is meant to)")
+        raise Excessive(f"it unpacks to more than {MAX_RATIO} times its size (unpack it yourself if it is meant to)")
     if unpacked_bytes > MAX_UNPACKED:
-        raise Damaged(f"it unpacks to more than {MAX_UNPACKED // 2**30} GiB (divide it)")
+        raise Excessive(f"it unpacks to more than {MAX_UNPACKED // 2**30} GiB (divide it)")

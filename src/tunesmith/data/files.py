@@ -191,18 +191,19 @@ def _collected(paths: list[Path], top: Path | None) -> Found:
 
 
 def _archive(path: Path, forced: str | None) -> Found:
-    """Take the files in an archive; one that cannot be looked into is a file with a fault, as any other is."""
-    try:
-        members, notes = archives.members(path)
-    except OSError as error:
-        return Found([SourceFile(path, forced, broken=error.strerror or str(error))])
+    """Take the files in an archive; where it is damaged, those before that, and a fault for the rest."""
+    contents = archives.look_into(path)
+    members = [each for each in contents.members if is_rows(each.name)]
     files = [
-        SourceFile(path, next((name for name in _folders_of(each.name) if name in FORMATS), forced), each)
+        SourceFile(path, next((name for name in _folders_of(each.name) if name in FORMATS), forced), each, each.broken)
         for each in members
-        if is_rows(each.name)
     ]
-    unknown = [f"{path}/{each.name}" for each in members if not is_rows(each.name) and not _is_silent(each.name)]
-    return Found(files, notes + _passed_over(unknown))
+    if contents.broken and contents.within not in members:
+        files.append(SourceFile(path, forced, broken=contents.broken))
+    unknown = [
+        f"{path}/{each.name}" for each in contents.members if not is_rows(each.name) and not _is_silent(each.name)
+    ]
+    return Found(files, contents.notes + _passed_over(unknown))
 
 
 def _folders_of(name: str) -> list[str]:

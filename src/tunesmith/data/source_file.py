@@ -32,7 +32,7 @@ class SourceFile:
     member: Member | None = None
     """Where it lies in the archive, if it does."""
     broken: str = ""
-    """Why an archive could not be looked into, so that its one fault says it."""
+    """Why it, or the archive it is, is not to be read, so that its one fault says it."""
 
     @property
     def name(self) -> str:
