@@ -293,4 +293,4 @@ def test_preview_says_that_no_row_can_be_used(tunesmith: Call, tmp_path: Path, m
     (path := tmp_path / "a.jsonl").write_text("{bad\n")
     said = tunesmith("data", "preview", str(path), "--model", model)
     assert said.status == 65
-    assert "none of 1 rows can be used. First fault:" in said.err
+    assert "no row can be used. First fault:" in said.err

@@ -286,7 +286,7 @@ def test_a_data_set_for_a_side_that_has_no_usable_row_is_an_error(
     prepared: Prepare, chats: Path, tmp_path: Path, side: str
 ) -> None:
     (other := tmp_path / "other.jsonl").write_text("{bad\n")
-    with pytest.raises(NoUsableRow, match=r"other\.jsonl: none of 1 rows can be used"):
+    with pytest.raises(NoUsableRow, match=r"other\.jsonl: no row can be used"):
         prepared([DatasetRef(uri=str(chats)), DatasetRef.model_validate({"uri": str(other), side: True})])
 
 

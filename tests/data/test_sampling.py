@@ -67,7 +67,9 @@ def test_extrapolates_from_the_start_of_a_large_file(
 
 def test_an_empty_file_has_no_rows(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").touch()
-    assert sample([DatasetRef(uri=str(tmp_path / "a.jsonl"))], 10) == Sample([], [], {}, 0, True)
+    found = sample([DatasetRef(uri=str(tmp_path / "a.jsonl"))], 10)
+    assert (found.examples, found.total_rows, found.exact) == ([], 0, True)
+    assert [fault.code for fault in found.faults] == ["empty_file"]
 
 
 def test_counts_a_tree_of_messages_as_one(tmp_path: Path) -> None:

@@ -71,13 +71,19 @@ def sample(datasets: Sequence[DatasetRef], n: int) -> Sample:
     counted_all = all(file.rows == file.counted for _, files in counted for file in files)
     return Sample(
         examples=[row.example for row in rows],
-        faults=[row for row in seen if isinstance(row, RowFault)],
+        faults=[row for row in seen if isinstance(row, RowFault)] + _empty(counted),
         formats=dict(Counter(row.format for row in rows)),
         total_rows=sum(_examples_in(*each, some) for each, some in zip(counted, looked_at, strict=True)),
         exact=not together and counted_all,
         whole=step == 1 and counted_all,
         misnamed=renames.fault,
     )
+
+
+def _empty(counted: Sequence[tuple[Located, Sequence[_Counted]]]) -> list[RowFault]:
+    """Return the faults of files without a row."""
+    empty = [(each.dataset, file.file) for each, files in counted for file in files if not file.rows]
+    return [row for dataset, file in empty for row in rows_of(file, dataset) if isinstance(row, RowFault)]
 
 
 def _examples_in(located: Located, files: Sequence[_Counted], looked_at: Sequence[FormattedRow | RowFault]) -> int:
@@ -99,6 +105,8 @@ def _spread(
 ) -> Iterator[FormattedRow | RowFault]:
     """Yield every ``step``-th row, or as many from the counted part; a limited data set is looked at from its start."""
     for each in files:
+        if not each.rows:
+            continue
         stride = max(1, step * each.counted // max(each.rows, 1))
         reader = reader_of(each.file)
         if reader.skips:

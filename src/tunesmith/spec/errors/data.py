@@ -56,7 +56,8 @@ class NoUsableRow(DataError):
 
     def __init__(self, where: str, rows: int, first_fault: str = "") -> None:
         seen = f" First fault: {first_fault}" if first_fault else ""
-        super().__init__(f"{where}: none of {rows} rows can be used.{seen} See `tunesmith data check {where}`.")
+        what = f"none of {rows:,} rows" if rows > 1 else "no row"
+        super().__init__(f"{where}: {what} can be used.{seen} See `tunesmith data check {where}`.")
 
 
 class FaultyData(DataError):
