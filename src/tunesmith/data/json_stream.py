@@ -43,6 +43,8 @@ class JsonStream:
         self._text, self._at = "", 0
         self._lines_before = 0
         """Line ends in front of ``_text``."""
+        self._broken_off = False
+        """Whether nothing is left behind a value that could not be read: the end that is missing is the same break."""
 
     def rows(self) -> Iterator[object]:
         """Yield the rows; a ``Broken`` stands for each one, or for the rest, that cannot be read."""
@@ -54,7 +56,8 @@ class JsonStream:
             if self._next():
                 raise self._broken("text goes on behind the end of the data")
         except Broken as broken:
-            yield broken
+            if not self._broken_off:
+                yield broken
 
     def _document(self, first: str) -> Iterator[object]:
         if first == "[":
@@ -78,9 +81,12 @@ class JsonStream:
                 yield broken
                 if indent is None:
                     self._pass_over_brackets()
+                    self._broken_off = not self._next()
                 elif self._find_line(indent, start if start in ("{", "[") else '{["'):
                     continue
                 else:
+                    self._broken_off = True
+                if self._broken_off:
                     return
             if self._next() == "]":
                 self._at += 1

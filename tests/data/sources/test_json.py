@@ -129,3 +129,19 @@ def test_bytes_that_are_no_text_spoil_only_their_row(tmp_path: Path) -> None:
     assert isinstance(first, dict)
     with pytest.raises(UnreadableRow, match="not valid UTF-8 at character 3"):
         text(first, "text", Where("a.json", 1))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '[{"a": 1}, {"a":',
+        '[{"a": 1},',
+        '{"data": [{"a": 1}, {"a":',
+        '{"data": [\n{"a": 1},\n{"a":',
+        '{"data": [\n{"a": 1},\n{"a": x}\n]}',
+    ],
+)
+def test_a_document_that_breaks_off_is_one_fault(tmp_path: Path, content: str) -> None:
+    (path := tmp_path / "a.json").write_text(content)
+    assert [row for _, row in values(path)] == [{"a": 1}]
+    assert len(faults(path)) == 1
