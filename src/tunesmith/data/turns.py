@@ -8,7 +8,7 @@ from typing import Final
 
 from tunesmith.data.columns import Row, encodable
 from tunesmith.data.tools import calls
-from tunesmith.spec.errors import EmptyRow, MissingColumn, Where, WrongType
+from tunesmith.spec.errors import EmptyRow, MissingColumn, NoWeight, Where, WrongType
 from tunesmith.spec.examples import Conversation, Message, Role
 
 ROLES: Final[dict[str, Role]] = {
@@ -67,13 +67,17 @@ def conversation(messages: Sequence[Message], column: str, where: Where, *, tool
     """Make a conversation; a blank system turn is left out.
 
     Raises:
-        WrongType: a system turn is not the first, or no assistant turn would be trained.
+        WrongType: a system turn is not the first, or there is no assistant turn.
+        NoWeight: no assistant turn is to be trained.
     """
     spoken = tuple(message for message in messages if message.role != "system" or message.content)
     if any(message.role == "system" for message in spoken[1:]):
         raise WrongType(column, where, "a later system turn", "a list with its system turn first")
-    if not any(message.role == "assistant" and message.train for message in spoken):
+    answers = [message for message in spoken if message.role == "assistant"]
+    if not answers:
         raise WrongType(column, where, [message.role for message in spoken], "a list with an assistant turn to train")
+    if not any(message.train for message in answers):
+        raise NoWeight(column, where)
     return Conversation(spoken, where, tools)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tunesmith.data.formats.openai import FORMAT
-from tunesmith.spec.errors import EmptyRow, RowFault, UnreadableRow, Where, WrongType
+from tunesmith.spec.errors import EmptyRow, RowFault, UnreadableRow, Where, NoWeight, WrongType
 from tunesmith.spec.examples import Conversation, Message
 
 WHERE = Where("chat.jsonl", 17)
@@ -53,7 +53,7 @@ def test_leaves_a_blank_system_turn_out() -> None:
     [
         ([ASK], WrongType, "messages"),
         ([ASK, {"role": "assistant", "content": None}], EmptyRow, "messages[1].content"),
-        ([ASK, {"role": "assistant", "content": "a", "weight": 0}], WrongType, "messages"),
+        ([ASK, {"role": "assistant", "content": "a", "weight": 0}], NoWeight, "messages"),
         ([ASK, {"role": "assistant", "content": "a", "weight": 2}], WrongType, "messages[1].weight"),
         ([{"role": "user", "content": [{"type": "image_url"}]}], WrongType, "messages[0].content[0]"),
         ([{"role": 1, "content": "x"}], WrongType, "messages[0].role"),

@@ -12,7 +12,7 @@ TunesmithError
 │   ├── SplitImpossible
 │   ├── NothingTrained
 │   ├── TooMuchLost
-│   └── RowFault            one row: MissingColumn, WrongType, EmptyRow, EmptyFile, UnknownFormat,
+│   └── RowFault            one row: MissingColumn, WrongType, EmptyRow, EmptyFile, NoWeight, UnknownFormat,
 │                            TemplateRefused, KindRefused
 ├── ConfigError             exit 78, HTTP 422   model, output, machine or resume do not go together
 │   ├── UnknownKey, BadEntry, ContradictingKeys
@@ -80,6 +80,7 @@ from tunesmith.spec.errors.data import (
     NoTaskFits,
     NothingTrained,
     NoUsableRow,
+    NoWeight,
     RowFault,
     SplitImpossible,
     TemplateRefused,
@@ -145,6 +146,7 @@ __all__ = [
     "NoSuchDevice",
     "NoTaskFits",
     "NoUsableRow",
+    "NoWeight",
     "NotALanguageModel",
     "NotAModelDirectory",
     "NotANumber",

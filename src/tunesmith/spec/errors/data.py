@@ -177,6 +177,18 @@ class EmptyRow(RowFault):
         super().__init__(where, column, f"column '{column}' is empty. Fill it in or remove the row.")
 
 
+class NoWeight(RowFault):
+    """A conversation whose assistant turns all have weight 0."""
+
+    code = "no_weight"
+
+    def __init__(self, column: str, where: Where) -> None:
+        hint = "Give one of them weight 1, or remove the row."
+        super().__init__(
+            where, column, f"column '{column}': every assistant turn has weight 0, so none is learned. {hint}"
+        )
+
+
 class UnknownFormat(RowFault):
     """No format recognises the row's columns."""
 
