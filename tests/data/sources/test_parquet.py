@@ -71,3 +71,12 @@ def test_says_how_to_install_what_reads_it(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(PackageMissing, match=r"pip install 'tunesmith\[parquet\]'"):
         values(path)
+
+
+def test_damaged_pages_are_not_blamed_on_the_system(tmp_path: Path) -> None:
+    path = table(tmp_path / "a.parquet", [{"text": f"{n * 7919 % 10007}" * 20} for n in range(500)])
+    for place in range(4, path.stat().st_size // 2, 7):
+        content = bytearray(path.read_bytes())
+        content[place] ^= 0xFF
+        (damaged := tmp_path / "b.parquet").write_bytes(content)
+        assert not any("the system says" in fault.message for fault in faults(damaged))

@@ -8,6 +8,7 @@ from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from tunesmith.data.compression import Damaged
 from tunesmith.data.source_file import SourceFile
 from tunesmith.data.sources import RawRow, Reader
 from tunesmith.spec.errors import PackageMissing, RowFault, UnreadableRow, Where
@@ -43,7 +44,11 @@ def read(file: SourceFile, wanted: Container[int] | None) -> Iterator[RawRow | R
                     number += 1
                     if wanted is None or number in wanted:
                         yield RawRow(Where(file.name, number), values, size * number // total)
-    except (ArrowException, ValueError, OverflowError) as error:
+    except Damaged:
+        raise
+    except (ArrowException, ValueError, OverflowError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         yield UnreadableRow(Where(file.name, number + 1), f"not Parquet that can be read: {_first_line(error)}")
 
 
