@@ -24,9 +24,9 @@ PARENT: Final = Path(__file__).with_name("parent.py")
 WORKER: Final = ("-m", "tunesmith.worker")
 ENVIRONMENT: Final = {
     "OMP_WAIT_POLICY": "PASSIVE",  # Spinning threads fight over the cores with whatever else runs.
-    # A thread that spins for some microseconds before it sleeps saves a third of a step on an idle machine; longer
-    # spinning gains nothing there, and makes a busy one many times slower (docs/decisions/0006).
-    "GOMP_SPINCOUNT": "1000",
+    # A thread that spins for some microseconds before it sleeps saves a third of a step on an idle machine; spinning
+    # for long makes a busy one many times slower (docs/decisions/0006).
+    "GOMP_SPINCOUNT": "4000",
     "HF_HUB_OFFLINE": "1",  # A worker gets local paths; looking for the hub costs half a minute where there is none.
     "PYTHONUNBUFFERED": "1",
     "PYTHONSAFEPATH": "1",  # A torch.py in the user's working folder is not the torch that is meant.
