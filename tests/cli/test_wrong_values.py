@@ -13,6 +13,7 @@ from tunesmith.spec.recipe import AdapterRecipe, Recipe
     ("words", "field"),
     [
         ("a whole number from 1 to 1024", AdapterRecipe.model_fields["rank"]),
+        ("a whole number from 16 to 1048576", Recipe.model_fields["length"]),
         ("a number above 0", AdapterRecipe.model_fields["alpha"]),
         ("a number of at least 0 and below 1", AdapterRecipe.model_fields["dropout"]),
         ("a list of names that is not empty", AdapterRecipe.model_fields["targets"]),

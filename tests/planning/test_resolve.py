@@ -232,9 +232,14 @@ def test_no_split_where_validation_has_its_own_data(world):
     assert not plan.warnings
 
 
-def test_warns_where_too_few_rows_are_left_to_validate(world):
-    plan = world.but(rows=9).plan()
-    assert any("training without validation" in warning for warning in plan.warnings)
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [(9, "9 rows are too few to hold any out"), (1, "1 row is too few to hold any out")],
+)
+def test_warns_where_too_few_rows_are_left_to_validate(world, rows, sentence):
+    plan = world.but(rows=rows).plan()
+    assert f"{sentence}: training without validation." in plan.warnings
+    assert not any("1 steps" in decision.reason for decision in plan.decisions)
 
 
 @pytest.mark.parametrize("share", ["validation_split", "test_split"])

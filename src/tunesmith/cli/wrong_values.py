@@ -80,17 +80,22 @@ def _limits(marks: Sequence[Any]) -> str:
     """Put the constraints of a field into words; the names are those of ``annotated_types`` and pydantic."""
     at = {name: getattr(mark, name) for mark in marks for name in _MARKS if getattr(mark, name, None) is not None}
     if "ge" in at and "le" in at:
-        return f" from {at['ge']:g} to {at['le']:g}"
+        return f" from {_number(at['ge'])} to {_number(at['le'])}"
     words = {
-        "ge": "of at least {:g}",
-        "gt": "above {:g}",
-        "le": "at most {:g}",
-        "lt": "below {:g}",
+        "ge": "of at least {}",
+        "gt": "above {}",
+        "le": "at most {}",
+        "lt": "below {}",
         "pattern": "of the form {}",
     }
-    limits = [text.format(at[name]) for name, text in words.items() if name in at]
+    limits = [text.format(_number(at[name])) for name, text in words.items() if name in at]
     limits += ["that is not empty"] if at.get("min_length") else []
     return " " + " and ".join(limits) if limits else ""
+
+
+def _number(limit: Any) -> str:
+    """Write a limit out in full: a whole number with all its digits."""
+    return f"{limit:g}" if isinstance(limit, float) else str(limit)
 
 
 def _owner(model: type[BaseModel], place: Sequence[int | str]) -> type[BaseModel]:

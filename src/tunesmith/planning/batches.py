@@ -114,6 +114,10 @@ def _choose_interval(known: Known, batch: BatchRecipe, split: float) -> tuple[in
     if rows < FEW_ROWS and steps > 50:
         steps, limit = 50, f", at most 50 as there are under {FEW_ROWS:,} rows"
     if steps >= epoch:
-        return epoch, f"once an epoch of {epoch} steps"
+        return epoch, f"once an epoch of {_steps(epoch)}"
     whose = f"mode {known.mode.name}" if share == known.mode.evaluation_share else known.task
-    return steps, f"{whose}: {share:.0%} of an epoch of {epoch} steps{limit}"
+    return steps, f"{whose}: {share:.0%} of an epoch of {_steps(epoch)}{limit}"
+
+
+def _steps(count: int) -> str:
+    return "1 step" if count == 1 else f"{count} steps"

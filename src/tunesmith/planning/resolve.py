@@ -177,8 +177,9 @@ def _split(known: Known) -> float:
         held_out = int(known.data.rows * VALIDATION_SHARE)
         if held_out:
             return VALIDATION_SHARE, f"{held_out} of {_rows(known.data)} rows"
-        known.choices.warn(f"{known.data.rows} rows are too few to hold any out: training without validation.")
-        return (0.0 if known.data.exact else VALIDATION_SHARE), f"{_rows(known.data)} rows are too few to hold any out"
+        few = f"{_rows(known.data)} {'row is' if known.data.rows == 1 else 'rows are'} too few to hold any out"
+        known.choices.warn(f"{few[0].upper()}{few[1:]}: training without validation.")
+        return (0.0 if known.data.exact else VALIDATION_SHARE), few
 
     return known.choices.settle("evaluation.validation_split", known.spec.evaluation.validation_split, choose)
 

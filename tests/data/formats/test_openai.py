@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tunesmith.data.formats.openai import FORMAT
-from tunesmith.spec.errors import EmptyRow, RowFault, UnreadableRow, Where, NoWeight, WrongType
+from tunesmith.spec.errors import EmptyRow, NoWeight, RowFault, UnreadableRow, Where, WrongType
 from tunesmith.spec.examples import Conversation, Message
 
 WHERE = Where("chat.jsonl", 17)
