@@ -67,7 +67,8 @@ _DIRECTORY_HELP: Final = (
     "A directory that `tunesmith models install` made: its model and ./lora inside it are the defaults."
 )
 _DATA_HELP: Final = (
-    "A file, a folder, a quoted glob, a comma list of them, or a name that `tunesmith pull` knows. Repeat it to mix."
+    "A file, a folder, an archive, a quoted glob, a comma list of them, a name that `tunesmith pull` knows, or a hub "
+    "name such as squad:train. Repeat it to mix."
 )
 
 
