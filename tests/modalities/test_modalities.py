@@ -65,3 +65,16 @@ def test_naming_the_modalities_imports_nothing_heavy():
         env={"PYTHONPATH": ":".join(sys.path)},
     )
     assert done.stdout.strip() == "set()"
+
+
+@EVERY
+def test_transformers_has_the_class_that_opens_the_result_of_a_task(modality: Modality):
+    import transformers
+
+    for task in modality.tasks:
+        assert hasattr(transformers, task.loader), task.name
+
+
+@EVERY
+def test_a_task_that_writes_no_text_says_what_it_does_instead(modality: Modality):
+    assert all(task.writes == (task.does == "writes text") for task in modality.tasks)

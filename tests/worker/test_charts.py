@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from cli.test_progress import EVALUATED, step
-from tunesmith.worker.charts import Charts
+from tunesmith.worker.charts import Charts, draw_history
 
 
 def test_tensorboard_sees_losses_rate_gradients_speed_and_what_the_task_measures(tmp_path: Path) -> None:
@@ -20,3 +22,9 @@ def test_tensorboard_sees_losses_rate_gradients_speed_and_what_the_task_measures
         "eval/loss", "eval/accuracy", "eval/perplexity",
     }  # fmt: skip
     assert seen.Scalars("eval/accuracy")[0].value == 0.75
+
+
+@pytest.mark.parametrize("counts", ["token", "text", "pair"])
+def test_the_picture_says_what_the_loss_is_a_mean_over(counts: str, tmp_path: Path) -> None:
+    draw_history(tmp_path / "history.svg", [(1, 2.0), (2, 1.0)], [(0, None, 2.0), (2, 1.5, 1.8)], "a run", counts)
+    assert f"loss (nats per {counts})" in (tmp_path / "history.svg").read_text()

@@ -3,7 +3,7 @@
 import pytest
 
 from tunesmith.spec.recipe import AdapterRecipe, QuantizationRecipe, Recipe
-from tunesmith.worker.results import _method
+from tunesmith.worker.results import _method, how_it_is_used
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,17 @@ def test_the_card_says_what_was_trained_and_over_what(recipe, words):
 def test_the_card_names_the_kind_of_adapter(switches, name):
     adapter = AdapterRecipe(rank=4, targets=["q_proj"], **switches)
     assert _method(Recipe(method="lora", adapter=adapter)).startswith(f"{name}, rank 4")
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [
+        ("chat", "tunesmith chat --adapter ."),
+        ("dpo", "tunesmith chat --adapter ."),
+        ("classification", "`AutoModelForSequenceClassification` and put the adapter on"),
+        ("mlm", "`AutoModelForMaskedLM` and put the adapter on"),
+        ("", "tunesmith chat --adapter ."),
+    ],
+)
+def test_the_card_says_how_the_result_of_a_task_is_opened(task, words):
+    assert words in how_it_is_used(task, lora=True)

@@ -19,3 +19,8 @@ def task_named(name: str | None) -> Task | None:
     """Return the task of a plan, by its name."""
     tasks = (task for modality in MODALITIES.values() for task in modality.tasks)
     return next((task for task in tasks if task.name == name), None)
+
+
+def task_of(name: str | None) -> Task:
+    """Return the task of a plan that was made; what says of no task, such as an adapter from elsewhere, writes text."""
+    return task_named(name) or text.MODALITY.tasks[0]

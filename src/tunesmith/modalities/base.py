@@ -122,6 +122,14 @@ class Task:
     """Kinds of model that it trains (``ModelFacts.kind``)."""
     writes: bool = True
     """Whether the result writes text, with the base's own head; else the task trains a head that fits no other."""
+    does: str = "writes text"
+    """What the result does instead of writing, as the end of a sentence that begins with "it"."""
+    counts: Literal["token", "text", "pair"] = "token"
+    """What the loss is a mean over; only the loss of a token stands for a perplexity."""
+    peft: str | None = "CAUSAL_LM"
+    """PEFT's name for what an adapter is for; None where it has none."""
+    loader: str = "AutoModelForCausalLM"
+    """The class of transformers that opens the result."""
 
     @property
     def kinds(self) -> frozenset[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tunesmith.spec.events import Evaluated, Step
 
@@ -38,15 +39,27 @@ class Charts:
 
 
 def draw_history(
-    path: Path, steps: Sequence[tuple[int, float]], evaluations: Sequence[Sequence[float | None]], title: str
+    path: Path,
+    steps: Sequence[tuple[int, float]],
+    evaluations: Sequence[Sequence[float | None]],
+    title: str,
+    counts: str,
 ) -> None:
-    """Draw training losses by step, and validation losses at [step, training loss, validation loss], into a PNG."""
+    """Draw training losses by step, and validation losses at [step, training loss, validation loss], into a PNG.
+
+    ``counts`` is what they are means over: token, text or pair.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 5), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    _draw(figure.add_subplot(), steps, evaluations)
+    figure.axes[0].set(title=title, xlabel="step", ylabel=f"loss (nats per {counts})")
+    figure.savefig(path)
+
+
+def _draw(axes: Any, steps: Sequence[tuple[int, float]], evaluations: Sequence[Sequence[float | None]]) -> None:
     if steps:
         axes.plot(
             [s for s, _ in steps], [loss for _, loss in steps], color="#9db4c0", lw=1, label="training, each step"
@@ -60,8 +73,6 @@ def draw_history(
             [s for s, _ in held_out], [loss for _, loss in held_out], color="#d1495b", lw=2, marker="o", ms=4,
             label="validation",
         )  # fmt: skip
-    axes.set(title=title, xlabel="step", ylabel="loss (nats per token)")
     axes.grid(alpha=0.25)
     if axes.lines:
         axes.legend(frameon=False)
-    figure.savefig(path)

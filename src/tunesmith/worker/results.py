@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tunesmith.modalities import task_of
 from tunesmith.runs.durable import write_json
 from tunesmith.runs.event_log import read
 from tunesmith.spec.events import Evaluated, RunSummary, Started, Step
@@ -31,7 +32,8 @@ def write_results(run: RunFolder, plan: Plan, loop: Loop, summary: RunSummary) -
     write_json(folder / info, _info(run, plan, loop, summary))
     (folder / "README.md").write_text(_card(plan, summary, _measured(run, loop)))
     title = f"{run.header().name}: {plan.spec.recipe.method} of {Path(plan.model.source).name}"
-    draw_history(folder / "training_history.png", _step_losses(run), loop.progress.history, title)
+    counts = task_of(plan.spec.task).counts
+    draw_history(folder / "training_history.png", _step_losses(run), loop.progress.history, title, counts)
     _link(folder / "checkpoints", run.checkpoints_dir)
     if plan.spec.output.tensorboard:
         (folder / "logs").mkdir(exist_ok=True)
@@ -117,11 +119,11 @@ def _measured(run: RunFolder, loop: Loop) -> dict[str, float]:
 
 def how_it_is_used(task: str, *, lora: bool) -> str:
     """Say how a result is used, from its folder."""
-    loaders = {"classification": "AutoModelForSequenceClassification", "mlm": "AutoModelForMaskedLM"}
-    if task not in loaders:
+    known = task_of(task)
+    if known.writes:
         return f"Talk to it from this folder: `tunesmith chat {'--adapter' if lora else '--model'} .`"
     then = " and put the adapter on with `peft.PeftModel`" if lora else ""
-    return f"Load it with transformers' `{loaders[task]}`{then}."
+    return f"Load it with transformers' `{known.loader}`{then}."
 
 
 def _method(recipe: Recipe) -> str:

@@ -46,6 +46,7 @@ MODALITY: Final = Modality(
             summary="preference tuning (DPO): the better of two answers becomes more likely than the worse",
             builder=f"{_BUILDER}:build_preference",
             aliases=("preference", "preference-tuning"),
+            counts="pair",
         ),
         Task(
             name="classification",
@@ -55,6 +56,10 @@ MODALITY: Final = Modality(
             aliases=("text-classification", "sequence-classification"),
             models=("encoder", "decoder"),
             writes=False,
+            does="tells classes of text apart",
+            counts="text",
+            peft="SEQ_CLS",
+            loader="AutoModelForSequenceClassification",
         ),
         Task(
             name="mlm",
@@ -64,6 +69,9 @@ MODALITY: Final = Modality(
             aliases=("masked-language-model", "masked-lm"),
             models=("encoder",),
             writes=False,
+            does="fills in covered words",
+            peft=None,
+            loader="AutoModelForMaskedLM",
         ),
     ),
     families=FAMILIES,

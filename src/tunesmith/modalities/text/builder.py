@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from tunesmith.data.token_rows import TokenRows
+from tunesmith.modalities import task_of
 from tunesmith.modalities.base import RUNNING_TEXT
 from tunesmith.modalities.text.metrics import perplexity
 from tunesmith.modalities.text.options import TextOptions
@@ -203,7 +204,7 @@ def build_classifier(
     for head in heads.values():
         in_32_bits(head)
     outside = [name for name in fresh if name.partition(".")[0] not in heads]
-    model = _adapted(model, plan, task="SEQ_CLS", trained=[*heads, *outside])
+    model = _adapted(model, plan, trained=[*heads, *outside])
     _own_pass(model, plan)
     given = any(dataset.validation or dataset.test for dataset in plan.spec.datasets)
     objective = Classification(model, device, fill=_fill(model), classes=classes, labels=labels, given=given)
@@ -224,7 +225,7 @@ def build_masked(
     fresh: list[str] = []
     folder = Path(plan.model.path)
     load = _remembering(partial(load_masked, folder, seed=plan.spec.seed), fresh)
-    model = _adapted(load_base(load, plan, device, keep=fresh), plan, task=None, trained=fresh)
+    model = _adapted(load_base(load, plan, device, keep=fresh), plan, trained=fresh)
     _own_pass(model, plan)
     mask, ordinary = TextEncoder(folder).covering()
     options = _options(plan)
@@ -284,7 +285,7 @@ def _fill(model: Any) -> int:
     return getattr(inner(model).config, "pad_token_id", None) or 0
 
 
-def _adapted(model: Any, plan: Plan, *, task: str | None = "CAUSAL_LM", trained: Sequence[str] = ()) -> Any:
+def _adapted(model: Any, plan: Plan, *, trained: Sequence[str] = ()) -> Any:
     """Put the plan's adapter on; ``trained`` are modules that train as a whole beside it."""
     if not settled(plan.spec.recipe.method, "recipe.method").adapts:
         return model
@@ -303,7 +304,7 @@ def _adapted(model: Any, plan: Plan, *, task: str | None = "CAUSAL_LM", trained:
         seed=plan.spec.seed,
         dora=adapter.dora,
         rslora=adapter.rslora,
-        task=task,
+        task=task_of(plan.spec.task).peft,
         trained=trained,
     )
 

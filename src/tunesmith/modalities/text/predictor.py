@@ -1,4 +1,10 @@
-"""A loaded language model that answers, token by token."""
+"""Models that answer: what each task asks before and after its training, and a loaded model that writes.
+
+- How a task shows what it has learned is a ``Respondent``: ``Conversing`` (chat, DPO), ``Continuing`` (running text),
+  ``Classifying`` and ``Silent``. A task's builder names its own; another way to ask is a class of two methods here.
+- ``load_predictor`` and ``TextPredictor`` are for `chat`, `generate` and the completions: a result that writes, token
+  by token, with ``Detokenizer`` and ``choose`` for the text and the drawing. What writes none is refused (``SILENT``).
+"""
 
 from __future__ import annotations
 
@@ -13,6 +19,7 @@ import torch
 from tunesmith.modalities.adapter_fit import check_adapter
 from tunesmith.modalities.chat_template import read_json
 from tunesmith.modalities.sampling import Sampling
+from tunesmith.modalities.text import MODALITY
 from tunesmith.modalities.text.families import family_for
 from tunesmith.spec.errors import NotALanguageModel, PromptTooLong, Where
 from tunesmith.spec.examples import Conversation, LabelledText, Message, Preference, PromptCompletion
@@ -21,9 +28,11 @@ from tunesmith.training.loading import load_model
 BROKEN = "\ufffd"
 """What decoding gives for the bytes of a character that is not complete yet."""
 SILENT = {
-    "SEQ_CLS": "tells classes of text apart",
-    "ForSequenceClassification": "tells classes of text apart",
-    "ForMaskedLM": "fills in covered words",
+    end: task.does
+    for task in MODALITY.tasks
+    if not task.writes
+    for end in (task.loader.removeprefix("AutoModel"), task.peft)
+    if end
 }
 """Ends of the names of architectures, and of PEFT's tasks, that do not write, and what they do."""
 SHOWN = 200

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from tunesmith.modalities import task_of
 from tunesmith.modalities.adapter_fit import ADAPTER_CONFIG, shapes
 from tunesmith.modalities.text.builder import CARRIED
 from tunesmith.runs.checkpoints import BEST, Checkpoint, newest_verified, pointed, verify
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from tunesmith.runs.folder import RunFolder
     from tunesmith.spec.plan import Plan
 
-PEFT_TASKS: Final = {"classification": "SEQ_CLS", "mlm": None}
-"""What PEFT calls a task; every other one predicts the next token."""
 NOT_THE_ADAPTERS: Final = shutil.ignore_patterns("checkpoints", "logs", "run.json")
 
 
@@ -86,7 +85,7 @@ def _config(plan: Plan, trained: list[str]) -> Any:
         targets=settled(adapter.targets, "recipe.adapter.targets"),
         dora=adapter.dora,
         rslora=adapter.rslora,
-        task=PEFT_TASKS.get(plan.spec.task or "", "CAUSAL_LM"),
+        task=task_of(plan.spec.task).peft,
         trained=trained,
         excluded=other_parts(modules),
     )
