@@ -124,6 +124,18 @@ def test_a_run_without_end_lands_and_never_stops_by_itself(plan: Plan) -> None:
     assert told.stops == Thresholds()
 
 
+@pytest.mark.parametrize("task", ["chat", "pretraining", "mlm"])
+def test_a_loss_of_tokens_can_explode(task: str, plan: Plan) -> None:
+    assert loop_settings(but(plan, "spec.task", task)).stops.perplexity_limit is not None
+
+
+@pytest.mark.parametrize("task", ["classification", "dpo"])
+def test_a_loss_of_texts_or_pairs_is_no_perplexity(task: str, plan: Plan) -> None:
+    stops = loop_settings(but(plan, "spec.task", task)).stops
+    assert stops.perplexity_limit is None
+    assert stops.overfitting is not None
+
+
 def test_forced_epochs_have_no_stops(plan: Plan) -> None:
     told = in_mode(plan, "medium", force_epochs=True)
     assert (told.forced, told.stops) == (True, Thresholds())

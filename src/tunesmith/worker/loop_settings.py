@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from tunesmith.modalities import task_of
 from tunesmith.spec.modes import ADAPTIVE, CIRCULAR, LARGEST_GROWN, NON_STOP
 from tunesmith.spec.plan import settled
 from tunesmith.training.course import Course
@@ -36,7 +37,7 @@ def loop_settings(plan: Plan) -> LoopSettings:
         save_every=settled(recipe.checkpoints.every_steps, "recipe.checkpoints.every_steps"),
         min_delta=recipe.stopping.min_delta,
         precision=settled(recipe.precision, "recipe.precision"),
-        stops=_stops(recipe),
+        stops=_stops(plan),
         adaptive=recipe.mode == ADAPTIVE,
         forced=recipe.force_epochs,
     )
@@ -55,15 +56,20 @@ def _course(recipe: Recipe, device: str) -> Course:
     )
 
 
-def _stops(recipe: Recipe) -> Thresholds:
-    """Return the automatic stops of the mode: cycling never runs out of patience, and what has no end never stops."""
+def _stops(plan: Plan) -> Thresholds:
+    """Return the automatic stops of the mode: cycling never runs out of patience, and what has no end never stops.
+
+    Only the loss of a token stands for a perplexity, which can explode.
+    """
+    recipe = plan.spec.recipe
     if recipe.force_epochs or recipe.mode == NON_STOP:
         return NEVER
     stopping, circular = recipe.stopping, recipe.mode == CIRCULAR
+    tokens = task_of(plan.spec.task).counts == "token"
     return Thresholds(
         patience=None if circular else settled(stopping.patience, "recipe.stopping.patience"),
         overfitting=settled(stopping.overfitting_threshold, "recipe.stopping.overfitting_threshold"),
         min_evaluations=stopping.min_evaluations,
         perfect_loss=settled(stopping.perfect_loss, "recipe.stopping.perfect_loss"),
-        perplexity_limit=None if circular else stopping.perplexity_limit,
+        perplexity_limit=None if circular or not tokens else stopping.perplexity_limit,
     )
