@@ -33,6 +33,8 @@ CASES = {
     "full adamw_bnb_8bit": ["--method", "full", "--optimizer", "adamw_bnb_8bit"],
     "full adafactor": ["--method", "full", "--optimizer", "adafactor"],
 }
+TOKENS = 1024
+"""Tokens of a step, all computed at once."""
 EVERY = 0.005
 """Seconds between two looks."""
 
@@ -46,7 +48,7 @@ def main() -> None:
     given = asked.parse_args()
     model = find_model(given.model)
     found = {}
-    with tempfile.TemporaryDirectory(prefix="tunesmith-memory-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="tunesmith-memory-", ignore_cleanup_errors=True) as scratch:
         rows = write_rows(Path(scratch), given.length)
         for name in given.only.split(",") if given.only else CASES:
             found[name] = measure(name, model, rows, Path(scratch), given.length)
@@ -75,6 +77,7 @@ def measure(name: str, model: Path, rows: Path, scratch: Path, length: int) -> d
     home = scratch / name.replace(" ", "-")
     command = [str(Path(sys.executable).with_name("tunesmith")), "train", "--json", "--skip-test", "--no-tensorboard"]
     command += ["--model", str(model), "--data", str(rows), "--output", str(home / "result"), "--max-steps", "3"]
+    command += ["--batch-size", str(TOKENS // length), "--gradient-accumulation-steps", "1"]
     command += ["--max-seq-length", str(length), "--validation-split", "0", "--save-steps", "1000", *CASES[name]]
     if "full" not in name:
         command += ["--lora-r", str(RANK), "--target-modules", ",".join(ALL_LINEAR)]
@@ -101,21 +104,21 @@ def measure(name: str, model: Path, rows: Path, scratch: Path, length: int) -> d
 def watch(running: subprocess.Popen[bytes], home: Path) -> dict[str, int]:
     """Look at the worker until it ends: its highest memory in bytes, and that before the first step as ``loading``."""
     highest = {"RssAnon": 0, "VmHWM": 0, "loading": 0}
+    status, events = None, None
     while running.poll() is None:
         time.sleep(EVERY)
         handle = next(home.glob("runs/*/handle.json"), None)
-        status = Path("/proc") / str(json.loads(handle.read_text())["worker"]["pid"]) / "status" if handle else None
+        if status is None and handle is not None:
+            status = Path("/proc") / str(json.loads(handle.read_text())["worker"]["pid"]) / "status"
+            events = handle.with_name("events.jsonl")
         try:
             fields = dict(line.split(":", 1) for line in status.read_text().splitlines()) if status else {}
+            begun = events is not None and '"kind":"started"' in events.read_text()
         except OSError:
             continue
-        for name in ("RssAnon", "VmHWM"):
-            if name in fields:
-                highest[name] = max(highest[name], int(fields[name].split()[0]) * 1024)
-        if not highest.get("begun"):
-            highest["begun"] = (
-                int('"kind":"started"' in next(home.glob("runs/*/events.jsonl")).read_text()) if handle else 0
-            )
+        for name in {"RssAnon", "VmHWM"} & fields.keys():
+            highest[name] = max(highest[name], int(fields[name].split()[0]) * 1024)
+        if not begun:
             highest["loading"] = highest["RssAnon"]
     return highest
 

@@ -7,9 +7,9 @@ from typing import Final
 from tunesmith.spec.plan import DeviceFacts, ModelFacts
 from tunesmith.spec.recipe import Method, Precision
 
-CORE_FLOPS: Final = {Precision.BF16: 0.45e12, Precision.FP32: 0.10e12}
-"""Operations a second of one CPU core in matrix products: bf16 with avx512_bf16 (two cores reached 1.0e12), fp32
-with AVX-512."""
+CORE_FLOPS: Final = {Precision.BF16: 0.25e12, Precision.FP32: 0.10e12}
+"""Operations a second of one CPU core: fp32 with AVX-512, in matrix products; bf16 with avx512_bf16 or AMX, as far as
+steps of a small model show (two cores reach 0.4e12 to 2.8e12 in products alone, and then wait for all the rest)."""
 PLAIN_BF16: Final = 0.02e12
 """The same for bf16 on a CPU that has to emulate it."""
 GPU_FLOPS: Final = {
@@ -54,8 +54,9 @@ def seconds(
 
 
 def _body(model: ModelFacts) -> int:
-    """Count the weights that every token is multiplied with: all but the embedding."""
-    return max(1, model.parameters - (0 if model.tied_embeddings else model.vocabulary * model.hidden))
+    """Count the weights that every token is multiplied with: all but the embedding, which may be an output head too."""
+    is_head = model.tied_embeddings and model.kind == "decoder"
+    return max(1, model.parameters - (0 if is_head else model.vocabulary * model.hidden))
 
 
 def _flops(device: DeviceFacts, precision: Precision, processes: int) -> float:
