@@ -39,6 +39,26 @@ def test_only_settings_that_differ_are_named(tmp_path: Path) -> None:
     assert found.warnings == []
 
 
+def test_what_the_task_measured_last_is_shown_and_the_better_one_marked(tmp_path: Path) -> None:
+    runs = [run(tmp_path, name, rank=4, loss=1.5) for name in ("a", "b")]
+    told = [
+        {"accuracy": 0.9, "macro_f1": 0.8, "reward_accuracy": 0.7, "reward_margin": -0.1, "perplexity": 4.0},
+        {"accuracy": 0.8, "macro_f1": 0.9, "reward_accuracy": 0.6, "reward_margin": 0.1, "perplexity": 5.0},
+    ]
+    for folder, metrics in zip(runs, told, strict=True):
+        log = EventWriter(folder.events)
+        log.append(
+            Evaluated(number=2, step=8, epoch=2, seconds=4, train_loss=1, validation_loss=1.5,
+                      best_validation_loss=1.5, patience=0, metrics={**metrics, "f1 of ham": 0.5})
+        )  # fmt: skip
+    found = compare(runs)
+    best = {"accuracy": 0, "macro f1": 1, "reward accuracy": 0, "reward margin": 1, "perplexity": 0}
+    assert best.items() <= found.best.items()
+    assert found.results["accuracy"] == [0.9, 0.8]
+    assert found.results["macro f1"] == [0.8, 0.9]
+    assert "f1 of ham" not in found.results
+
+
 def test_equal_results_have_no_best(tmp_path: Path) -> None:
     found = compare([run(tmp_path, "a", rank=4, loss=1.5), run(tmp_path, "b", rank=8, loss=1.5)])
     assert "best validation loss" not in found.best

@@ -10,7 +10,7 @@ from tunesmith.runs.event_log import read
 from tunesmith.runs.folder import Kind, RunFolder
 from tunesmith.runs.status import RunStatus, status
 from tunesmith.spec.errors import WrongRunState
-from tunesmith.spec.events import Finished, Prepared, Tested
+from tunesmith.spec.events import Evaluated, Finished, Prepared, Tested
 
 OF_NO_MATTER: Final = frozenset({"name", "labels", "force", "output.dir", "schema_version"})
 """Fields of a job that change nothing computed."""
@@ -30,8 +30,10 @@ class Compared:
     """Why the results may not be compared."""
 
 
-LOWER_IS_BETTER: Final = ("best validation loss", "test loss", "seconds", "peak memory bytes")
-HIGHER_IS_BETTER: Final = ("tokens per second",)
+MEASURES: Final = ("accuracy", "macro_f1", "reward_accuracy", "reward_margin", "perplexity")
+"""What tasks measure at an evaluation beside the loss; the last one of a run is shown."""
+LOWER_IS_BETTER: Final = ("best validation loss", "test loss", "perplexity", "seconds", "peak memory bytes")
+HIGHER_IS_BETTER: Final = ("accuracy", "macro f1", "reward accuracy", "reward margin", "tokens per second")
 
 
 def compare(runs: Sequence[RunFolder]) -> Compared:
@@ -55,26 +57,34 @@ class _Told:
     """What a run's events say beyond its status."""
 
     summary: Mapping[str, Any]
+    measured: Mapping[str, float]
     tested: Tested | None
     fingerprint: str | None
 
 
 def _told(run: RunFolder) -> _Told:
     summary: Mapping[str, Any] = {}
+    measured: Mapping[str, float] = {}
     tested = fingerprint = None
     for event in read(run.events, 0)[0] if run.events.exists() else ():
         if isinstance(event.body, Finished):
             summary = event.body.summary
+        elif isinstance(event.body, Evaluated):
+            measured = event.body.metrics
         elif isinstance(event.body, Tested):
             tested = event.body
         elif isinstance(event.body, Prepared):
             fingerprint = event.body.fingerprint
-    return _Told(summary, tested, fingerprint)
+    return _Told(summary, measured, tested, fingerprint)
+
+
+def _shown(measure: str) -> str:
+    return measure.replace("_", " ")
 
 
 _RESULTS: Final = (
-    "state", "steps", "epochs", "train loss", "validation loss", "best validation loss", "test loss",
-    "tokens per second", "seconds", "peak memory bytes", "stopped because",
+    "state", "steps", "epochs", "train loss", "validation loss", "best validation loss",
+    *map(_shown, MEASURES), "test loss", "tokens per second", "seconds", "peak memory bytes", "stopped because",
 )  # fmt: skip
 
 
@@ -86,6 +96,7 @@ def _results(now: RunStatus, told: _Told) -> dict[str, Any]:
         "train loss": now.train_loss,
         "validation loss": now.validation_loss,
         "best validation loss": now.best_validation_loss,
+        **{_shown(name): told.measured.get(name) for name in MEASURES},
         "test loss": told.tested.loss if told.tested else None,
         "tokens per second": told.summary.get("tokens_per_second"),
         "seconds": told.summary.get("seconds"),
