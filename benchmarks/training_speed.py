@@ -56,6 +56,14 @@ class Case:
         return 2e-5 if self.method == "full" else 2e-4
 
     @property
+    def losses_apart(self) -> float:
+        """By how much losses of the same rows may differ, as a share of them.
+
+        That of a pair counts small differences between sums of log probabilities, of which 16-bit numbers are noisy.
+        """
+        return 0.1 if self.task == "dpo" else 0.03
+
+    @property
     def peers(self) -> tuple[str, ...]:
         """TRL's configurations; of preference tuning it has no packed one, and none without padding."""
         return ("default", "bf16") if self.task == "dpo" else PEERS
@@ -64,11 +72,11 @@ class Case:
 CASES = (
     Case("short-lora", "short", "lora", 8, 512, 512, 2.9, 2.0),
     Case("long-lora", "long", "lora", 4, 1024, 1024, None, 2.0),
-    Case("short-qlora", "short", "qlora", 8, 512, 512, None, 1.0),
+    Case("short-qlora", "short", "qlora", 8, 512, 512, 2.5, 1.7),
     Case("long-qlora", "long", "qlora", 4, 1024, 1024, None, 1.0),
     Case("short-full", "short", "full", 8, 512, 512, None, 1.0),
     Case("long-full", "long", "full", 4, 1024, 1024, None, 1.0),
-    Case("dpo", "pairs", "lora", 4, 512, 512, None, 1.0, task="dpo"),
+    Case("dpo", "pairs", "lora", 4, 512, 512, 2.3, 1.9, task="dpo"),
 )
 PEERS = ("default", "bf16", "padding_free", "packed")
 BETA = 0.1
@@ -324,7 +332,7 @@ def report(case: Case, ours: dict[str, Any], peers: dict[str, Any], ceiling: flo
     require("the time to TRL's first step", ours["first_step_seconds"] / first, 1.0, at_most=True)
     for name in {"default", "bf16"} & set(whole):
         apart = max(abs(a / b - 1) for a, b in zip(ours["losses"], whole[name]["losses"], strict=False))
-        require(f"the losses of TRL {name}: largest difference", apart, 0.03, at_most=True)
+        require(f"the losses of TRL {name}: largest difference", apart, case.losses_apart, at_most=True)
     if case.task == "dpo":
         for name, found in {"tunesmith": ours, **whole}.items():
             off = abs(found["losses"][0] - math.log(2))
