@@ -294,3 +294,12 @@ def test_preview_says_that_no_row_can_be_used(tunesmith: Call, tmp_path: Path, m
     said = tunesmith("data", "preview", str(path), "--model", model)
     assert said.status == 65
     assert "no row can be used. First fault:" in said.err
+
+
+def test_a_length_beyond_what_the_model_can_see_is_refused(tunesmith: Call, tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "one two"}\n')
+    said = tunesmith(
+        "data", "check", str(tmp_path / "a.jsonl"), "--model", str(tiny_model), "--max-seq-length", "99999"
+    )
+    assert said.status == 2
+    assert "all the model can see" in said.err

@@ -133,15 +133,23 @@ def _datasets(paths: tuple[str, ...] | list[str], flags: dict[str, Any]) -> list
 
 
 def _settings(flags: dict[str, Any], model: str | None) -> Any:
-    """Return how the data would be used: as the flags say, and within what the model can see."""
+    """Return how the data would be used: as the flags say, and within what the model can see.
+
+    Raises:
+        BadValue: a typed length is more than that.
+    """
     from tunesmith.data.check import Settings
     from tunesmith.planning.model_files import longest_row
+    from tunesmith.spec.errors import BadValue
 
     names = ("length", "split", "test_split", "drop_duplicates", "seed")
     asked = {name: flags[name] for name in names if flags[name] is not None}
-    if model and "length" not in asked:
-        asked |= {"length": longest_row(_folder(model), model), "length_chosen": True}
-    return Settings(**asked)
+    limit = longest_row(_folder(model), model) if model else None
+    if limit is None:
+        return Settings(**asked)
+    if asked.get("length", 0) > limit:
+        raise BadValue("--max-seq-length", asked["length"], f"at most {limit}, which is all the model can see")
+    return Settings(**(asked if "length" in asked else asked | {"length": limit, "length_chosen": True}))
 
 
 def _faults_file(datasets: list[DatasetRef], model: str | None) -> Path:

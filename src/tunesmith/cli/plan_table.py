@@ -20,6 +20,7 @@ _PARTS: Final = ("weights", "gradients", "optimizer", "activations", "logits", "
 
 Row = tuple[str, str, str]
 """Setting, value, reason."""
+HEAD: Final[Row] = ("field", "value", "why")
 
 
 def print_plan(plan: Plan, console: Console) -> None:
@@ -41,10 +42,10 @@ def print_plan(plan: Plan, console: Console) -> None:
 
 
 def columns(rows: Sequence[Row]) -> Iterator[str]:
-    """Yield rows as plain lines under each other."""
-    fields = max((len(field) for field, _, _ in rows), default=0)
-    values = max((len(value) for _, value, _ in rows if len(value) <= 24), default=0)
-    for field, value, reason in rows:
+    """Yield rows as plain lines under each other, with a head."""
+    fields = max(len(field) for field, _, _ in (HEAD, *rows))
+    values = max(len(value) for _, value, _ in (HEAD, *rows) if len(value) <= 24)
+    for field, value, reason in (HEAD, *rows):
         yield f"  {field:{fields}}  {value:{values}}  {reason}".rstrip()
 
 
@@ -105,10 +106,10 @@ def _print_table(rows: Sequence[Row], console: Console) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column(style="cyan", no_wrap=True)
-    table.add_column(style="bold", max_width=30)
-    table.add_column(style="dim")
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column(HEAD[0], style="cyan", no_wrap=True)
+    table.add_column(HEAD[1], style="bold", max_width=30)
+    table.add_column(HEAD[2], style="dim")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     console.print(table)

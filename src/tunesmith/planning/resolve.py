@@ -100,6 +100,8 @@ def _recipe(known: Known, split: float) -> tuple[Recipe, Fit]:
     schedule = settle_schedule(known, epochs)
     warn_of_idle(known, schedule)
     stopping = settle_stopping(known)
+    if "optimizer" not in asked.model_fields_set:
+        known.choices.note("recipe.optimizer", asked.optimizer, "the usual one; others keep less in memory")
     rate = settle("recipe.learning_rate", asked.learning_rate, lambda: methods.choose_rate(known, method))
     evaluate_every, checkpoints = settle_intervals(known, batch, split)
     changes = {

@@ -32,7 +32,8 @@ def speed_up_dropout(model: Any) -> None:
     for module in model.modules():
         if type(module) is nn.Dropout:
             module.__class__ = Dropping
-    if model.config._attn_implementation == "sdpa":
+    # Others ask for "sdpa" by name inside their own attention, as Falcon does, and compute something else without it.
+    if model.config._attn_implementation == "sdpa" and model._supports_attention_backend:
         register_attention()
         model.config._attn_implementation = ATTENTION
 
