@@ -113,6 +113,7 @@ def _tokenizer(special: list[str], bos: str | None) -> Tokenizer:
     tokenizer.post_processor = processors.Sequence(steps)
     return tokenizer
 
+
 QWEN_TOOLS = """\
 {%- if tools %}
     {{- '<|im_start|>system\\n' }}
