@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.runs.durable import is_no_room, read_json, room_for, write_json
+from tunesmith.runs.durable import is_no_room, read_json, replacing, room_for, write_json
 from tunesmith.spec.errors import DiskFull
 
 
@@ -41,3 +41,13 @@ def test_a_full_disk_is_told_with_what_is_needed(tmp_path: Path) -> None:
 def test_little_room_is_told_in_kilobytes() -> None:
     assert "(5 KB are needed, 0 KB are free)" in DiskFull("out", 4096, 0).message
     assert "(2 MB are needed, 1 KB are free)" in DiskFull("out", 2_000_000, 12).message
+
+
+def test_a_file_that_is_replaced_keeps_its_content_until_all_of_the_other_is_there(tmp_path: Path) -> None:
+    with replacing(tmp_path / "a") as file:
+        file.write(b"old")
+    with pytest.raises(OSError, match="full"), replacing(tmp_path / "a") as file:
+        file.write(b"half of the")
+        raise OSError(errno.ENOSPC, "full")
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["a"]

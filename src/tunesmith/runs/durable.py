@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from tunesmith.spec.errors import DiskFull
 
@@ -21,11 +21,17 @@ _NO_ROOM_TEXTS: Final = tuple(os.strerror(number) for number in NO_ROOM)
 
 def write_json(path: Path, content: Any) -> None:
     """Replace a file by JSON in one step; a reader finds the old content or the new, also after a power cut."""
+    with replacing(path) as file:
+        file.write(f"{json.dumps(content, indent=2, ensure_ascii=False)}\n".encode())
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Lend a file to write to that takes the place of ``path`` in one step, once all of it is on the disk."""
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
-        with draft.open("w", encoding="utf-8") as file:
-            json.dump(content, file, indent=2, ensure_ascii=False)
-            file.write("\n")
+        with draft.open("wb") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(draft, path)
