@@ -335,8 +335,9 @@ def report(case: Case, ours: dict[str, Any], peers: dict[str, Any], ceiling: flo
         require(f"the losses of TRL {name}: largest difference", apart, case.losses_apart, at_most=True)
     if case.task == "dpo":
         for name, found in {"tunesmith": ours, **whole}.items():
+            # Not 0: the reference was computed in other micro-batches, and 16-bit sums depend on their shape.
             off = abs(found["losses"][0] - math.log(2))
-            require(f"{name}: the first loss lies off ln 2 by as much", off, 1e-3, at_most=True)
+            require(f"{name}: the first loss lies off ln 2 by as much", off, 5e-3, at_most=True)
     return missed
 
 
