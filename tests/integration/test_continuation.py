@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,13 @@ import torch
 from safetensors.torch import load_file
 
 from integration.conftest import Here, write_chat
-from integration.jobs import begin, steps_of, tiny_job
+from integration.jobs import begin, steps_of, tiny_job, weights_digest
 from tiny import make_tiny_encoder
 from tunesmith.runs import checkpoints
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.status import status
 from tunesmith.service.jobs.follow import follow
-from tunesmith.service.jobs.submit import plan_job
+from tunesmith.service.jobs.submit import plan_job, start
 from tunesmith.settings import Settings
 from tunesmith.spec.errors import ContinuationDiffers, NothingToContinue, RunNotFound
 from tunesmith.spec.job import JobSpec, ModelRef
@@ -124,6 +125,7 @@ def test_a_head_is_only_continued_on_its_own_task_and_classes(here: Here, settin
 
     mails, model = rows("mails.jsonl", ["ham", "spam"]), make_tiny_encoder(tmp_path / "encoder")
     first = finish(tiny_job(model, mails, tmp_path / "first", max_steps=2), settings)
+    assert json.loads((tmp_path / "first" / "adapter_info.json").read_text())["classes"] == ["ham", "spam"]
     assert steps_of(finish(continuing(first, None, mails, tmp_path / "again", max_steps=1), settings))
 
     other = begin(continuing(first, None, rows("moods.jsonl", ["glad", "sad"]), tmp_path / "moods"), settings)
@@ -133,6 +135,38 @@ def test_a_head_is_only_continued_on_its_own_task_and_classes(here: Here, settin
     texts.write_text("\n".join(json.dumps({"text": f"text {n}"}) for n in range(20)))
     with pytest.raises(ContinuationDiffers, match="task mlm: it was trained with classification"):
         plan_job(continuing(first, None, texts, tmp_path / "words"), settings)
+
+
+def test_the_chat_template_and_what_is_trained_go_on(
+    here: Here, settings: Settings, tiny_model: Path, chat_data: Path, more: Path, tmp_path: Path
+) -> None:
+    mine, same, other = (tmp_path / f"{name}.jinja" for name in ("mine", "same", "other"))
+    text = "{% for m in messages %}[{{ m.role }}]{{ m.content }}<|im_end|>{% endfor %}"
+    for file in (mine, same, other):
+        file.write_text(text + (" " if file == other else ""))
+    options = {"chat_template": str(mine), "train_on": "all"}
+    first = finish(tiny_job(tiny_model, chat_data, tmp_path / "first", max_steps=1, options=options), settings)
+    mine.unlink()
+
+    plan = plan_job(continuing(first, None, more, tmp_path / "again"), settings)
+    assert Path(plan.spec.options["chat_template"]).read_text() == text
+    assert plan.spec.options["train_on"] == "all"
+    typed = {"chat_template": str(same), "train_on": "assistant", "dpo_beta": 0.3}
+    plan = plan_job(continuing(first, None, more, tmp_path / "again", options=typed), settings)
+    assert typed.items() <= plan.spec.options.items()
+    with pytest.raises(ContinuationDiffers, match=r"options\.chat_template"):
+        plan_job(continuing(first, None, more, tmp_path / "x", options={"chat_template": str(other)}), settings)
+
+
+def test_a_run_with_a_checkpoint_of_its_own_does_without_the_one_that_it_continues(
+    here: Here, settings: Settings, tiny_model: Path, chat_data: Path, more: Path, tmp_path: Path
+) -> None:
+    first = finish(tiny_job(tiny_model, chat_data, tmp_path / "first", max_steps=2), settings)
+    second = finish(continuing(first, "state", more, tmp_path / "second"), settings)
+    shutil.rmtree(first.path)
+    again = start(second.plan(), settings, parent=second)
+    assert status(again).state is RunState.SUCCEEDED, again.log.read_text()
+    assert weights_digest(again) == weights_digest(second)
 
 
 def test_an_adapter_is_no_model_to_start_from(

@@ -10,6 +10,7 @@ import pytest
 
 from integration.conftest import Here
 from integration.jobs import begin, tiny_job
+from tiny import make_tiny_encoder
 from tunesmith.cli.main import main
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.publish import published_run
@@ -52,6 +53,15 @@ def test_a_cancelled_run_without_end_lands_and_succeeds(
     rates = [step.learning_rate for step in told(run, "step")]
     assert rates[-1] == pytest.approx(rates[-2] / 2)
     assert published_run(tmp_path / "lora") == run.id
+
+
+def test_the_published_folder_of_a_classifier_names_its_classes(here: Here, settings: Settings, tmp_path: Path) -> None:
+    rows = [{"text": f"text {n} of {n % 2}", "label": ("ham", "spam")[n % 2]} for n in range(20)]
+    (tmp_path / "mails.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    model = make_tiny_encoder(tmp_path / "encoder")
+    begin(tiny_job(model, tmp_path / "mails.jsonl", tmp_path / "out", method="full", max_steps=1), settings)
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["id2label"] == {"0": "ham", "1": "spam"}
+    assert json.loads((tmp_path / "out" / "model_info.json").read_text())["classes"] == ["ham", "spam"]
 
 
 def test_the_result_is_tested_once_on_the_rows_kept_for_it(

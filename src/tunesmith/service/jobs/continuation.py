@@ -27,6 +27,14 @@ STATE: Final = ("optimizer",)
 """Further ones that an optimizer's state belongs to."""
 
 
+TEMPLATE: Final = "chat_template"
+"""The option by which conversations become tokens: the weights have learned to speak in it."""
+TEMPLATED: Final = frozenset({"conversation", "preference"})
+"""Kinds of example that a template renders."""
+OPTIONS: Final = ("train_on",)
+"""Options that hold on unless others are typed."""
+
+
 @dataclass(frozen=True)
 class Continued:
     """A job with what it takes over from another run."""
@@ -61,7 +69,7 @@ def take_over(spec: JobSpec, settings: Settings) -> Continued | None:
     Raises:
         RunNotFound, RunAmbiguous: no run, or more than one, is called so.
         NothingToContinue: it has no result, or none that can be continued so.
-        ContinuationDiffers: a typed setting does not fit its weights.
+        ContinuationDiffers: a typed setting, or a chat template, does not fit its weights.
     """
     if not spec.model.source.startswith(PREFIX):
         return None
@@ -74,6 +82,7 @@ def take_over(spec: JobSpec, settings: Settings) -> Continued | None:
     job = spec.model_copy(update={"model": ModelRef(source=_base(plan))})
     for path, value in _settings_of(plan, how):
         job = _with(job, path, value, run.id)
+    job = job.model_copy(update={"options": _options(job, run, plan)})
     return Continued(job, ref, plan)
 
 
@@ -118,6 +127,25 @@ def _settings_of(plan: Plan, how: Continue) -> Iterator[tuple[str, Any]]:
         for name in path.split("."):
             value = getattr(value, name)
         yield path, value
+
+
+def _options(job: JobSpec, run: RunFolder, plan: Plan) -> dict[str, Any]:
+    """Return the job's options with those that go on from the run: its chat template, as its result holds it."""
+    was, typed = plan.spec.options, job.options
+    options = {name: was[name] for name in OPTIONS if name in was} | typed
+    if TEMPLATED.isdisjoint(plan.data.kinds):
+        return options
+    kept, wanted = run.artifacts_dir / f"{TEMPLATE}.jinja", typed.get(TEMPLATE)
+    if wanted is not None:
+        if Path(wanted).is_file() and not _same(Path(wanted), kept):
+            raise ContinuationDiffers(run.id, f"options.{TEMPLATE}", was.get(TEMPLATE) or "the model's own", wanted)
+    elif was.get(TEMPLATE) is not None and kept.is_file():
+        options[TEMPLATE] = str(kept)
+    return options
+
+
+def _same(file: Path, other: Path) -> bool:
+    return other.is_file() and file.read_bytes() == other.read_bytes()
 
 
 def _with(job: JobSpec, path: str, value: Any, run: str) -> JobSpec:

@@ -180,9 +180,7 @@ def _refuse_full(output: Path) -> None:
     except OSError as error:
         raise OutputUnusable(output, (error.strerror or str(error)).lower()) from error
     if held:
-        raise OutputUnusable(
-            output, f"'{sorted(held)[0]}' is there, and an export overwrites nothing"
-        )
+        raise OutputUnusable(output, f"'{sorted(held)[0]}' is there, and an export overwrites nothing")
 
 
 def _refuse_without_room(needed: int, output: Path, settings: Settings) -> None:
