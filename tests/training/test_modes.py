@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from training.parts import Pieces, load_tiny, make_loop, token_rows, weights_of
 from tunesmith.spec.states import Request
 from tunesmith.training.loop_settings import Origin
+from tunesmith.training.schedules import Curve, factor
 
 VALIDATION = {"count": 4, "seed": 5}
 
@@ -265,6 +266,25 @@ def test_a_continued_state_keeps_counting_steps_and_its_place_on_the_schedule(ti
     assert [step.step for step in steps] == list(range(11, 17))
     assert steps[0].epoch == pytest.approx(4 / 12)
     assert [step.learning_rate for step in steps] == pytest.approx([1e-3 * (16 - at) / 16 for at in range(10, 16)])
+
+
+@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
+def test_a_continued_state_is_warmed_up_only_once(schedule, tiny_model, tmp_path):
+    rate = {"schedule": schedule, "warmup_ratio": 0.3, "patience": 1000}
+    first, folder = finished(tiny_model, tmp_path, epochs=1, **rate)
+    assert (first.progress.step, first.progress.warmup) == (5, 2)
+    origin = Origin(folder, state=True)
+    loop, recorder = make_loop(pieces(tiny_model), tmp_path / "second", origin=origin, epochs=3, save_every=5, **rate)
+    assert loop.total == 20
+    loop.run()
+    rates = [step.learning_rate for step in recorder.of("step")]
+    assert rates == pytest.approx([1e-3 * factor(Curve(schedule), at, 20, 2) for at in range(5, 20)])
+    assert rates == sorted(rates, reverse=True)
+
+    resumed, told = make_loop(pieces(tiny_model), tmp_path / "third", epochs=3, save_every=5, **rate)
+    resumed.resume(recorder.folders[15])
+    resumed.run()
+    assert [step.learning_rate for step in told.of("step")] == rates[10:]
 
 
 def test_a_continued_run_that_meets_no_number_starts_over_from_what_it_took_over(tiny_model, tmp_path):

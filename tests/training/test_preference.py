@@ -14,7 +14,9 @@ from tiny import make_tiny_model
 from training.parts import CPU, load_tiny
 from tunesmith.data.token_rows import EncodedRow, TokenRows
 from tunesmith.modalities.text.families import family_for
+from tunesmith.spec.errors import OutOfMemory
 from tunesmith.training.batching import micro_batches
+from tunesmith.training.device import Ranks
 from tunesmith.training.forward import build_forward
 from tunesmith.training.preference import FILE, Preferences
 
@@ -51,10 +53,15 @@ def preferences(model: Any, *, attention: str = "documents", micro_tokens: int =
     return Preferences(model, forward, CPU, fill=0, beta=BETA, micro_tokens=micro_tokens, base="tiny")
 
 
-def warmed(objective: Preferences, folder: Path, *rows: TokenRows, earlier: tuple[Path, ...] = ()) -> list[Any]:
+ALONE = Ranks(0, 1)
+
+
+def warmed(
+    objective: Preferences, folder: Path, *rows: TokenRows, earlier: tuple[Path, ...] = (), ranks: Ranks = ALONE
+) -> list[Any]:
     made = [objective.rows(each) for each in rows]
     folder.mkdir(exist_ok=True)
-    objective.warm_up(folder, earlier, lambda: None)
+    objective.warm_up(folder, earlier, lambda: None, ranks)
     return made
 
 
@@ -183,3 +190,69 @@ def test_a_reference_of_other_rows_or_a_torn_one_is_not_taken(damage: str, folde
         (tmp_path / "old" / FILE).write_bytes((tmp_path / "fresh" / FILE).read_bytes()[:100])
     [made] = warmed(preferences(load_tiny(folders("llama"))), tmp_path / "run", rows, earlier=(tmp_path / "old",))
     assert torch.equal(made.reference, fresh.reference)
+
+
+def test_a_torn_reference_of_a_run_is_replaced(folders: Any, tmp_path: Path) -> None:
+    [fresh] = warmed(preferences(load_tiny(folders("llama"))), tmp_path / "run", pairs())
+    whole = (tmp_path / "run" / FILE).read_bytes()
+    (tmp_path / "run" / FILE).write_bytes(whole[:100])
+    again = preferences(load_tiny(folders("llama")))
+    [made] = warmed(again, tmp_path / "run", pairs())
+    assert again.is_warm(tmp_path / "run", [])
+    assert torch.equal(made.reference, fresh.reference)
+    assert [file.name for file in (tmp_path / "run").iterdir()] == [FILE]
+
+
+def runs_out_of_memory(objective: Preferences, above: int) -> list[int]:
+    """Have the objective run out of memory beyond ``above`` pairs; return the sizes of the batches it is asked for."""
+    compute, sizes = objective._log_probabilities, []
+
+    def computed(batch: Any) -> torch.Tensor:
+        sizes.append(batch.labels)
+        if batch.labels > above:
+            raise torch.OutOfMemoryError("too much")
+        return compute(batch)
+
+    objective._log_probabilities = computed  # type: ignore[method-assign]
+    return sizes
+
+
+def test_where_memory_runs_out_the_reference_is_computed_in_halves(folders: Any, tmp_path: Path) -> None:
+    [whole] = warmed(preferences(load_tiny(folders("llama")), micro_tokens=4096), tmp_path / "whole", pairs())
+    objective = preferences(load_tiny(folders("llama")), micro_tokens=4096)
+    sizes = runs_out_of_memory(objective, above=2)
+    [made] = warmed(objective, tmp_path / "halves", pairs())
+    assert sizes[0] == 8
+    assert [size for size in sizes if size <= 2] == [2, 2, 2, 2]
+    torch.testing.assert_close(made.reference, whole.reference, rtol=1e-4, atol=1e-4)
+
+
+def test_a_pair_that_does_not_fit_is_named(folders: Any, tmp_path: Path) -> None:
+    objective = preferences(load_tiny(folders("llama")))
+    runs_out_of_memory(objective, above=0)
+    with pytest.raises(OutOfMemory, match="one row of"):
+        warmed(objective, tmp_path / "run", pairs())
+
+
+class Apart(Ranks):
+    """A process that never hears from the others."""
+
+    def add_up(self, tensors: list[torch.Tensor]) -> None:
+        pass
+
+    def least(self, number: int, device: torch.device) -> int:
+        return number
+
+
+def test_each_process_computes_its_share_of_the_reference_and_the_first_one_writes_it(
+    folders: Any, tmp_path: Path
+) -> None:
+    [whole] = warmed(preferences(load_tiny(folders("llama"))), tmp_path / "whole", pairs())
+    shares = []
+    for rank in range(2):
+        [made] = warmed(preferences(load_tiny(folders("llama"))), tmp_path / str(rank), pairs(), ranks=Apart(rank, 2))
+        shares.append(made.reference)
+        assert (tmp_path / str(rank) / FILE).is_file() == (rank == 0)
+    assert all(share.any() for share in shares)
+    assert not ((shares[0] != 0) & (shares[1] != 0)).any()
+    assert torch.equal(shares[0] + shares[1], whole.reference)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +14,7 @@ from pydantic import BaseModel
 from integration.jobs import tiny_job
 from tunesmith.modalities.text.builder import TextPieces, build
 from tunesmith.runs import checkpoints
+from tunesmith.runs.event_log import read
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.memory_limits import limits_of
 from tunesmith.service.jobs.submit import plan_job
@@ -24,6 +26,7 @@ from tunesmith.spec.recipe import Method, Recipe
 from tunesmith.training import decoder, forward
 from tunesmith.training.device import Ranks
 from tunesmith.training.documents import attend
+from tunesmith.training.evaluation import Measured
 from tunesmith.training.forward import Documents, Fused, Stock, inner
 from tunesmith.training.loop_settings import LoopSettings
 from tunesmith.training.stopping import Thresholds
@@ -31,6 +34,7 @@ from tunesmith.worker.keeping import Keeper
 from tunesmith.worker.loop_settings import loop_settings
 from tunesmith.worker.prepare import Data, prepare_data
 from tunesmith.worker.reporting import Reporter
+from tunesmith.worker.train import _tested
 
 LOOP: Final[dict[str, Any]] = {
     "batch.size": 3,
@@ -148,6 +152,21 @@ def test_a_preset_is_spent_in_the_plan(mode: str, plan: Plan) -> None:
 
 def test_the_loop_is_told_the_seed(plan: Plan) -> None:
     assert loop_settings(but(plan, "spec.seed", 7)).seed == 7
+
+
+class MeasuresNothing:
+    """A loop whose model has broken down on the test rows."""
+
+    def measure(self, rows: object) -> Measured:
+        return Measured(math.nan, {})
+
+
+def test_a_test_loss_that_is_no_number_is_warned_of_and_left_out(data: Data, home: Path) -> None:
+    run = RunFolder.create(home, kind="train", name="tests")
+    assert _tested(MeasuresNothing(), data.prepared.train, Reporter(run)) is None  # type: ignore[arg-type]
+    said = [event.body for event in read(run.events, 0)[0]]
+    assert [body.kind for body in said] == ["phase", "warning"]
+    assert "test rows is not a number" in said[1].message  # type: ignore[union-attr]
 
 
 # --- the model and its pass -------------------------------------------------------------------------------------------

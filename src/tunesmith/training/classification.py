@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from tunesmith.data.token_rows import Indices, TokenRows
 from tunesmith.spec.errors import UnknownLabel
+from tunesmith.training.device import Ranks
 from tunesmith.training.joining import WIDE, rectangle
 
 LISTED: Final = 20
@@ -111,8 +112,12 @@ class Classification:
         assert rows.labels is not None
         return LabelledBatches(rows, places[rows.labels], self._device, fill=self._fill)
 
-    def warm_up(self, folder: Path, earlier: Sequence[Path], beat: Callable[[], None]) -> None:
+    def warm_up(self, folder: Path, earlier: Sequence[Path], beat: Callable[[], None], ranks: Ranks) -> None:
         """Nothing stays the same."""
+
+    def is_warm(self, folder: Path, earlier: Sequence[Path]) -> bool:
+        """Nothing is needed."""
+        return True
 
     def loss(self, batch: LabelledBatch) -> Tensor:
         """Sum of the cross entropy over the rows of a batch, in nats."""

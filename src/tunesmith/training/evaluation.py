@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 
+from tunesmith.data.token_rows import Indices
 from tunesmith.spec.errors import OutOfMemory
 from tunesmith.training.batching import halves, micro_batches
 from tunesmith.training.device import Ranks, is_out_of_memory, release_memory
@@ -45,7 +46,10 @@ def measure(
     pieces.model.eval()
     with torch.no_grad():
         for part in parts[ranks.rank :: ranks.world]:
-            _add(sums, pieces, rows, part, step, device)
+            in_halves(
+                part, lambda some: sums.update(pieces.measure(rows.batch(some, 0))),
+                lengths=rows.lengths, step=step, device=device,
+            )  # fmt: skip
             observer.beat(step)
     pieces.model.train()
     found = _over_all(sums, ranks, device)
@@ -53,21 +57,30 @@ def measure(
     return Measured(found.get("loss", 0.0) / labels, pieces.metrics(found, labels))
 
 
-def _add(
-    sums: Counter[str], pieces: TrainingPieces, rows: Rows, part: Sequence[int], step: int, device: torch.device
+def in_halves(
+    part: Sequence[int],
+    compute: Callable[[Sequence[int]], None],
+    *,
+    lengths: Indices,
+    step: int,
+    device: torch.device,
 ) -> None:
-    """Add a part's sums; where memory runs out, those of its halves."""
+    """Compute on a part of rows; where memory runs out, on its halves.
+
+    Raises:
+        OutOfMemory: a single row does not fit.
+    """
     try:
-        sums.update(pieces.measure(rows.batch(part, 0)))
+        compute(part)
         return
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
         if len(part) == 1:
-            raise OutOfMemory(step, int(rows.lengths[part[0]])) from error
+            raise OutOfMemory(step, int(lengths[part[0]])) from error
     release_memory(device)
     for half in halves(part):
-        _add(sums, pieces, rows, half, step, device)
+        in_halves(half, compute, lengths=lengths, step=step, device=device)
 
 
 def _over_all(sums: Counter[str], ranks: Ranks, device: torch.device) -> dict[str, float]:

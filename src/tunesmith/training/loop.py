@@ -156,13 +156,17 @@ class Loop:
             theirs = Progress.read(origin.folder)
             self.progress.step = self.progress.base = theirs.step
             self.progress.clock = self.progress.clock_base = theirs.clock
+            self.progress.warmup = theirs.warmup
 
     def _find_end(self) -> None:
         """Find the step at which the run ends and what the rate's schedule spans; both None without an end."""
         course, progress = self.course, self.progress
         whole = _least(steps_left(course, self.rows, course.batch), course.max_steps)
         self._span = None if whole is None else math.ceil(progress.clock_base) + whole
-        self._warmup = warmup_steps(self._span or steps_per_epoch(self.rows, course.batch), self.settings.warmup_ratio)
+        if not progress.base or progress.warmup is None:
+            whole = self._span or steps_per_epoch(self.rows, course.batch)
+            progress.warmup = warmup_steps(whole, self.settings.warmup_ratio)
+        self._warmup = progress.warmup  # A state that is continued is warm: it does not rise a second time.
         left = steps_left(course, self.rows, progress.batch, progress.epoch, progress.place)
         self.total = _least(
             None if left is None else progress.step + left,

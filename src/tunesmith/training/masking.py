@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from tunesmith.data.token_rows import Ids, Indices, TokenRows
+from tunesmith.training.device import Ranks
 from tunesmith.training.forward import inner
 from tunesmith.training.joining import WIDE, PaddedBatch, rectangle
 from tunesmith.training.logits import summed_loss
@@ -105,8 +106,12 @@ class Masking:
         """Make batches of these rows."""
         return self._make(rows)
 
-    def warm_up(self, folder: Path, earlier: Sequence[Path], beat: Callable[[], None]) -> None:
+    def warm_up(self, folder: Path, earlier: Sequence[Path], beat: Callable[[], None], ranks: Ranks) -> None:
         """Nothing stays the same."""
+
+    def is_warm(self, folder: Path, earlier: Sequence[Path]) -> bool:
+        """Nothing is needed."""
+        return True
 
     def loss(self, batch: PaddedBatch) -> Tensor:
         """Sum of the cross entropy over the covered tokens of a batch, in nats."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tunesmith.data.token_rows import TokenRows
+from tunesmith.training.device import Ranks
 from tunesmith.training.forward import Forward, loss_of
 from tunesmith.training.joining import TokenBatches
 
@@ -37,8 +38,12 @@ class NextToken:
         """Make batches of these rows."""
         return TokenBatches(rows, self._device, joined=self.forward.joined, fill=self._fill)
 
-    def warm_up(self, folder: Path, earlier: Sequence[Path], beat: Callable[[], None]) -> None:
+    def warm_up(self, folder: Path, earlier: Sequence[Path], beat: Callable[[], None], ranks: Ranks) -> None:
         """Nothing stays the same."""
+
+    def is_warm(self, folder: Path, earlier: Sequence[Path]) -> bool:
+        """Nothing is needed."""
+        return True
 
     def loss(self, batch: Any) -> Tensor:
         """Sum of the cross entropy over the labels of a batch, in nats."""

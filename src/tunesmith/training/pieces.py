@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from tunesmith.data.token_rows import Indices, TokenRows
+from tunesmith.training.device import Ranks
 
 
 class Batch(Protocol):
@@ -52,11 +53,16 @@ class Objective(Protocol):
         """Make the task's rows of token rows."""
         ...
 
-    def warm_up(self, folder: Path, earlier: Sequence[Path], beat: Callable[[], None]) -> None:
+    def warm_up(self, folder: Path, earlier: Sequence[Path], beat: Callable[[], None], ranks: Ranks) -> None:
         """Compute, before the first step, what stays the same for the whole run, and keep it in ``folder``.
 
-        ``earlier`` are folders of runs that this one resumes, where it may lie already. Many tasks need nothing.
+        ``earlier`` are folders of runs that this one resumes, where it may lie already; the processes of ``ranks``
+        share the work. The model holds the weights that the run begins with. Many tasks need nothing.
         """
+        ...
+
+    def is_warm(self, folder: Path, earlier: Sequence[Path]) -> bool:
+        """Whether ``warm_up`` finds all that it needs in these folders, whatever weights the model holds."""
         ...
 
     def loss(self, batch: Any) -> Tensor:
@@ -97,8 +103,12 @@ class TrainingPieces(Protocol):
         """
         ...
 
-    def warm_up(self, folder: Path, earlier: Sequence[Path], beat: Callable[[], None]) -> None:
+    def warm_up(self, folder: Path, earlier: Sequence[Path], beat: Callable[[], None], ranks: Ranks) -> None:
         """Compute, before the first step, what stays the same for the whole run (see ``Objective``)."""
+        ...
+
+    def is_warm(self, folder: Path, earlier: Sequence[Path]) -> bool:
+        """Whether that lies in these folders already (see ``Objective``)."""
         ...
 
     def loss(self, batch: Any) -> Tensor:

@@ -4,7 +4,7 @@ The loss of a pair is ``-log sigmoid(beta * ((c - c0) - (r - r0)))`` with the lo
 rejected answer, now and under the reference (https://arxiv.org/abs/2305.18290, eq. 7), which is the model as the run
 begins: the base, or what the run that this one continues came to. The reference's are computed once, before the first
 step, over rows in an order that nothing but the data decides, so that a resumed run finds the same numbers, or computes
-them again bit for bit.
+them again bit for bit (where memory runs out, in halves, whose last bits may differ).
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ import torch
 from torch import Tensor, nn
 
 from tunesmith.data.token_rows import Indices, TokenRows
+from tunesmith.runs.durable import replacing
 from tunesmith.training.batching import micro_batches
+from tunesmith.training.device import Ranks
+from tunesmith.training.evaluation import in_halves
 from tunesmith.training.forward import Forward, losses_of
 from tunesmith.training.joining import JoinedBatch, PaddedBatch, join_pairs, pad
 
@@ -130,15 +133,26 @@ class Preferences:
         self._made.append(made)
         return made
 
-    def warm_up(self, folder: Path, earlier: Sequence[Path], beat: Callable[[], None]) -> None:
-        """Find the reference's log probabilities, in this run or one that it resumes, or compute them."""
-        found = next((kept for kept in map(self._kept, [folder, *earlier]) if kept is not None), None)
-        values = found or {self._key(rows): self._reference(rows, beat) for rows in self._made}
+    def warm_up(self, folder: Path, earlier: Sequence[Path], beat: Callable[[], None], ranks: Ranks) -> None:
+        """Find the reference's log probabilities, in this run or one that it resumes, or compute them.
+
+        Raises:
+            OutOfMemory: a single pair does not fit.
+        """
+        own = self._kept(folder)
+        values = own or self._first_kept(earlier)
+        if not ranks.least(int(values is not None), self._device):  # All processes find it, or all of them compute.
+            values = {self._key(rows): self._reference(rows, beat, ranks) for rows in self._made}
+        assert values is not None
         for rows in self._made:
             rows.reference = torch.from_numpy(values[self._key(rows)])
-        if not (folder / FILE).is_file():
-            with (folder / FILE).open("wb") as file:
+        if own is None and ranks.first:
+            with replacing(folder / FILE) as file:
                 np.savez(file, allow_pickle=False, **values)
+
+    def is_warm(self, folder: Path, earlier: Sequence[Path]) -> bool:
+        """Whether the reference is kept in one of these folders."""
+        return self._first_kept([folder, *earlier]) is not None
 
     def loss(self, batch: PairBatch) -> Tensor:
         """Sum of the loss over the pairs of a batch."""
@@ -178,22 +192,34 @@ class Preferences:
         sums = torch.zeros(2 * batch.labels, dtype=torch.float32, device=losses.device)
         return -sums.index_add(0, batch.owners, losses).view(-1, 2)
 
-    def _reference(self, rows: PairBatches, beat: Callable[[], None]) -> np.ndarray:
-        """Compute the log probabilities under the weights as they now are, those of a continued adapter included."""
-        values = np.zeros((len(rows), 2), np.float32)
+    def _reference(self, rows: PairBatches, beat: Callable[[], None], ranks: Ranks) -> np.ndarray:
+        """Compute the log probabilities under the weights as they now are, those of a continued adapter included.
+
+        Each process computes its share of the parts, and leaves the others' zero.
+        """
+        values = torch.zeros(len(rows), 2, dtype=torch.float32, device=self._device)
+
+        def compute(part: Sequence[int]) -> None:
+            values[list(part)] = self._log_probabilities(rows.batch(part)).to(values.device)
+
         was_training = self._model.training
         self._model.eval()
         try:
             with torch.no_grad():
-                for part in micro_batches(range(len(rows)), rows.lengths, self._micro_tokens):
-                    values[part] = self._log_probabilities(rows.batch(part)).cpu().numpy()
+                parts = micro_batches(range(len(rows)), rows.lengths, self._micro_tokens)
+                for part in parts[ranks.rank :: ranks.world]:
+                    in_halves(part, compute, lengths=rows.lengths, step=0, device=self._device)
                     beat()
         finally:
             self._model.train(was_training)
-        return values
+        ranks.add_up([values])
+        return values.cpu().numpy()
 
     def _key(self, rows: PairBatches) -> str:
         return hashlib.sha256(f"{self._base} {self._micro_tokens} {rows.key}".encode()).hexdigest()[:32]
+
+    def _first_kept(self, folders: Sequence[Path]) -> dict[str, np.ndarray] | None:
+        return next((kept for kept in map(self._kept, folders) if kept is not None), None)
 
     def _kept(self, folder: Path) -> dict[str, np.ndarray] | None:
         """Read what a run kept, if it is all there and of this data and this base."""

@@ -31,6 +31,8 @@ class Progress:
     """Place on the learning rate's schedule, in steps of the batch that the run began with."""
     clock_base: float = 0.0
     """Place on the schedule at which this job began."""
+    warmup: int | None = None
+    """Steps over which the learning rate rises, or rose in the run whose state is continued."""
     landing: int | None = None
     """Step at which the last, falling part of a run without end began."""
     limit: int | None = None

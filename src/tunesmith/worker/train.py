@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,9 +62,11 @@ def run(run: RunFolder, reporter: Reporter) -> None:
     keeper = Keeper(
         run, reporter, ranks, keep=plan.spec.recipe.checkpoints.keep, fingerprint=data.fingerprint, charts=charts
     )
-    loop = Loop(pieces, loop_settings(plan), keeper, device, ranks, origin_of(run, plan))
     earlier = [parent.path for parent in lineage(run)[1:]]
-    pieces.warm_up(run.path, earlier, lambda: reporter.beat(loop.progress.step))  # With the weights it begins with.
+    # Of a run with checkpoints of its own the one that it continues may be gone.
+    begins = start is None or not pieces.is_warm(run.path, earlier)
+    loop = Loop(pieces, loop_settings(plan), keeper, device, ranks, origin_of(run, plan) if begins else None)
+    pieces.warm_up(run.path, earlier, lambda: reporter.beat(loop.progress.step), ranks)
     if start is not None:
         loop.resume(start)
     reporter.say(_started(plan, loop, data))
@@ -114,11 +117,14 @@ def _end(run: RunFolder, reporter: Reporter, keeper: Keeper, loop: Loop, request
 
 
 def _tested(loop: Loop, rows: Rows | None, reporter: Reporter) -> Measured | None:
-    """Measure the result once on the rows that were kept for it."""
+    """Measure the result once on the rows that were kept for it; a loss that is no number is no reason to lose it."""
     if rows is None:
         return None
     reporter.say(Phase(name="testing the result"))
     found = loop.measure(rows)
+    if not math.isfinite(found.loss):
+        reporter.say(Warned(message="The loss on the test rows is not a number, so the result says nothing of a test."))
+        return None
     reporter.say(Tested(rows=len(rows.lengths), loss=found.loss, metrics=found.metrics))
     return found
 

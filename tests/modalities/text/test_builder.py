@@ -22,6 +22,7 @@ from tunesmith.service.jobs.submit import plan_job
 from tunesmith.settings import Settings
 from tunesmith.spec.errors import NotALanguageModel, NoUsableRow, TooFewClasses
 from tunesmith.spec.plan import Plan
+from tunesmith.training.device import Ranks
 from tunesmith.worker.prepare import Data, prepare_data
 from tunesmith.worker.reporting import Reporter
 
@@ -62,7 +63,7 @@ class Job:
     def pieces(self) -> Any:
         made = self.data.prepared
         built = load(self.data.task.builder)(self.plan, made.train, made.validation, CPU, labels=made.labels)
-        built.warm_up(self.run.path, [], lambda: None)
+        built.warm_up(self.run.path, [], lambda: None, Ranks(0, 1))
         return built
 
 

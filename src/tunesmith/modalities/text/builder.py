@@ -23,6 +23,7 @@ from tunesmith.spec.errors import MissingTarget, TooFewClasses
 from tunesmith.spec.plan import Plan, settled
 from tunesmith.training.adapters import add_adapter, trained_copy
 from tunesmith.training.classification import Classification, in_32_bits
+from tunesmith.training.device import Ranks
 from tunesmith.training.dropping import ATTENTION as DROPPING
 from tunesmith.training.dropping import speed_up_dropout
 from tunesmith.training.forward import ATTENTION, Forward, build_forward, inner, speed_up_adapters
@@ -83,9 +84,13 @@ class TextPieces:
         made = self.objective.rows(rows) if len(rows) else None
         return made if made is not None and len(made.lengths) else None
 
-    def warm_up(self, folder: Path, earlier: Sequence[Path], beat: Callable[[], None]) -> None:
+    def warm_up(self, folder: Path, earlier: Sequence[Path], beat: Callable[[], None], ranks: Ranks) -> None:
         """Compute what stays the same for the whole run."""
-        self.objective.warm_up(folder, earlier, beat)
+        self.objective.warm_up(folder, earlier, beat, ranks)
+
+    def is_warm(self, folder: Path, earlier: Sequence[Path]) -> bool:
+        """Whether that lies in these folders already."""
+        return self.objective.is_warm(folder, earlier)
 
     def questions(self, held_out: Sequence[Any], prompts: Sequence[str], count: int) -> list[Question]:
         """Choose ``count`` held-out examples to ask the model before and after training, and add the ``prompts``."""
