@@ -5,8 +5,9 @@
 
 Rows are drawn from the ChatterBot corpus (``tunesmith pull chatterbot-corpus``). ``noisy``: 240 rows, of which three in
 ten got another row's answer; ``small``: 60 rows, which are soon known by heart. Both modes train on the same rows in
-the same order with the settings that their mode chooses, are evaluated equally often, and are judged on the same 60 rows,
-whose answers are right and which neither trains on. Exit status 1: adaptive was worse by more than the seeds differ.
+the same order with the settings that their mode chooses, are evaluated equally often, and are judged on the same 60
+rows, whose answers are right and which neither trains on. Exit status 1: adaptive was worse by more than the seeds
+differ.
 """
 
 from __future__ import annotations

@@ -28,6 +28,9 @@ def test_the_time_left_is_not_guessed_from_one_step() -> None:
 def test_data_and_start_are_told_with_their_numbers() -> None:
     ready = Prepared(rows=1800, faults=2, ledger={}, cached=True, fingerprint="f")
     assert line_of(ready) == "Data ready: 1,800 rows, 2 faulty rows left out (from the cache)"
+    ledger = {"total": {"shares": {"trained": 23.4, "context": 70.0, "truncated": 6.6, "leaked": 0.0}}}
+    cut = line_of(ready.model_copy(update={"ledger": ledger, "cached": False}))
+    assert cut is not None and cut.endswith("out; tokens: 23.4 % trained, 70 % context, 6.6 % truncated")
     assert line_of(STARTED) == "Training 1.00% of 100,000 parameters on 320 rows (32 held out): 40 steps"
     resumed = Started(**{**STARTED.model_dump(), "step": 7, "validation_rows": 0})
     assert line_of(resumed) == "Training 1.00% of 100,000 parameters on 320 rows: 40 steps, from step 7"

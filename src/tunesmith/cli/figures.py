@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from tunesmith.cli.terminal import printable
 from tunesmith.spec.events import (
@@ -164,7 +164,8 @@ def line_of(body: object, *, unicode: bool = True) -> str | None:
             return tested_line(body)
         case Prepared():
             faults = f", {body.faults} faulty rows left out" if body.faults else ""
-            return f"Data ready: {body.rows:,} rows{faults}{' (from the cache)' if body.cached else ''}"
+            cached = " (from the cache)" if body.cached else ""
+            return f"Data ready: {body.rows:,} rows{faults}{cached}{_shares(body.ledger)}"
         case Started():
             share = body.trainable_parameters / max(1, body.parameters)
             resumed = f", from step {body.step}" if body.step else ""
@@ -200,6 +201,13 @@ _ACKNOWLEDGED = {
     Request.PAUSE: "Saving and stopping at step {}",
     Request.CANCEL: "Ending at step {}",
 }
+
+
+def _shares(ledger: dict[str, Any]) -> str:
+    """Say where the tokens of the training rows went: nothing of it where there is no ledger."""
+    shares = ledger.get("total", {}).get("shares", {})
+    told = ", ".join(f"{share:g} % {name}" for name, share in shares.items() if share)
+    return f"; tokens: {told}" if told else ""
 
 
 def phase_line(body: Phase) -> str:
