@@ -83,7 +83,7 @@ FAMILY_TEMPLATES: Final = {
         "{{ '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}{% endfor %}"
         "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}",
     ),
-    # https://huggingface.co/microsoft/phi-2 (QA format)
+    # The model card of microsoft/phi-2, QA format.
     "phi2": FamilyTemplate(
         "Phi 2",
         ("<|endoftext|>",),
@@ -92,7 +92,7 @@ FAMILY_TEMPLATES: Final = {
         "{{ 'Instruct: ' + (system + '\\n' if system and loop.first else '') + message.content | trim + '\\nOutput:' }}"
         "{% endif %}{% endfor %}",
     ),
-    # https://huggingface.co/microsoft/Phi-3-mini-4k-instruct (chat format)
+    # The model card of microsoft/Phi-3-mini-4k-instruct, chat format.
     "phi3": FamilyTemplate(
         "Phi 3",
         ("<|user|>", "<|assistant|>", "<|system|>", "<|end|>"),
