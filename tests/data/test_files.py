@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -116,11 +118,26 @@ def test_a_file_that_is_gone_or_locked_is_a_fault(tmp_path: Path) -> None:
     assert "the system says 'No such file or directory'" in fault.message
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is locked to root")
-def test_a_folder_that_is_locked_is_one_sentence(tree: Path) -> None:
-    (tree / "deep").chmod(0)
-    with pytest.raises(UnreadableData, match="Permission denied"):
-        find(str(tree))
+NOBODY = 65534
+"""A user to whom a folder can be locked, as it cannot be to root."""
+
+
+@pytest.fixture
+def not_root() -> Iterator[None]:
+    was = os.geteuid()
+    if was == 0:
+        os.seteuid(NOBODY)
+    yield
+    os.seteuid(was)
+
+
+def test_a_folder_that_is_locked_is_one_sentence(not_root: None) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        (locked := Path(folder) / "deep").mkdir()
+        locked.chmod(0)
+        with pytest.raises(UnreadableData, match="Permission denied"):
+            find(folder)
+        locked.chmod(0o700)
 
 
 def test_a_part_of_a_folder_is_its_split(tmp_path: Path) -> None:
