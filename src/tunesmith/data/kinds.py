@@ -4,28 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from tunesmith.spec.examples import (
-    CaptionedImage,
-    Conversation,
-    Example,
-    ImageQuestion,
-    LabelledText,
-    PlainText,
-    Preference,
-    PromptCompletion,
-)
+from tunesmith.spec.examples import KINDS, Example
 
-_ORDER: Final[tuple[type, ...]] = (
-    Conversation,
-    PromptCompletion,
-    PlainText,
-    LabelledText,
-    Preference,
-    CaptionedImage,
-    ImageQuestion,
-)
+_ORDER: Final[tuple[type, ...]] = tuple(KINDS)
 
-CONVERSATION, COMPLETION, TEXT, LABEL, PREFERENCE, CAPTION, QUESTION = range(7)
+CONVERSATION, COMPLETION, TEXT, LABEL, PREFERENCE, CAPTION, QUESTION = range(len(_ORDER))
 
 
 def kind_of(example: Example) -> int:

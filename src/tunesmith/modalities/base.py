@@ -6,16 +6,7 @@ import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
-from tunesmith.spec.examples import (
-    CaptionedImage,
-    Conversation,
-    Example,
-    ImageQuestion,
-    LabelledText,
-    PlainText,
-    Preference,
-    PromptCompletion,
-)
+from tunesmith.spec.examples import KINDS, Example
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -30,16 +21,6 @@ if TYPE_CHECKING:
     from tunesmith.spec.plan import Plan
     from tunesmith.training.pieces import TrainingPieces
 
-KINDS: Final[dict[type, str]] = {
-    Conversation: "conversation",
-    PromptCompletion: "completion",
-    PlainText: "text",
-    LabelledText: "label",
-    Preference: "preference",
-    CaptionedImage: "caption",
-    ImageQuestion: "image question",
-}
-"""Each type of example, by the name that ``DataFacts.kinds`` counts it under."""
 RUNNING_TEXT: Final = frozenset({"text", "completion"})
 """Kinds that are text generation: judged by their perplexity, and more mildly, as their loss is higher than that of
 answers."""

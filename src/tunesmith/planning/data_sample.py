@@ -11,8 +11,8 @@ import numpy as np
 from tunesmith.data.encoding import Encoder, encode_many
 from tunesmith.data.sampling import sample
 from tunesmith.data.token_rows import EncodedRow
-from tunesmith.modalities.base import KINDS
 from tunesmith.spec.errors import BadValue, NothingTrained, NoUsableRow, RowFault
+from tunesmith.spec.examples import KINDS
 from tunesmith.spec.job import DatasetRef
 from tunesmith.spec.plan import DataFacts
 

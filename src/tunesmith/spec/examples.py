@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from tunesmith.spec.errors import Where
 
@@ -93,3 +93,14 @@ class ImageQuestion:
 
 
 Example = Conversation | PlainText | PromptCompletion | LabelledText | Preference | CaptionedImage | ImageQuestion
+
+KINDS: Final[dict[type, str]] = {
+    Conversation: "conversation",
+    PromptCompletion: "completion",
+    PlainText: "text",
+    LabelledText: "label",
+    Preference: "preference",
+    CaptionedImage: "caption",
+    ImageQuestion: "image question",
+}
+"""Each type of example, by the name that ``DataFacts.kinds`` counts it under."""

@@ -18,9 +18,8 @@ from tunesmith.data.check import check
 from tunesmith.data.detect import format_of
 from tunesmith.data.formats import FORMATS, alone
 from tunesmith.data.mixture import FormattedRow, digest, locate, rows_of
-from tunesmith.modalities.base import KINDS
 from tunesmith.spec.errors import MissingColumn, RowFault
-from tunesmith.spec.examples import Example
+from tunesmith.spec.examples import KINDS, Example
 from tunesmith.spec.job import DatasetRef
 
 COLUMNS = sorted({name for known in FORMATS.values() for name in (*known.columns, *known.optional)})

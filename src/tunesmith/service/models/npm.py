@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import fnmatch
+import gzip
 import re
 import shutil
 import tarfile
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -55,7 +57,7 @@ def unpack(file: Path, members: Sequence[str], folder: Path, *, name: str, most:
     try:
         with tarfile.open(file, "r:gz") as archive:
             found = dict(_extracted(archive, members, folder, name, most))
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise PullFailed(name, f"{file.name} is damaged ({error})") from error
     for pattern in members:
         if not any(fnmatch.fnmatch(member, pattern) for member in found):
