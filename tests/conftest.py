@@ -9,7 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from database import fresh_postgres_database, postgres_bin, postgres_server
+from require import need
 from tiny import make_tiny_model
+from tunesmith.service.context import Service, open_service
+from tunesmith.settings import Settings
 
 # Before torch is imported: threads that spin while they wait make two busy processes ten times slower.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -42,3 +46,29 @@ def chat_file(tmp_path: Path) -> Iterator[Path]:
             ]
             file.write(json.dumps({"messages": messages}) + "\n")
     yield path
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a PostgreSQL server of this test run."""
+    need(postgres_bin() is not None, "PostgreSQL's server binaries are not installed")
+    with postgres_server(tmp_path_factory.mktemp("postgres")) as address:
+        yield address
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of an empty database; every test that takes it runs on both kinds."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'tunesmith.db'}"
+        return
+    with fresh_postgres_database(request.getfixturevalue("postgres")) as address:
+        yield address
+
+
+@pytest.fixture
+def service(home: Path, database_url: str) -> Iterator[Service]:
+    """A service with an empty home and an empty database, once on each kind of database."""
+    opened = open_service(Settings(home=home, database_url=database_url, poll_seconds=0.02, retry_seconds=0.0))
+    yield opened
+    opened.database.close()

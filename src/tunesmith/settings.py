@@ -7,10 +7,11 @@ To add one, add a field with a docstring to ``Settings``; its variable, its key 
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import (
@@ -50,6 +51,52 @@ class Settings(BaseSettings):
     """Make any need of the network an error (also with HF_HUB_OFFLINE)."""
     cache_limit_gb: float = Field(20.0, ge=0, allow_inf_nan=False)
     """Size in GB (10^9 bytes) beyond which tokenised data that was not used for longest is removed."""
+
+    database_url: str | None = None
+    """Database of the service: postgresql://... to share it between machines. Open: tunesmith.db in the home."""
+    host: str = "127.0.0.1"
+    """Address that `tunesmith serve` listens on."""
+    port: int = Field(8000, ge=0, le=65535)
+    """Port that `tunesmith serve` listens on (also with PORT); 0 takes a free one."""
+    role: Literal["api", "worker", "all"] = "all"
+    """What a server does: answer requests, run jobs, or both."""
+    device: Literal["cpu", "gpu", "any"] = "any"
+    """Which jobs a server claims: those for a CPU, those for a GPU, or all that its devices can do."""
+    cpu_slots: int = Field(1, ge=0, le=1024)
+    """Jobs that run on this machine's CPU at once."""
+    machine: str = Field(default_factory=socket.gethostname, min_length=1, max_length=128)
+    """Name of this machine in a database that several share. Open: its host name."""
+    lease_seconds: float = Field(30.0, gt=0, allow_inf_nan=False)
+    """After so many seconds of silence another machine takes a server's jobs over."""
+    poll_seconds: float = Field(0.2, gt=0, le=60, allow_inf_nan=False)
+    """How often a server looks at the queue and at its runs."""
+    max_attempts: int = Field(3, ge=1, le=100)
+    """Runs of a job that may die one after another without getting any further, before the job is set aside."""
+    retry_seconds: float = Field(5.0, ge=0, le=3600, allow_inf_nan=False)
+    """Wait before a job whose run died is tried again; twice as long each time."""
+    stop_seconds: float = Field(30.0, ge=0, le=3600, allow_inf_nan=False)
+    """How long a run that is cancelled may take to end by itself before it is killed."""
+    trusted_network: list[str] = []
+    """Host names under which the server may be called without a key; needed to listen on other than loopback
+    addresses without keys."""
+    allowed_paths: list[Path] = []
+    """Folders outside of its own that an organisation's requests may name, where keys are in force."""
+    max_body_mb: float = Field(100.0, gt=0, allow_inf_nan=False)
+    """Largest body of a request that is no upload, in MB (10^6 bytes)."""
+    upload_limit_gb: float = Field(100.0, gt=0, allow_inf_nan=False)
+    """Largest upload, in GB (10^9 bytes)."""
+    rate_limit: int = Field(1200, ge=0)
+    """Requests a minute that one key (or one address without a key) may send; 0 sets no limit."""
+    max_queued: int = Field(100_000, ge=0)
+    """Queued jobs of one organisation, unless it has a limit of its own."""
+    max_running: int = Field(1_000, ge=0)
+    """Running jobs of one organisation, unless it has a limit of its own."""
+    max_device_hours: float | None = Field(None, ge=0, allow_inf_nan=False)
+    """Device-hours of one organisation in 30 days, unless it has a limit of its own. Open: no limit."""
+    max_bytes: int | None = Field(None, ge=0)
+    """Bytes of data and models of one organisation, unless it has a limit of its own. Open: no limit."""
+    training_config: Path = Path("config/training_config.yaml")
+    """Defaults of `POST /train` and the encoder pages, read again for each job."""
 
     @property
     def runs_dir(self) -> Path:

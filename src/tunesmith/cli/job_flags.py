@@ -61,7 +61,7 @@ OTHER_NAMES: Final = {
 }
 """Further names of a flag."""
 
-_NOT_FLAGS: Final = frozenset({"schema_version", "datasets", "options"})
+_NOT_FLAGS: Final = frozenset({"schema_version", "datasets", "options", "suggested"})
 _CONFIG_HELP: Final = "File with any of these flags as keys, or a whole job; what is typed beats it."
 _DIRECTORY_HELP: Final = (
     "A directory that `tunesmith models install` made: its model and ./lora inside it are the defaults."

@@ -111,6 +111,9 @@ class JobSpec(Part):
     evaluation: Evaluation = Evaluation()
     output: Output = Output()
     resources: Resources = Resources()
+    suggested: dict[str, Any] = {}
+    """What a way in takes for fields that the request leaves open, by dotted path such as recipe.adapter.targets. The
+    plan replaces what this model or machine cannot have, and says so."""
     labels: dict[str, str] = {}
     """Free notes kept with the run."""
     seed: int = Field(42, ge=0, lt=2**32)

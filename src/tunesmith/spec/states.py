@@ -81,3 +81,23 @@ def move(state: RunState, reason: Reason) -> RunState:
     if target not in TRANSITIONS[state]:
         raise ValueError(f"a run cannot go from {state} to {target} ({reason})")
     return target
+
+
+JOB_TRANSITIONS: Final[dict[RunState, frozenset[RunState]]] = {
+    RunState.QUEUED: frozenset({RunState.PREPARING, RunState.PAUSED, RunState.CANCELLED, RunState.FAILED}),
+    RunState.PREPARING: ENDED | {RunState.RUNNING, RunState.QUEUED},
+    RunState.RUNNING: ENDED | {RunState.QUEUED},
+    RunState.PAUSED: frozenset({RunState.QUEUED, RunState.CANCELLED}),
+    RunState.SUCCEEDED: frozenset(),
+    RunState.FAILED: frozenset({RunState.QUEUED}),
+    RunState.CANCELLED: frozenset(),
+}
+"""Which state of a job may follow which. A job outlives its runs: resumed or tried again, it is queued once more."""
+
+JOB_OVER: Final = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED})
+"""States in which a job wants nothing more by itself."""
+
+
+def sources_of(target: RunState) -> frozenset[RunState]:
+    """Return the states from which a job may go to ``target``: what a compare-and-swap asks for."""
+    return frozenset(state for state, targets in JOB_TRANSITIONS.items() if target in targets)

@@ -25,6 +25,11 @@ TunesmithError
 │   ├── PackageMissing, PackageUnusable, PullFailed, Offline
 ├── RunError                exit 70, HTTP 500   the run failed
 │   ├── RunCrashed, ModelGone, NotANumber, OutOfMemory, MergeDiffers
+├── ServiceError            exit 78, HTTP 4xx   the service cannot do what was asked
+│   ├── Unauthenticated, Forbidden, NotFound, PathNotAllowed
+│   ├── Conflict, WrongJobState, KeyReused, LeaseLost
+│   ├── QuotaExceeded, TooManyRequests, TooLarge
+│   └── DatabaseUnusable, NotYet
 └── Interruption            the run was asked to end: Paused (exit 75), Cancelled (exit 76)
 """
 
@@ -107,6 +112,22 @@ from tunesmith.spec.errors.running import (
     RunCrashed,
     RunError,
 )
+from tunesmith.spec.errors.service import (
+    Conflict,
+    DatabaseUnusable,
+    Forbidden,
+    KeyReused,
+    LeaseLost,
+    NotFound,
+    NotYet,
+    PathNotAllowed,
+    QuotaExceeded,
+    ServiceError,
+    TooLarge,
+    TooManyRequests,
+    Unauthenticated,
+    WrongJobState,
+)
 from tunesmith.spec.errors.usage import (
     BadValue,
     Contradiction,
@@ -121,18 +142,23 @@ __all__ = [
     "BadValue",
     "Cancelled",
     "ConfigError",
+    "Conflict",
     "ContinuationDiffers",
     "ContradictingKeys",
     "Contradiction",
     "DataError",
     "DataNotFound",
+    "DatabaseUnusable",
     "DirectoryTaken",
     "DiskFull",
     "EmptyFile",
     "EmptyRow",
     "FaultyData",
+    "Forbidden",
     "Interruption",
+    "KeyReused",
     "KindRefused",
+    "LeaseLost",
     "MemoryUsedUp",
     "MergeDiffers",
     "MissingColumn",
@@ -150,6 +176,8 @@ __all__ = [
     "NotALanguageModel",
     "NotAModelDirectory",
     "NotANumber",
+    "NotFound",
+    "NotYet",
     "NothingToContinue",
     "NothingToExport",
     "NothingToResume",
@@ -160,10 +188,12 @@ __all__ = [
     "OutputUnusable",
     "PackageMissing",
     "PackageUnusable",
+    "PathNotAllowed",
     "Paused",
     "PrecisionUnusable",
     "PromptTooLong",
     "PullFailed",
+    "QuotaExceeded",
     "Relayed",
     "ResumeDiffers",
     "RowFault",
@@ -171,12 +201,16 @@ __all__ = [
     "RunCrashed",
     "RunError",
     "RunNotFound",
+    "ServiceError",
     "SplitImpossible",
     "TemplateRefused",
     "TokenizerMismatch",
     "TooFewClasses",
+    "TooLarge",
+    "TooManyRequests",
     "TooMuchLost",
     "TunesmithError",
+    "Unauthenticated",
     "UnknownFormat",
     "UnknownKey",
     "UnknownLabel",
@@ -187,6 +221,7 @@ __all__ = [
     "UsageError",
     "Where",
     "WillNotFit",
+    "WrongJobState",
     "WrongKindOfModel",
     "WrongRunState",
     "WrongType",

@@ -1,0 +1,1 @@
+"""Who may do what: organisations, keys and roles, quotas, and the folders that a request may name."""

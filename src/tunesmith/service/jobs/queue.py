@@ -1,0 +1,230 @@
+"""Jobs in the queue: submit, look up, list, pause, resume, cancel, delete. What every way in calls."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from tunesmith.service.accounts.principal import Principal, Role
+from tunesmith.service.context import Service
+from tunesmith.spec.errors import NotFound, WrongJobState
+from tunesmith.spec.ids import job_id_of, new_job_id
+from tunesmith.spec.job import Device, JobSpec
+from tunesmith.spec.states import JOB_OVER, Request, RunState
+from tunesmith.store import events as stored_events
+from tunesmith.store import jobs as stored_jobs
+from tunesmith.store import runs as stored_runs
+from tunesmith.store.events import NewEvent, StoredEvent
+from tunesmith.store.jobs import Job, NewJob, Wanted
+from tunesmith.store.runs import StoredRun
+
+__all__ = ["Job", "StoredEvent", "StoredRun", "Submission", "Wanted"]
+
+LANES: Final = {Device.AUTO: "any", Device.CPU: "cpu", Device.CUDA: "gpu"}
+"""Which servers may claim a job, by the device that it asks for."""
+MADE: Final = "job"
+"""Kind of the events that the service itself says of a job."""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What a way in asks for."""
+
+    spec: JobSpec
+    door: str
+    """The way in: cli, api, train, training, llm, organisation, openai, inbox, pages."""
+    org: str | None = None
+    """None: the principal's own, or the default one."""
+    folder: Path | None = None
+    """What relative paths start from. None: the server's working folder."""
+    priority: int = 0
+    kind: str = "train"
+    warnings: Sequence[str] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+def submit(service: Service, wanted: Submission, by: Principal) -> Job:
+    """Store a job for a supervisor to claim.
+
+    Raises:
+        Forbidden: the role or the organisation does not allow it.
+        QuotaExceeded: the organisation has as many queued jobs as it may have.
+        PathNotAllowed: the job names a path outside of what the organisation may use.
+        ModelNotFound, DataNotFound: what it names is not there (names that may have to be fetched are not looked up).
+    """
+    from tunesmith.service.accounts.organisations import ensure
+    from tunesmith.service.accounts.quotas import admit
+    from tunesmith.service.jobs.places import placed
+
+    by.needs(Role.MEMBER)
+    org = by.acting_for(wanted.org)
+    folder = wanted.folder or Path.cwd()
+    spec = placed(service, wanted.spec, folder=folder, org=org, by=by)
+    job = NewJob(
+        id=new_job_id(),
+        org=org,
+        door=wanted.door,
+        name=spec.name or "job",
+        spec=spec,
+        folder=os.path.abspath(folder),
+        device=LANES[spec.resources.device],
+        slots=spec.resources.processes if spec.resources.device is Device.CUDA else 1,
+        kind=wanted.kind,
+        priority=wanted.priority,
+        created_by=by.key,
+        warnings=wanted.warnings,
+        extra=wanted.extra,
+    )
+    with service.database.write() as connection:
+        ensure(connection, org, service, by)
+        admit(connection, org, service)
+        now = service.database.now(connection)
+        stored = stored_jobs.add(connection, job, now)
+        service.database.order_events(connection)
+        stored_events.add(connection, [told(stored, now, state=RunState.QUEUED)])
+    service.wake.set()
+    return stored
+
+
+def get(service: Service, written: str, by: Principal, *, with_plan: bool = False) -> Job:
+    """Return a job by any form of its id, or by the id of one of its runs.
+
+    Raises:
+        NotFound: there is none, or it belongs to an organisation that is not theirs.
+    """
+    with service.database.read() as connection:
+        run = None if job_id_of(written) else stored_runs.get(connection, written)
+        id = run.job if run else job_id_of(written)
+        job = stored_jobs.get(connection, id, with_plan=with_plan) if id else None
+    if job is None or not by.sees(job.org):
+        raise NotFound("job", written)
+    return job
+
+
+def listed(service: Service, wanted: Wanted, by: Principal) -> list[Job]:
+    """Return the jobs that a principal may see, the newest first.
+
+    Raises:
+        Forbidden: they ask for those of an organisation that is not theirs.
+    """
+    org = by.acting_for(wanted.org) if wanted.org or by.org else None
+    with service.database.read() as connection:
+        return stored_jobs.listed(connection, replace(wanted, org=org))
+
+
+def runs_of(service: Service, job: Job) -> list[StoredRun]:
+    """Return the runs of a job, the first one first."""
+    with service.database.read() as connection:
+        return stored_runs.of_job(connection, job.id)
+
+
+def events_of(service: Service, job: Job, after: int = 0, limit: int = 500) -> list[StoredEvent]:
+    """Return what a job and its runs said after a cursor."""
+    with service.database.read() as connection:
+        return stored_events.after(connection, after, job=job.id, limit=limit)
+
+
+def cancel(service: Service, written: str, by: Principal) -> Job:
+    """End a job: at once where nothing runs, else its run is asked, and then made to.
+
+    Raises:
+        NotFound: there is none.
+        WrongJobState: it is over.
+    """
+    job = _changeable(service, written, by, "cancelled", over=JOB_OVER)
+    if job.state in (RunState.QUEUED, RunState.PAUSED) and _settle(service, job, RunState.CANCELLED, "cancelled"):
+        return get(service, job.id, by)
+    return _ask(service, job, Request.CANCEL, by, "cancelled")
+
+
+def pause(service: Service, written: str, by: Principal) -> Job:
+    """Have a job save its state and stop; a queued one waits until it is resumed.
+
+    Raises:
+        NotFound: there is none.
+        WrongJobState: it is over, or paused.
+    """
+    job = _changeable(service, written, by, "paused", over=JOB_OVER | {RunState.PAUSED})
+    if job.state is RunState.QUEUED and _settle(service, job, RunState.PAUSED, "paused before it began"):
+        return get(service, job.id, by)
+    return _ask(service, job, Request.PAUSE, by, "paused")
+
+
+def resume(service: Service, written: str, by: Principal) -> Job:
+    """Queue a paused or failed job again; it goes on from its newest checkpoint that verifies.
+
+    Raises:
+        NotFound: there is none.
+        WrongJobState: it goes on, is finished or was cancelled.
+    """
+    job = get(service, written, by)
+    by.needs(Role.MEMBER)
+    with service.database.write() as connection:
+        now = service.database.now(connection)
+        done = stored_jobs.move(
+            connection, job.id, RunState.QUEUED, request=str(Request.NONE), requested_at=None, reason=None,
+            waiting=None, error=None, ended_at=None, attempts=0, available_at=now,
+        ) if job.state in (RunState.PAUSED, RunState.FAILED) else False  # fmt: skip
+        if done:
+            service.database.order_events(connection)
+            stored_events.add(connection, [told(job, now, state=RunState.QUEUED, reason="resumed")])
+    if not done:
+        raise WrongJobState(job.id, get(service, job.id, by).state, "resumed", "Only paused or failed jobs can be.")
+    service.wake.set()
+    return get(service, job.id, by)
+
+
+def told(job: Job, now: float, *, state: RunState, reason: str | None = None, **facts: Any) -> NewEvent:
+    """Make the event that says where a job stands."""
+    body = {"state": str(state), "reason": reason, **facts}
+    return NewEvent(org=job.org, job=job.id, time=now, kind=MADE, body=body)
+
+
+def _changeable(service: Service, written: str, by: Principal, action: str, *, over: frozenset[RunState]) -> Job:
+    job = get(service, written, by)
+    by.needs(Role.MEMBER)
+    if job.state in over:
+        raise WrongJobState(job.id, job.state, action, "Look at it to see how it ended.")
+    return job
+
+
+def _settle(service: Service, job: Job, state: RunState, reason: str) -> bool:
+    """Bring a job on which nobody works into a state; False if somebody began to in the meantime."""
+    with service.database.write() as connection:
+        current = stored_jobs.get(connection, job.id)
+        if current is None or current.state not in (RunState.QUEUED, RunState.PAUSED):
+            return False
+        now = service.database.now(connection)
+        ended = now if state in JOB_OVER else None
+        if not stored_jobs.move(
+            connection, job.id, state, reason=reason, waiting=None, request=str(Request.NONE), ended_at=ended
+        ):
+            return False
+        service.database.order_events(connection)
+        stored_events.add(connection, [told(job, now, state=state, reason=reason)])
+        return True
+
+
+_WEIGHT: Final = {Request.NONE: 0, Request.CHECKPOINT: 1, Request.PAUSE: 2, Request.CANCEL: 3}
+
+
+def _ask(service: Service, job: Job, request: Request, by: Principal, action: str) -> Job:
+    """Store what is asked of a job; the supervisor that has it tells its run. What goes further stays in force."""
+    with service.database.write() as connection:
+        current = stored_jobs.get(connection, job.id)
+        if current is not None and current.state in (RunState.PREPARING, RunState.RUNNING):
+            if _WEIGHT[request] > _WEIGHT[current.request]:
+                now = service.database.now(connection)
+                stored_jobs.change(connection, job.id, request=str(request), requested_at=now)
+                service.database.order_events(connection)
+                body = {"state": str(current.state), "request": str(request)}
+                stored_events.add(connection, [NewEvent(job.org, job.id, now, MADE, body)])
+            current = stored_jobs.get(connection, job.id)
+            service.wake.set()
+            assert current is not None
+            return current
+    now_ = get(service, job.id, by)
+    raise WrongJobState(job.id, now_.state, action, "Look at it to see how it ended.")

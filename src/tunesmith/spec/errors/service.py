@@ -1,0 +1,144 @@
+"""Errors of the service: who may, what is there, and what it can do now."""
+
+from __future__ import annotations
+
+from tunesmith.spec.errors.base import TunesmithError
+
+
+class ServiceError(TunesmithError):
+    """The service cannot do what was asked, through no fault of a run."""
+
+    code = "service"
+    status = 400
+    exit_code = 78
+
+
+class Unauthenticated(ServiceError):
+    """No key, or one that nobody has."""
+
+    code = "unauthenticated"
+    status = 401
+
+    def __init__(self, why: str = "A key is needed.") -> None:
+        super().__init__(f"{why} Send it as `Authorization: Bearer KEY`; `tunesmith keys create` makes one.")
+
+
+class Forbidden(ServiceError):
+    """A key that may not do this."""
+
+    code = "forbidden"
+    status = 403
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"This is not allowed: {why}. Ask an administrator for a key that may.")
+
+
+class NotFound(ServiceError):
+    """Nothing of that id, or nothing that the key's organisation may see."""
+
+    code = "not_found"
+    status = 404
+
+    def __init__(self, noun: str, id: str) -> None:
+        super().__init__(f"There is no {noun} '{id[:80]}'. List what there is, and check the id.")
+
+
+class Conflict(ServiceError):
+    """Something is not in the state that the request needs."""
+
+    code = "conflict"
+    status = 409
+
+    def __init__(self, what: str, todo: str) -> None:
+        super().__init__(f"{what} {todo}".strip())
+
+
+class WrongJobState(ServiceError):
+    """The job is in a state in which this cannot be done to it."""
+
+    code = "wrong_job_state"
+    status = 409
+
+    def __init__(self, job: str, state: str, action: str, todo: str) -> None:
+        super().__init__(f"Job {job} is {state} and cannot be {action}. {todo}")
+
+
+class KeyReused(ServiceError):
+    """An idempotency key that came with another request before."""
+
+    code = "idempotency_key_reused"
+    status = 422
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"The idempotency key '{key[:80]}' came with another request before. Use one key per request.")
+
+
+class QuotaExceeded(ServiceError):
+    """The organisation has used up what it may have."""
+
+    code = "quota_exceeded"
+    status = 429
+
+    def __init__(self, org: str, what: str, limit: str) -> None:
+        super().__init__(f"Organisation '{org}' has reached its limit of {what} ({limit}). Wait, or have it raised.")
+
+
+class TooManyRequests(ServiceError):
+    """More requests in a minute than one key may send."""
+
+    code = "too_many_requests"
+    status = 429
+
+    def __init__(self, limit: int, wait: float) -> None:
+        super().__init__(f"More than {limit} requests came within a minute. Try again in {wait:.0f} seconds.")
+        self.wait = wait
+
+
+class TooLarge(ServiceError):
+    """A body that is larger than the server takes."""
+
+    code = "too_large"
+    status = 413
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The body is larger than {limit:,} bytes. Upload data by /api/uploads, then name it.")
+
+
+class PathNotAllowed(ServiceError):
+    """A path that leads where requests may not read or write."""
+
+    code = "path_not_allowed"
+    status = 422
+
+    def __init__(self, path: str, roots: str) -> None:
+        super().__init__(f"'{path[:200]}' lies outside of what requests may name ({roots}). Choose a path inside.")
+
+
+class DatabaseUnusable(ServiceError):
+    """The database cannot be used at all."""
+
+    code = "database_unusable"
+    status = 503
+
+    def __init__(self, url: str, why: str) -> None:
+        super().__init__(f"{url}: the database cannot be used: {why}. Mend that, or set TUNESMITH_DATABASE_URL.")
+
+
+class LeaseLost(ServiceError):
+    """Another supervisor has taken the job over; whatever is written now is stale."""
+
+    code = "lease_lost"
+    status = 409
+
+    def __init__(self, job: str) -> None:
+        super().__init__(f"Job {job} belongs to another supervisor by now. Nothing was written.")
+
+
+class NotYet(ServiceError):
+    """Something that the API promises and this installation cannot do."""
+
+    code = "not_implemented"
+    status = 501
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} is not part of this version. `tunesmith --help` shows what is.")

@@ -1,0 +1,65 @@
+"""What jobs and their runs said, in one order for whoever listens: the id of an event is the cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select
+
+from tunesmith.store import tables
+
+events = tables.events
+
+
+@dataclass(frozen=True)
+class StoredEvent:
+    """An event of a job."""
+
+    id: int
+    """Counts up over all jobs; whoever has read up to an id misses nothing that comes after it."""
+    org: str
+    job: str
+    run: str | None
+    seq: int | None
+    """Its number in the run's own log."""
+    time: float
+    kind: str
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class NewEvent:
+    """An event to be stored."""
+
+    org: str
+    job: str
+    time: float
+    kind: str
+    body: dict[str, Any]
+    run: str | None = None
+    seq: int | None = None
+
+
+def add(connection: Connection, new: Sequence[NewEvent]) -> None:
+    """Store events in their order. On PostgreSQL the caller holds ``Database.order_events`` in this transaction."""
+    if new:
+        connection.execute(insert(events), [vars(event) for event in new])
+
+
+def after(
+    connection: Connection, cursor: int, *, org: str | None = None, job: str | None = None, limit: int = 500
+) -> list[StoredEvent]:
+    """Return the events after a cursor, the oldest first; of one organisation or one job where these are named."""
+    chosen = select(events).where(events.c.id > cursor).order_by(events.c.id).limit(limit)
+    if org is not None:
+        chosen = chosen.where(events.c.org == org)
+    if job is not None:
+        chosen = chosen.where(events.c.job == job)
+    return [StoredEvent(**row._mapping) for row in connection.execute(chosen)]
+
+
+def newest(connection: Connection) -> int:
+    """Return the cursor behind everything there is."""
+    return int(connection.execute(select(func.coalesce(func.max(events.c.id), 0))).scalar_one())

@@ -1,0 +1,212 @@
+"""Jobs: submit, look up, list, and every change of a state as one compare-and-swap."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, and_, func, insert, select, update
+
+from tunesmith.spec.job import JobSpec
+from tunesmith.spec.plan import Plan
+from tunesmith.spec.states import Request, RunState, sources_of
+from tunesmith.store import tables
+
+jobs = tables.jobs
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as it stands."""
+
+    id: str
+    number: int
+    """Counts up with each job: the order of lists, and the cursor in them."""
+    org: str
+    created_by: str | None
+    """Id of the key; None: the operator."""
+    door: str
+    """The way in that it came through."""
+    kind: str
+    """What its runs do: a ``runs.folder.Kind``."""
+    name: str
+    spec: JobSpec
+    folder: str
+    """What relative paths start from."""
+    state: RunState
+    reason: str | None
+    """Why it stands where it stands, in words."""
+    waiting: str | None
+    """Why it is still queued, in words, where there is something to say."""
+    request: Request
+    requested_at: float | None
+    priority: int
+    device: str
+    """any, cpu or gpu."""
+    slots: int
+    """Devices that it needs at once."""
+    created_at: float
+    available_at: float
+    """Not to be claimed before."""
+    started_at: float | None
+    ended_at: float | None
+    attempts: int
+    """Runs in a row that died without getting further."""
+    run: str | None
+    """The run that goes on, or the last one."""
+    lease_owner: str | None
+    lease_token: int
+    lease_until: float | None
+    progress: dict[str, Any]
+    """The newest numbers: step, total_steps, epoch, epochs, loss, validation_loss, learning_rate, ..."""
+    error: dict[str, Any] | None
+    """code, message, todo, exit_code of a failed job."""
+    warnings: list[str]
+    result: dict[str, Any] | None
+    """What a succeeded job made: model (its id), output, summary."""
+    extra: dict[str, Any]
+    indexed: bool
+    plan: Plan | None = None
+    """None also where it was not asked for: it is large, and lists do without."""
+
+    @property
+    def share_done(self) -> float:
+        """How much of the training is done, 0 to 1; 0 where there is no end."""
+        if self.state is RunState.SUCCEEDED:
+            return 1.0
+        total = self.progress.get("total_steps")
+        return min(1.0, self.progress.get("step", 0) / total) if total else 0.0
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """A job to be stored."""
+
+    id: str
+    org: str
+    door: str
+    name: str
+    spec: JobSpec
+    folder: str
+    device: str
+    slots: int = 1
+    kind: str = "train"
+    priority: int = 0
+    created_by: str | None = None
+    state: RunState = RunState.QUEUED
+    reason: str | None = None
+    warnings: Sequence[str] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    plan: Plan | None = None
+    run: str | None = None
+    indexed: bool = False
+
+
+_LIGHT: Final = [column for column in jobs.c if column.name != "plan"]
+
+
+def add(connection: Connection, job: NewJob, now: float) -> Job:
+    """Store a job and return it."""
+    values = {
+        "number": _next_number(connection),
+        "created_at": now,
+        "available_at": now,
+        "progress": {},
+        "request": Request.NONE,
+        "attempts": 0,
+        "lease_token": 0,
+        **{name: getattr(job, name) for name in job.__dataclass_fields__},
+        "spec": job.spec.model_dump(mode="json"),
+        "plan": job.plan.model_dump(mode="json") if job.plan else None,
+        "warnings": list(job.warnings),
+        "extra": dict(job.extra),
+    }
+    connection.execute(insert(jobs).values(values))
+    return _job(connection.execute(select(*_LIGHT).where(jobs.c.id == job.id)).one())
+
+
+def _next_number(connection: Connection) -> int:
+    if connection.dialect.name == "sqlite":
+        return int(connection.execute(select(func.coalesce(func.max(jobs.c.number), 0) + 1)).scalar_one())
+    return int(connection.execute(select(tables.job_numbers.next_value())).scalar_one())
+
+
+def get(connection: Connection, id: str, *, with_plan: bool = False) -> Job | None:
+    """Return a job; None if there is none of that id."""
+    row = connection.execute(select(*(jobs.c if with_plan else _LIGHT)).where(jobs.c.id == id)).one_or_none()
+    return _job(row) if row is not None else None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which jobs a list shows."""
+
+    org: str | None = None
+    """None: those of all organisations."""
+    states: Collection[RunState] = ()
+    doors: Collection[str] = ()
+    kinds: Collection[str] = ()
+    before: int | None = None
+    """Only jobs with a smaller number: what comes after a page that goes from the newest down."""
+    limit: int = 100
+    extra: Mapping[str, str] = field(default_factory=dict)
+    """Only jobs whose ``extra["metadata"]`` has these values."""
+
+
+def listed(connection: Connection, wanted: Wanted) -> list[Job]:
+    """Return jobs, the newest first."""
+    chosen = select(*_LIGHT).order_by(jobs.c.number.desc()).limit(wanted.limit)
+    if wanted.org is not None:
+        chosen = chosen.where(jobs.c.org == wanted.org)
+    if wanted.states:
+        chosen = chosen.where(jobs.c.state.in_([str(state) for state in wanted.states]))
+    if wanted.doors:
+        chosen = chosen.where(jobs.c.door.in_(wanted.doors))
+    if wanted.kinds:
+        chosen = chosen.where(jobs.c.kind.in_(wanted.kinds))
+    if wanted.before is not None:
+        chosen = chosen.where(jobs.c.number < wanted.before)
+    for key, value in wanted.extra.items():
+        chosen = chosen.where(jobs.c.extra[("metadata", key)].as_string() == value)
+    return [_job(row) for row in connection.execute(chosen)]
+
+
+def counts(connection: Connection) -> dict[tuple[str, RunState], int]:
+    """Return how many jobs each organisation has in each state."""
+    rows = connection.execute(select(jobs.c.org, jobs.c.state, func.count()).group_by(jobs.c.org, jobs.c.state))
+    return {(org, RunState(state)): count for org, state, count in rows}
+
+
+def move(connection: Connection, id: str, to: RunState, *, token: int | None = None, **values: Any) -> bool:
+    """Bring a job into a state, and set further columns, if it is in one that may lead there.
+
+    With ``token`` only while that lease holds. Return whether anything changed: if not, somebody else was first.
+    """
+    allowed = and_(jobs.c.id == id, jobs.c.state.in_([str(state) for state in sources_of(to)]))
+    if token is not None:
+        allowed = and_(allowed, jobs.c.lease_token == token)
+    done = connection.execute(update(jobs).where(allowed).values(state=str(to), **values))
+    return done.rowcount == 1
+
+
+def change(connection: Connection, id: str, *, token: int | None = None, **values: Any) -> bool:
+    """Set columns of a job, with ``token`` only while that lease holds; return whether it did."""
+    which = jobs.c.id == id
+    if token is not None:
+        which = and_(which, jobs.c.lease_token == token)
+    return connection.execute(update(jobs).where(which).values(**values)).rowcount == 1
+
+
+def _job(row: Row[Any]) -> Job:
+    values = dict(row._mapping)
+    plan = values.pop("plan", None)
+    return Job(
+        **values
+        | {
+            "spec": JobSpec.model_validate(values["spec"]),
+            "state": RunState(values["state"]),
+            "request": Request(values["request"]),
+            "plan": Plan.model_validate(plan) if plan is not None else None,
+        }
+    )

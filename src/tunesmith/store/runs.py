@@ -1,0 +1,70 @@
+"""Runs: the attempts at a job, each with its folder, its process and how far its log has been read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from tunesmith.spec.states import RunState
+from tunesmith.store import tables
+
+runs = tables.runs
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run as the database knows it; the folder knows more."""
+
+    id: str
+    job: str
+    org: str
+    kind: str
+    attempt: int
+    """Counts the runs of the job, from 1."""
+    machine: str
+    """Where its folder and its processes are."""
+    device: str
+    slots: int
+    state: RunState
+    reason: str | None
+    handle: dict[str, Any] | None
+    exit: int | None
+    step: int | None
+    event_offset: int
+    """Bytes of its event log that are stored."""
+    event_seq: int
+    """Number of the last of them."""
+    created_at: float
+    launched_at: float | None
+    heartbeat_at: float | None
+    """When it last said anything."""
+    ended_at: float | None
+    peak_memory: int | None
+
+
+def add(connection: Connection, run: StoredRun) -> None:
+    """Store a run: before its folder is made, so that no folder of a job is unknown."""
+    connection.execute(insert(runs).values({**vars(run), "state": str(run.state)}))
+
+
+def get(connection: Connection, id: str) -> StoredRun | None:
+    """Return a run; None if there is none of that id."""
+    row = connection.execute(select(runs).where(runs.c.id == id)).one_or_none()
+    return _run(row._mapping) if row is not None else None
+
+
+def of_job(connection: Connection, job: str) -> list[StoredRun]:
+    """Return the runs of a job, the first one first."""
+    chosen = select(runs).where(runs.c.job == job).order_by(runs.c.attempt, runs.c.created_at)
+    return [_run(row._mapping) for row in connection.execute(chosen)]
+
+
+def change(connection: Connection, id: str, **values: Any) -> None:
+    """Set columns of a run, in the transaction in which the lease of its job was checked."""
+    connection.execute(update(runs).where(runs.c.id == id).values(**values))
+
+
+def _run(values: Any) -> StoredRun:
+    return StoredRun(**{**values, "state": RunState(values["state"])})
