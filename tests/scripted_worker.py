@@ -1,6 +1,6 @@
 """A worker that does what its run says, with the real harness and no model: ``python scripted_worker.py RUN_FOLDER``.
 
-What it does is the run's request ``{"does": NAME}``, or the label ``does`` of its plan.
+What it does is the run's request ``{"does": NAME}``, the label ``does`` of its plan, or the name of its model's folder.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ WORKER = (__file__,)
 
 def run(run: RunFolder, reporter: Reporter) -> None:
     request = run.header().request
-    does = request["does"] if request else run.spec().labels["does"]
+    spec = run.spec() if request is None else None
+    does = request["does"] if spec is None else spec.labels.get("does") or Path(spec.model.source).name
     DOES[does](run, reporter)
 
 
