@@ -29,7 +29,7 @@ TunesmithError
 │   ├── Unauthenticated, Forbidden, NotFound, PathNotAllowed
 │   ├── Conflict, WrongJobState, KeyReused, LeaseLost
 │   ├── QuotaExceeded, TooManyRequests, TooLarge
-│   └── DatabaseUnusable, NotYet
+│   └── DatabaseUnusable, NotInstalled, NotYet
 └── Interruption            the run was asked to end: Paused (exit 75), Cancelled (exit 76)
 """
 
@@ -113,19 +113,26 @@ from tunesmith.spec.errors.running import (
     RunError,
 )
 from tunesmith.spec.errors.service import (
+    Broken,
     Conflict,
     DatabaseUnusable,
     Forbidden,
+    ForeignHost,
+    ForeignOrigin,
     KeyReused,
+    KeysNeeded,
     LeaseLost,
     NotFound,
+    NotInstalled,
     NotYet,
     PathNotAllowed,
+    PortUnusable,
     QuotaExceeded,
     ServiceError,
     TooLarge,
     TooManyRequests,
     Unauthenticated,
+    WrongContentType,
     WrongJobState,
 )
 from tunesmith.spec.errors.usage import (
@@ -140,6 +147,7 @@ __all__ = [
     "AdapterMismatch",
     "BadEntry",
     "BadValue",
+    "Broken",
     "Cancelled",
     "ConfigError",
     "Conflict",
@@ -155,8 +163,11 @@ __all__ = [
     "EmptyRow",
     "FaultyData",
     "Forbidden",
+    "ForeignHost",
+    "ForeignOrigin",
     "Interruption",
     "KeyReused",
+    "KeysNeeded",
     "KindRefused",
     "LeaseLost",
     "MemoryUsedUp",
@@ -177,6 +188,7 @@ __all__ = [
     "NotAModelDirectory",
     "NotANumber",
     "NotFound",
+    "NotInstalled",
     "NotYet",
     "NothingToContinue",
     "NothingToExport",
@@ -190,6 +202,7 @@ __all__ = [
     "PackageUnusable",
     "PathNotAllowed",
     "Paused",
+    "PortUnusable",
     "PrecisionUnusable",
     "PromptTooLong",
     "PullFailed",
@@ -221,6 +234,7 @@ __all__ = [
     "UsageError",
     "Where",
     "WillNotFit",
+    "WrongContentType",
     "WrongJobState",
     "WrongKindOfModel",
     "WrongRunState",

@@ -134,6 +134,16 @@ class LeaseLost(ServiceError):
         super().__init__(f"Job {job} belongs to another supervisor by now. Nothing was written.")
 
 
+class NotInstalled(ServiceError):
+    """A kind of model that nothing in this installation trains."""
+
+    code = "not_installed"
+    status = 422
+
+    def __init__(self, asked: str, tasks: list[str]) -> None:
+        super().__init__(f"{asked} cannot be trained by this installation. It trains: {', '.join(tasks)}.")
+
+
 class NotYet(ServiceError):
     """Something that the API promises and this installation cannot do."""
 
@@ -142,3 +152,69 @@ class NotYet(ServiceError):
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what} is not part of this version. `tunesmith --help` shows what is.")
+
+
+class ForeignHost(ServiceError):
+    """A request for a name that is none of this server's: how a web page reaches a server behind its reader's back."""
+
+    code = "foreign_host"
+    status = 421
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"'{host[:80]}' is no name of this server. Call it by the address that it listens on, or have the name "
+            "listed in TUNESMITH_HOST_NAMES."
+        )
+
+
+class ForeignOrigin(ServiceError):
+    """A request that a web page of another origin sent."""
+
+    code = "foreign_origin"
+    status = 403
+
+    def __init__(self, origin: str) -> None:
+        super().__init__(f"Pages of '{origin[:80]}' may not call this server. Send the request from a program instead.")
+
+
+class WrongContentType(ServiceError):
+    """A body of a kind that the server does not take, such as what a web page may send to any server."""
+
+    code = "wrong_content_type"
+    status = 415
+
+    def __init__(self, found: str) -> None:
+        super().__init__(f"A body of type '{found[:80]}' is not taken. Send JSON with Content-Type: application/json.")
+
+
+class KeysNeeded(ServiceError):
+    """A server that others could call without being asked who they are."""
+
+    code = "keys_needed"
+    status = 403
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"Other machines can reach {host}, and there are no keys yet. Make one with `tunesmith keys create`, or "
+            "name the hosts under which anybody may call with --trusted-network HOST."
+        )
+
+
+class PortUnusable(ServiceError):
+    """A port that cannot be listened on."""
+
+    code = "port_unusable"
+    status = 500
+
+    def __init__(self, host: str, port: int, why: str) -> None:
+        super().__init__(f"Port {port} of {host} cannot be listened on: {why}. Give another with --port; 0 takes any.")
+
+
+class Broken(ServiceError):
+    """A fault of the server's own; the log has the whole story under the id."""
+
+    code = "internal"
+    status = 500
+
+    def __init__(self, id: str) -> None:
+        super().__init__(f"Something went wrong in the server. Its log tells more under {id}; please report it.")
