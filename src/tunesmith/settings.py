@@ -79,6 +79,9 @@ class Settings(BaseSettings):
     trusted_network: list[str] = []
     """Host names under which the server may be called without a key; needed to listen on other than loopback
     addresses without keys."""
+    host_names: list[str] = []
+    """Further names under which the server is called, such as that of a proxy before it. A request for any other name
+    is refused; loopback names and the address that it listens on need no mention."""
     allowed_paths: list[Path] = []
     """Folders outside of its own that an organisation's requests may name, where keys are in force."""
     max_body_mb: float = Field(100.0, gt=0, allow_inf_nan=False)
@@ -186,6 +189,8 @@ def _early(typed: dict[str, Any]) -> Iterator[tuple[str, Setting]]:
         yield name, Setting(value, "command line")
     for name, value in EnvSettingsSource(Settings)().items():
         yield name, Setting(value, PREFIX + name.upper())
+    if os.environ.get("PORT"):
+        yield "port", Setting(os.environ["PORT"], "PORT")
     if os.environ.get("HF_HUB_OFFLINE", "").lower() in _YES:
         yield "offline", Setting(True, "HF_HUB_OFFLINE")
     for name, value in DotEnvSettingsSource(Settings)().items():
