@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args, get_
 
 import click
 
-from tunesmith.cli.wrong_values import bare, wanted
 from tunesmith.spec.errors import BadValue
+from tunesmith.spec.wrong_values import bare, wanted
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem

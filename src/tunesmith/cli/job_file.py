@@ -16,10 +16,10 @@ import click
 from pydantic import BaseModel
 
 from tunesmith.cli.field_option import FieldType
-from tunesmith.cli.wrong_values import bare, field_named, wanted
 from tunesmith.spec.errors import BadEntry, BadValue, UnknownKey, UnreadableFile
 from tunesmith.spec.job import JobSpec
 from tunesmith.spec.recipe import Part
+from tunesmith.spec.wrong_values import bare, field_named, wanted
 
 OTHER_KEYS: Final = {
     "bnb_4bit_compute_dtype": "recipe__quantization__compute",

@@ -16,9 +16,9 @@ from pydantic import BaseModel
 from tunesmith.cli.field_option import FieldOption, FieldType, field_option, flag_name
 from tunesmith.cli.job_file import JobFile, read_job_file
 from tunesmith.cli.job_layers import DATASET_FLAGS, SHORTHANDS, directory_layer, merged
-from tunesmith.cli.wrong_values import bare, explained
 from tunesmith.spec.errors import ContradictingKeys, Contradiction, UsageError
 from tunesmith.spec.job import DatasetRef, JobSpec
+from tunesmith.spec.wrong_values import bare, explained
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo

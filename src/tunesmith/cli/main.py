@@ -119,8 +119,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _explain(error: Exception, *, as_json: bool) -> int | None:
     """Say in one sentence what was wrong and return the exit status; None if the fault is the program's own."""
-    from tunesmith.cli.wrong_values import translated
     from tunesmith.spec.errors import TunesmithError
+    from tunesmith.spec.wrong_values import translated
 
     if isinstance(error, click.ClickException):
         return report("usage", " ".join(error.format_message().split()), error.exit_code, as_json=as_json)

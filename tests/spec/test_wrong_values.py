@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from tunesmith.cli.wrong_values import explained, translated, wanted
 from tunesmith.spec.errors import BadEntry, UnknownKey
 from tunesmith.spec.job import JobSpec, Resources
 from tunesmith.spec.recipe import AdapterRecipe, Recipe
+from tunesmith.spec.wrong_values import explained, translated, wanted
 
 
 @pytest.mark.parametrize(
