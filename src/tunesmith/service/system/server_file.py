@@ -70,8 +70,8 @@ def _write(home: Path, address: ServerAddress) -> Path:
 
 
 def _read(path: Path) -> ServerAddress | None:
-    content = read_json(path)
     try:
+        content = read_json(path)
         return ServerAddress.model_validate(content) if content is not None else None
-    except ValidationError:
-        return None
+    except (PermissionError, ValidationError):
+        return None  # Another user's server is none of ours.

@@ -29,7 +29,7 @@ TunesmithError
 │   ├── Unauthenticated, Forbidden, NotFound, PathNotAllowed
 │   ├── Conflict, WrongJobState, KeyReused, LeaseLost
 │   ├── QuotaExceeded, TooManyRequests, TooLarge
-│   └── DatabaseUnusable, NotInstalled, NotYet
+│   └── DatabaseUnusable, ServerGone, NotInstalled, NotYet
 └── Interruption            the run was asked to end: Paused (exit 75), Cancelled (exit 76)
 """
 
@@ -128,6 +128,7 @@ from tunesmith.spec.errors.service import (
     PathNotAllowed,
     PortUnusable,
     QuotaExceeded,
+    ServerGone,
     ServiceError,
     TooLarge,
     TooManyRequests,
@@ -214,6 +215,7 @@ __all__ = [
     "RunCrashed",
     "RunError",
     "RunNotFound",
+    "ServerGone",
     "ServiceError",
     "SplitImpossible",
     "TemplateRefused",

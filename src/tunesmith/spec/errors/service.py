@@ -124,6 +124,16 @@ class DatabaseUnusable(ServiceError):
         super().__init__(f"{url}: the database cannot be used: {why}. Mend that, or set TUNESMITH_DATABASE_URL.")
 
 
+class ServerGone(ServiceError):
+    """The server of this home does not answer any more."""
+
+    code = "server_gone"
+    status = 503
+
+    def __init__(self, url: str) -> None:
+        super().__init__(f"The server at {url} does not answer. Its log says why; runs that it began go on.")
+
+
 class LeaseLost(ServiceError):
     """Another supervisor has taken the job over; whatever is written now is stale."""
 
