@@ -60,6 +60,12 @@ def after(
     return [StoredEvent(**row._mapping) for row in connection.execute(chosen)]
 
 
+def latest(connection: Connection, job: str, limit: int) -> list[StoredEvent]:
+    """Return the last events of a job, the oldest of them first."""
+    chosen = select(events).where(events.c.job == job).order_by(events.c.id.desc()).limit(limit)
+    return [StoredEvent(**row._mapping) for row in connection.execute(chosen)][::-1]
+
+
 def newest(connection: Connection) -> int:
     """Return the cursor behind everything there is."""
     return int(connection.execute(select(func.coalesce(func.max(events.c.id), 0))).scalar_one())

@@ -44,6 +44,8 @@ class Submission:
     kind: str = "train"
     warnings: Sequence[str] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
+    id: str = field(default_factory=new_job_id)
+    """The canonical id that the job will have, for a way in that names folders after it."""
 
 
 def submit(service: Service, wanted: Submission, by: Principal) -> Job:
@@ -64,7 +66,7 @@ def submit(service: Service, wanted: Submission, by: Principal) -> Job:
     folder = wanted.folder or Path.cwd()
     spec = placed(service, wanted.spec, folder=folder, org=org, by=by)
     job = NewJob(
-        id=new_job_id(),
+        id=wanted.id,
         org=org,
         door=wanted.door,
         name=spec.name or "job",
@@ -125,6 +127,12 @@ def events_of(service: Service, job: Job, after: int = 0, limit: int = 500) -> l
     """Return what a job and its runs said after a cursor."""
     with service.database.read() as connection:
         return stored_events.after(connection, after, job=job.id, limit=limit)
+
+
+def last_events_of(service: Service, job: Job, limit: int = 50) -> list[StoredEvent]:
+    """Return the last that a job and its runs said, in the order in which they said it."""
+    with service.database.read() as connection:
+        return stored_events.latest(connection, job.id, limit)
 
 
 def cancel(service: Service, written: str, by: Principal) -> Job:
