@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -61,12 +61,13 @@ def look_up(uri: str) -> Found:
     return Found(list(files.values()), [note for each in found for note in each.notes])
 
 
-def parts(uri: str) -> list[str]:
-    """Divide a uri at its commas, but not inside the name of something that is there."""
+def parts(uri: str, there: Callable[[str], bool] | None = None) -> list[str]:
+    """Divide a uri at its commas, but not inside the name of something that is ``there``: in the working folder."""
+    there = there or is_there
     pieces = uri.split(",")
     found: list[str] = []
     while pieces:
-        longest = next((n for n in range(len(pieces), 1, -1) if is_there(",".join(pieces[:n]).strip())), 1)
+        longest = next((n for n in range(len(pieces), 1, -1) if there(",".join(pieces[:n]).strip())), 1)
         found.append(",".join(pieces[:longest]).strip())
         pieces = pieces[longest:]
     return [part for part in found if part] or [uri]

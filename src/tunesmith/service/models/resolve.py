@@ -39,7 +39,7 @@ def resolve_model(ref: ModelRef, settings: Settings) -> Path:
     if pulled is not None and (pulled / "config.json").is_file():
         return pulled
     if folder.is_dir():
-        raise _not_a_model(ref.source, folder)
+        raise not_a_model(ref.source, folder)
     alias = ALIASES.get(ref.source)
     if alias is not None and alias.kind == "model":
         if not isinstance(alias.source, HubRepository):
@@ -47,7 +47,7 @@ def resolve_model(ref: ModelRef, settings: Settings) -> Path:
         return hub.fetch(alias.source.repository, ref.revision, offline=settings.offline)
     if hub.is_hub_id(ref.source) and not _reads_like_a_path(ref.source):
         return hub.fetch(ref.source, ref.revision, offline=settings.offline)
-    raise ModelNotFound(ref.source, _what_there_is(ref.source, settings))
+    raise no_such_model(ref.source, settings)
 
 
 def resolve_data(uri: str, settings: Settings) -> str:
@@ -62,6 +62,38 @@ def resolve_data(uri: str, settings: Settings) -> str:
         PullFailed, DiskFull: it could not be fetched.
     """
     return ",".join(_resolved(part, settings) for part in files.parts(uri))
+
+
+def is_model_name(source: str, settings: Settings) -> bool:
+    """Whether a model could be called so that was pulled or may be fetched; nothing is asked of the network."""
+    if _pulled(source, settings.models_dir) is not None:
+        return True
+    alias = ALIASES.get(source)
+    return alias.kind == "model" if alias is not None else hub.is_hub_id(source)
+
+
+def is_data_name(part: str, settings: Settings) -> bool:
+    """Whether a data set could be called so that was pulled or may be fetched; nothing is asked of the network."""
+    name, *choice = part.split(":")
+    if _pulled(name, settings.datasets_dir) is not None:
+        return True
+    alias = ALIASES.get(name)
+    if alias is not None:
+        return alias.kind == "dataset"
+    return len(choice) <= 2 and (hub.is_hub_id(name) or ("/" not in name and _may_be_on_the_hub(name)))
+
+
+def no_such_model(source: str, settings: Settings) -> ModelNotFound:
+    """Make the error of a name that no model has, with what comes nearest."""
+    return ModelNotFound(source, _what_there_is(source, settings))
+
+
+def not_a_model(source: str, folder: Path) -> ModelNotFound:
+    """Make the error of a folder that holds no model, with what it holds instead."""
+    if (folder / ADAPTER_CONFIG).is_file():
+        base = next(iter(base_names(folder)), "another model")
+        return ModelNotFound(source, f"The folder holds an adapter of '{base}': name that as the model.")
+    return ModelNotFound(source, "The folder holds no config.json.")
 
 
 @dataclass(frozen=True)
@@ -166,13 +198,6 @@ def _pulled(name: str, folder: Path) -> Path | None:
     """Return the folder of that name, if the name is a plain one and the folder is there."""
     plain = name not in ("", ".", "..") and not name.startswith(".") and Path(name).name == name
     return folder / name if plain and (folder / name).is_dir() else None
-
-
-def _not_a_model(source: str, folder: Path) -> ModelNotFound:
-    if (folder / ADAPTER_CONFIG).is_file():
-        base = next(iter(base_names(folder)), "another model")
-        return ModelNotFound(source, f"The folder holds an adapter of '{base}': name that as the model.")
-    return ModelNotFound(source, "The folder holds no config.json.")
 
 
 def _reads_like_a_path(source: str) -> bool:
