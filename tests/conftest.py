@@ -71,4 +71,4 @@ def service(home: Path, database_url: str) -> Iterator[Service]:
     """A service with an empty home and an empty database, once on each kind of database."""
     opened = open_service(Settings(home=home, database_url=database_url, poll_seconds=0.02, retry_seconds=0.0))
     yield opened
-    opened.database.close()
+    opened.close()

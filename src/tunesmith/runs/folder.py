@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import secrets
@@ -70,6 +71,10 @@ class Header(Part):
     """The checkpoint folder to start from. None: the newest of the parents' that verifies."""
     continues: str | None = None
     """The finished run whose weights (or state) this one begins with, on other data."""
+    job: str | None = None
+    """The service's job that the run is an attempt at; None for one that the command line started by itself."""
+    token: int = 0
+    """Counts how often the job had changed hands: of two attempts the one with the higher number goes on."""
     output: str | None = None
     """Where the result is published."""
     model_directory: str | None = None
@@ -96,6 +101,9 @@ class RunFolder:
         parent: RunFolder | None = None,
         start: Path | None = None,
         continues: str | None = None,
+        id: str | None = None,
+        job: str | None = None,
+        token: int = 0,
         folder: Path | None = None,
         output: Path | None = None,
         model_directory: Path | None = None,
@@ -104,11 +112,12 @@ class RunFolder:
         """Make the folder of a run below ``home/runs``; nobody sees it before it is complete.
 
         Raises:
+            FileExistsError: there is a folder of the id that was given.
             DiskFull: there is no room for it.
         """
         now = time.time()
         header = Header(
-            id=_new_id(name, now),
+            id=id or new_run_id(name, now),
             kind=Kind(kind),
             name=name,
             created_at=now,
@@ -117,6 +126,8 @@ class RunFolder:
             parent=parent.id if parent else None,
             start=str(start) if start else None,
             continues=continues,
+            job=job,
+            token=token,
             output=os.path.abspath(output) if output is not None else None,
             model_directory=str(model_directory) if model_directory is not None else None,
             request=dict(request) if request is not None else None,
@@ -137,8 +148,10 @@ class RunFolder:
                 if part is not None:
                     write_json(draft / f"{name}.json", part.model_dump(mode="json"))
             os.rename(draft, runs / id)
-        except BaseException:
+        except BaseException as error:
             shutil.rmtree(draft, ignore_errors=True)
+            if isinstance(error, OSError) and error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(runs / id)) from error
             raise
         return cls(runs / id)
 
@@ -219,7 +232,7 @@ def run_folders(runs: Path) -> list[RunFolder]:
     return [run for _, _, run in sorted(found, key=lambda row: row[:2], reverse=True)]
 
 
-def _new_id(name: str, now: float) -> str:
+def new_run_id(name: str, now: float) -> str:
     """Make an id that sorts by time and says what the run is: 20260305-141503-faq-09af."""
     plain = re.sub(r"[^A-Za-z0-9._]+", "-", name).strip("-._")[:NAME_LENGTH] or "run"
     return f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(now))}-{plain}-{secrets.token_hex(2)}"

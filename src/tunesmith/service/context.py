@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
+from tunesmith.service.system.subtasks import Subtasks
 from tunesmith.settings import Settings
 from tunesmith.store.database import Database, sqlite_url
 from tunesmith.store.migrations import upgrade
@@ -18,6 +19,13 @@ class Service:
     database: Database
     wake: threading.Event = field(default_factory=threading.Event)
     """Set when there may be something to do for the supervisor of this process; another process's looks by itself."""
+    subtasks: Subtasks = field(default_factory=Subtasks)
+    """Child processes for work on what users bring; none is started before it is needed."""
+
+    def close(self) -> None:
+        """End the child processes and let go of the database."""
+        self.subtasks.close()
+        self.database.close()
 
 
 def open_service(settings: Settings) -> Service:

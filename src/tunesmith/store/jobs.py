@@ -58,6 +58,8 @@ class Job:
     lease_owner: str | None
     lease_token: int
     lease_until: float | None
+    claimed_at: float | None
+    """Since when it holds devices."""
     progress: dict[str, Any]
     """The newest numbers: step, total_steps, epoch, epochs, loss, validation_loss, learning_rate, ..."""
     error: dict[str, Any] | None
@@ -117,7 +119,8 @@ def add(connection: Connection, job: NewJob, now: float) -> Job:
         "attempts": 0,
         "lease_token": 0,
         **{name: getattr(job, name) for name in job.__dataclass_fields__},
-        "spec": job.spec.model_dump(mode="json"),
+        # What was left open must read as left open: only then may the plan choose it.
+        "spec": job.spec.model_dump(mode="json", exclude_unset=True),
         "plan": job.plan.model_dump(mode="json") if job.plan else None,
         "warnings": list(job.warnings),
         "extra": dict(job.extra),

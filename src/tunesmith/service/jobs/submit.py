@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -51,6 +52,21 @@ def with_data_found(spec: JobSpec, settings: Settings) -> JobSpec:
     return spec.model_copy(update={"datasets": resolve_datasets(spec.datasets, settings).datasets})
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """A run that a supervisor starts for a job of the service."""
+
+    run: str
+    """Id that the run gets: it is known before its folder is."""
+    job: str
+    token: int
+    """Number of the lease under which it is started."""
+    folder: Path
+    """What the job's relative paths start from."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What the worker is told beside the rest, such as which GPUs it has."""
+
+
 def start(
     plan: Plan,
     settings: Settings,
@@ -58,17 +74,20 @@ def start(
     parent: RunFolder | None = None,
     checkpoint: Path | None = None,
     executor: Executor | None = None,
+    attempt: Attempt | None = None,
 ) -> RunFolder:
     """Start a run of a plan; it goes on when this process ends.
 
-    ``parent`` is the run that this one resumes, from ``checkpoint`` or else from the newest that verifies.
+    ``parent`` is the run that this one resumes, from ``checkpoint`` or else from the newest that verifies. ``attempt``
+    says for which job; without one the run belongs to whoever called, and to his working folder.
 
     Raises:
         OutputBusy: a run that lives writes into the same output.
         OutputUnusable, DiskFull: the output cannot be written.
+        RunAbandoned: somebody has given the attempt up, so it must not start.
     """
     spec = plan.spec
-    folder = Path(parent.header().folder) if parent else Path.cwd()
+    folder = Path(parent.header().folder) if parent else attempt.folder if attempt else Path.cwd()
     output = folder / Path(spec.output.dir).expanduser()
     _refuse_the_model_itself(output, plan)
     run = RunFolder.create(
@@ -79,6 +98,9 @@ def start(
         parent=parent,
         start=checkpoint,
         continues=None if parent else continued_run(spec.model),
+        id=attempt.run if attempt else None,
+        job=attempt.job if attempt else None,
+        token=attempt.token if attempt else 0,
         folder=folder,
         output=output,
         model_directory=directory_of_output(output),
@@ -87,7 +109,8 @@ def start(
     executor = executor or LocalExecutor()
     try:
         publish.claim(output, run)
-        executor.launch(run, env=_environment(plan, settings), processes=spec.resources.processes)
+        env = {**_environment(plan, settings), **(attempt.environment if attempt else {})}
+        executor.launch(run, env=env, processes=spec.resources.processes)
     except BaseException:
         # Ctrl-C may come when the worker lives already; nobody would know of it.
         if handle := handle_of(run):

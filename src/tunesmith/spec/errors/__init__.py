@@ -24,13 +24,14 @@ TunesmithError
 │   ├── DirectoryTaken, NotAModelDirectory, NoLogsYet, NoFreePort
 │   ├── PackageMissing, PackageUnusable, PullFailed, Offline
 ├── RunError                exit 70, HTTP 500   the run failed
-│   ├── RunCrashed, ModelGone, NotANumber, OutOfMemory, MergeDiffers
+│   ├── RunCrashed, RunAbandoned, ModelGone, NotANumber, OutOfMemory, MergeDiffers
+│   ├── SubtaskTooSlow, SubtaskDied
 ├── ServiceError            exit 78, HTTP 4xx   the service cannot do what was asked
 │   ├── Unauthenticated, Forbidden, NotFound, PathNotAllowed
 │   ├── Conflict, WrongJobState, KeyReused, LeaseLost
 │   ├── QuotaExceeded, TooManyRequests, TooLarge
 │   └── DatabaseUnusable, ServerGone, NotInstalled, NotYet
-└── Interruption            the run was asked to end: Paused (exit 75), Cancelled (exit 76)
+└── Interruption            the run was asked to end: Paused, Overtaken (exit 75), Cancelled (exit 76)
 """
 
 from tunesmith.spec.errors.base import (
@@ -107,10 +108,14 @@ from tunesmith.spec.errors.running import (
     ModelGone,
     NotANumber,
     OutOfMemory,
+    Overtaken,
     Paused,
     Relayed,
+    RunAbandoned,
     RunCrashed,
     RunError,
+    SubtaskDied,
+    SubtaskTooSlow,
 )
 from tunesmith.spec.errors.service import (
     Broken,
@@ -199,6 +204,7 @@ __all__ = [
     "OutOfMemory",
     "OutputBusy",
     "OutputUnusable",
+    "Overtaken",
     "PackageMissing",
     "PackageUnusable",
     "PathNotAllowed",
@@ -211,6 +217,7 @@ __all__ = [
     "Relayed",
     "ResumeDiffers",
     "RowFault",
+    "RunAbandoned",
     "RunAmbiguous",
     "RunCrashed",
     "RunError",
@@ -218,6 +225,8 @@ __all__ = [
     "ServerGone",
     "ServiceError",
     "SplitImpossible",
+    "SubtaskDied",
+    "SubtaskTooSlow",
     "TemplateRefused",
     "TokenizerMismatch",
     "TooFewClasses",

@@ -36,10 +36,42 @@ class ModelGone(RunError):
 class Relayed(TunesmithError):
     """What another process found wrong, in its words and with its code."""
 
-    def __init__(self, message: str, code: str, exit_code: int) -> None:
+    def __init__(self, message: str, code: str, exit_code: int, status: int = 500) -> None:
         super().__init__(message)
         self.code = code  # type: ignore[misc]
         self.exit_code = exit_code  # type: ignore[misc]
+        self.status = status  # type: ignore[misc]
+
+
+class RunAbandoned(RunError):
+    """A run that was given up before it was launched; nothing starts it any more."""
+
+    code = "run_abandoned"
+    status = 409
+
+    def __init__(self, run: str) -> None:
+        super().__init__(f"Run {run} was given up before it was launched. Nothing is to be done: its job goes on.")
+
+
+class SubtaskTooSlow(RunError):
+    """A plan, a check or a preview took longer than it may."""
+
+    code = "too_slow"
+    status = 503
+
+    def __init__(self, what: str, seconds: float) -> None:
+        super().__init__(
+            f"The {what} was not done within {seconds:.0f} seconds and was ended. Try it again, or with less data."
+        )
+
+
+class SubtaskDied(RunError):
+    """The process that made a plan, a check or a preview died of it."""
+
+    code = "subtask_died"
+
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(f"The process that did the {what} ended without an answer ({why}). Look at the data first.")
 
 
 class NotANumber(RunError):
@@ -107,6 +139,15 @@ class Paused(Interruption):
 
     def __init__(self, run: str, step: int) -> None:
         super().__init__(f"Run {run} is paused at step {step}. Go on with: tunesmith runs resume {run}")
+
+
+class Overtaken(Paused):
+    """The run's lease has passed, or another attempt at its job has taken its place: what it made is stale."""
+
+    code = "overtaken"
+
+    def __init__(self, run: str, why: str) -> None:
+        Interruption.__init__(self, f"Run {run} publishes nothing: {why}. Its job goes on with another run.")
 
 
 class Cancelled(Interruption):

@@ -1,0 +1,40 @@
+"""The plan of a job as a subtask makes it: what goes in and comes out is JSON."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tunesmith.service.jobs.submit import plan_job
+from tunesmith.settings import Settings
+from tunesmith.spec.job import JobSpec
+
+VISIBLE: str = "CUDA_VISIBLE_DEVICES"
+"""Which GPUs a process may use; NVML numbers them as CUDA does where ``CUDA_DEVICE_ORDER`` says so."""
+
+
+def planned(*, spec: dict[str, Any], home: str, folder: str, offline: bool, gpus: str | None) -> dict[str, Any]:
+    """Plan a job whose relative paths start from ``folder``; ``gpus`` are those that it may use, None for all.
+
+    Raises:
+        ConfigError, DataError: as ``plan_job``.
+    """
+    settings = Settings(home=Path(home), offline=offline)
+    with contextlib.chdir(folder), _visible(gpus):
+        return plan_job(JobSpec.model_validate(spec), settings).model_dump(mode="json")
+
+
+@contextlib.contextmanager
+def _visible(gpus: str | None) -> Iterator[None]:
+    before = os.environ.get(VISIBLE)
+    if gpus is not None:
+        os.environ[VISIBLE] = gpus
+    try:
+        yield
+    finally:
+        os.environ.pop(VISIBLE, None)
+        if before is not None:
+            os.environ[VISIBLE] = before
