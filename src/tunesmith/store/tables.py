@@ -136,6 +136,8 @@ jobs = Table(
     Column("lease_owner", String(40)),
     Column("lease_token", Integer, nullable=False, default=0),
     Column("lease_until", Float),
+    # Since when it holds devices; NULL while it holds none.
+    Column("claimed_at", Float),
     Column("progress", JSON, nullable=False),
     Column("error", JSON),
     Column("warnings", JSON, nullable=False),
@@ -144,7 +146,8 @@ jobs = Table(
     Column("extra", JSON, nullable=False),
     # Whether the service made it; a job read from a run folder that the command line made is never deleted.
     Column("indexed", Boolean, nullable=False, default=False),
-    Index("ix_jobs_claim", "state", "priority", "org", "device", "slots", "number"),
+    # All that the choice of the next job reads, so that it never looks into the rows themselves.
+    Index("ix_jobs_claim", "state", "priority", "org", "device", "slots", "available_at", "number"),
     Index("ix_jobs_org", "org", "number"),
     Index("ix_jobs_owner", "lease_owner", "state"),
     Index("ix_jobs_state", "state", "number"),

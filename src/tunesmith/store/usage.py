@@ -1,0 +1,45 @@
+"""Device time that organisations have used, added up by the hour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from tunesmith.store import tables
+
+usage, jobs, devices = tables.usage, tables.jobs, tables.devices
+
+HOUR: Final = 3600
+
+
+def add(connection: Connection, org: str, *, start: float, end: float, slots: int) -> None:
+    """Charge an organisation for so many devices from one time to another."""
+    for hour, seconds in hours_of(start, end):
+        here = (usage.c.org == org) & (usage.c.hour == hour)
+        more = update(usage).where(here).values(device_seconds=usage.c.device_seconds + seconds * slots)
+        if connection.execute(more).rowcount == 0:
+            connection.execute(insert(usage).values(org=org, hour=hour, device_seconds=seconds * slots))
+
+
+def hours_of(start: float, end: float) -> Iterator[tuple[int, float]]:
+    """Split a time into the hours that it touches, counted since the epoch, and the seconds in each."""
+    while start < end:
+        hour = int(start // HOUR)
+        until = min(end, (hour + 1) * HOUR)
+        yield hour, until - start
+        start = until
+
+
+def since(connection: Connection, start: float) -> dict[str, float]:
+    """Return the device-seconds that each organisation has been charged for since the hour of a time."""
+    chosen = select(usage.c.org, func.sum(usage.c.device_seconds)).where(usage.c.hour >= int(start // HOUR))
+    return {org: float(seconds) for org, seconds in connection.execute(chosen.group_by(usage.c.org))}
+
+
+def held(connection: Connection) -> list[tuple[str, int, float]]:
+    """Return of each job that holds devices its organisation, how many they are, and since when."""
+    chosen = select(jobs.c.org, func.count(), jobs.c.claimed_at).join_from(devices, jobs, devices.c.job == jobs.c.id)
+    rows = connection.execute(chosen.where(jobs.c.claimed_at.is_not(None)).group_by(jobs.c.id))
+    return [(org, int(count), float(at)) for org, count, at in rows]
