@@ -6,7 +6,7 @@ from tunesmith.service.jobs import queue
 from tunesmith.spec.job import DatasetRef, JobSpec, ModelRef
 from tunesmith.spec.states import RunState
 
-SPEC = JobSpec(model=ModelRef(source="/nowhere"), datasets=[DatasetRef(uri="/nowhere.jsonl")])
+SPEC = JobSpec(model=ModelRef(source="somebody/model"), datasets=[DatasetRef(uri="somebody/rows")])
 
 
 def test_a_queued_job_is_cancelled_at_once(service: Service) -> None:

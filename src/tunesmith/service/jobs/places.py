@@ -68,6 +68,14 @@ def placed(service: Service, spec: JobSpec, *, folder: Path, org: str, by: Princ
     )
 
 
+def start_folder(service: Service, folder: Path, *, org: str, by: Principal) -> Path:
+    """Return what the relative paths of a job start from; an organisation's own folder is made where it is needed."""
+    reach = reach_of(service.settings, org, by, folder)
+    if not by.is_operator:
+        reach.start.mkdir(parents=True, exist_ok=True)
+    return reach.start
+
+
 class _Asked:
     """Who asks for what, for which organisation."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -59,11 +58,11 @@ def submit(service: Service, wanted: Submission, by: Principal) -> Job:
     """
     from tunesmith.service.accounts.organisations import ensure
     from tunesmith.service.accounts.quotas import admit
-    from tunesmith.service.jobs.places import placed
+    from tunesmith.service.jobs.places import placed, start_folder
 
     by.needs(Role.MEMBER)
     org = by.acting_for(wanted.org)
-    folder = wanted.folder or Path.cwd()
+    folder = start_folder(service, wanted.folder or Path.cwd(), org=org, by=by)
     spec = placed(service, wanted.spec, folder=folder, org=org, by=by)
     job = NewJob(
         id=wanted.id,
@@ -71,7 +70,7 @@ def submit(service: Service, wanted: Submission, by: Principal) -> Job:
         door=wanted.door,
         name=spec.name or "job",
         spec=spec,
-        folder=os.path.abspath(folder),
+        folder=str(folder),
         device=LANES[spec.resources.device],
         slots=spec.resources.processes if spec.resources.device is Device.CUDA else 1,
         kind=wanted.kind,
