@@ -1,4 +1,4 @@
-"""Stays with a run until it is over: its progress, Ctrl-C, the last words and the exit status."""
+"""Stays with a run, or a job that a server has, until it is over: progress, Ctrl-C, last words, exit status."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import signal
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import click
 
 from tunesmith.cli.figures import Figures, clock
+from tunesmith.cli.job_follower import JobFollower, Queued
 from tunesmith.cli.progress import Silent, View, view_for_terminal, watch
 from tunesmith.spec.errors import Cancelled, Paused, RunCrashed, WrongRunState
 from tunesmith.spec.events import Failed, Finished
@@ -28,29 +29,74 @@ LANDING: Final = "Landing: a last few steps, then the result is saved; Ctrl-C ag
 STOPPING: Final = "Stopping now."
 
 
-def attend(begin: Callable[[], RunFolder], *, as_json: bool = False, next_commands: Sequence[str] = ()) -> int:
-    """Start a run and follow it to its end; return the exit status of the command line.
+def attend(begin: Callable[[], RunFolder | Queued], *, as_json: bool = False, next_commands: Sequence[str] = ()) -> int:
+    """Start a run, or queue a job, and follow it to its end; return the exit status of the command line.
 
-    Ctrl-C asks the run to save and stop (one without end, to land), a second one stops it at once. When this process
-    goes away, the run goes on.
+    Ctrl-C asks it to save and stop (one without end, to land), a second one stops it at once. When this process goes
+    away, the run goes on.
     """
     with ExitStack() as stack:
         view = Silent() if as_json else view_for_terminal(stack)
         interrupts = stack.enter_context(Interrupts(view))
-        run = begin()
-        interrupts.attach(run)
-        figures = watch(run, view)
-    return conclude(run, figures, as_json=as_json, next_commands=next_commands)
+        begun = begin()
+        if isinstance(begun, Queued):
+            follower = JobFollower(begun, view)
+            interrupts.attach(follower)
+            follower.follow()
+        else:
+            interrupts.attach(OwnRun(begun))
+            figures = watch(begun, view)
+    if isinstance(begun, Queued):
+        return conclude_job(follower, as_json=as_json, next_commands=next_commands)
+    return conclude(begun, figures, as_json=as_json, next_commands=next_commands)
+
+
+class Attended(Protocol):
+    """What Ctrl-C is a request to."""
+
+    @property
+    def lands(self) -> bool:
+        """Whether it ends with a result when it is cancelled."""
+        ...
+
+    def ask_to_end(self) -> None:
+        """Have it save and stop, or land."""
+        ...
+
+    def stop_now(self) -> None:
+        """End it at once."""
+        ...
+
+
+class OwnRun:
+    """A run that this process started itself."""
+
+    def __init__(self, run: RunFolder) -> None:
+        from tunesmith.service.jobs import control
+
+        self._run, self.lands = run, control.lands(run)
+
+    def ask_to_end(self) -> None:
+        """Have the run save and stop, or land."""
+        from tunesmith.service.jobs import control
+
+        with suppress(WrongRunState):  # It ended by itself in the meantime.
+            (control.cancel if self.lands else control.pause)(self._run)
+
+    def stop_now(self) -> None:
+        """End the run at once."""
+        from tunesmith.service.jobs import control
+
+        control.stop_now(self._run)
 
 
 class Interrupts:
-    """While it is entered, Ctrl-C is a request to the run instead of the end of this process."""
+    """While it is entered, Ctrl-C is a request to what is attended instead of the end of this process."""
 
     def __init__(self, view: View) -> None:
         self._view = view
-        self._run: RunFolder | None = None
+        self._attended: Attended | None = None
         self._count = 0
-        self._lands = False
         self._before: Any = None
 
     def __enter__(self) -> Interrupts:
@@ -62,28 +108,51 @@ class Interrupts:
     ) -> None:
         signal.signal(signal.SIGINT, self._before)
 
-    def attach(self, run: RunFolder) -> None:
-        """Name the run that Ctrl-C means; one that came earlier reaches it now."""
-        from tunesmith.service.jobs import control
-
-        self._lands = control.lands(run)
-        self._run = run
+    def attach(self, attended: Attended) -> None:
+        """Name what Ctrl-C means; one that came earlier reaches it now."""
+        self._attended = attended
         if self._count:
             self._ask()
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         self._count += 1
-        self._view.notice(STOPPING if self._count > 1 else LANDING if self._lands else PAUSING)
+        lands = self._attended is not None and self._attended.lands
+        self._view.notice(STOPPING if self._count > 1 else LANDING if lands else PAUSING)
         self._ask()
 
     def _ask(self) -> None:
-        from tunesmith.service.jobs import control
+        if self._attended is not None:
+            (self._attended.ask_to_end if self._count == 1 else self._attended.stop_now)()
 
-        if self._run is not None:
-            ends = control.cancel if self._lands else control.pause
-            ask = ends if self._count == 1 else control.stop_now
-            with suppress(WrongRunState):  # It ended by itself in the meantime.
-                ask(self._run)
+
+def conclude_job(follower: JobFollower, *, as_json: bool, next_commands: Sequence[str] = ()) -> int:
+    """Say how a job ended: as its last run did, unless it ended otherwise; return the exit status."""
+    from tunesmith.cli.main import report
+    from tunesmith.runs.status import status
+
+    job, run, figures = follower.job, follower.run, follower.figures
+    cancelled = job.state is RunState.CANCELLED
+    failed_after = job.state is RunState.FAILED and isinstance(figures.last_word, Finished)
+    if run is not None and not failed_after and (not cancelled or status(run).state is RunState.CANCELLED):
+        return conclude(run, figures, as_json=as_json, next_commands=next_commands)
+    if job.state is RunState.FAILED:
+        error = job.error or {}
+        message = str(error.get("message") or job.reason or f"{job.id} failed.")
+        return report(
+            str(error.get("code") or "run_failed"), message, int(error.get("exit_code") or 70), as_json=as_json
+        )
+    if as_json:
+        click.echo(json.dumps({"job": job.id, "state": job.state}))
+    if cancelled:
+        click.echo(f"Job {job.id} was cancelled.", err=True)
+        return Cancelled.exit_code
+    todo = (
+        f"is paused before it began. Go on with: tunesmith runs resume {job.id}"
+        if job.state is RunState.PAUSED
+        else f"waits for the next server. Follow it then with: tunesmith runs follow {job.id}"
+    )
+    click.echo(f"Job {job.id} {todo}", err=True)
+    return Paused.exit_code
 
 
 def conclude(run: RunFolder, figures: Figures, *, as_json: bool, next_commands: Sequence[str] = ()) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -16,8 +17,11 @@ if TYPE_CHECKING:
     from rich.console import JustifyMethod
     from rich.table import Table
 
+    from tunesmith.cli.job_follower import Queued
+    from tunesmith.cli.run_or_job import RunOrJob
     from tunesmith.runs.folder import RunFolder
     from tunesmith.runs.status import RunStatus
+    from tunesmith.service.jobs.remote import RemoteJob
 
 COLOURS: Final = {
     "queued": "cyan",
@@ -45,7 +49,8 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command() -> None:
     """List, compare, follow, pause, resume and cancel runs.
 
-    RUN is a run's id, the beginning of it, or its name.
+    RUN is a run's id, the beginning of it, or its name; while a server of this home lives, also a job's id. What is
+    asked of a run that a server began is asked of its job, so that the server does not try it again.
     """
 
 
@@ -57,12 +62,16 @@ command.add_command(compare)
 @click.option("--all", "everything", is_flag=True, help="Show all runs, also conversions and served models.")
 @_json
 def list_runs(*, number: int, everything: bool, as_json: bool) -> None:
-    """List the runs, newest first."""
+    """List the runs, newest first, above them what waits in the queue of a server."""
     from tunesmith.cli.terminal import current_settings
     from tunesmith.runs.folder import Kind
     from tunesmith.service.jobs.index import runs
+    from tunesmith.service.jobs.remote import server_of
 
-    found = [run for run in runs(current_settings()) if everything or run.kind is Kind.TRAIN]
+    settings = current_settings()
+    server = server_of(settings)
+    waiting = [_as_run(job) for job in server.waiting() if job.run is None] if server else []
+    found = waiting + [run for run in runs(settings) if everything or run.kind is Kind.TRAIN]
     shown = found if everything else found[:number]
     if as_json:
         click.echo(json.dumps({"runs": [run.model_dump(mode="json") for run in shown]}))
@@ -83,13 +92,23 @@ def show(*, name: str, as_json: bool) -> None:
     from tunesmith.runs.checkpoints import listed
     from tunesmith.runs.status import status
 
-    run = _find(name)
-    now, kept = status(run), listed(run)
+    found = _find(name)
+    run, job = found.run, found.job
+    if run is None and job is not None:
+        waits = _as_run(job)
+        content = waits.model_dump(mode="json")
+        facts: list[tuple[str, object]] = [("job", job.id), ("state", job.state), ("why", waits.reason or "")]
+    else:
+        now, kept = status(found.own_run), [one.name for one in listed(found.own_run)]
+        content = {**now.model_dump(mode="json"), "folder": str(found.own_run.path), "checkpoints": kept}
+        facts = _facts(found.own_run, now, kept)
+        if job is not None:
+            content |= {"job": job.id, "job_state": job.state}
+            facts.append(("job", f"{job.id} ({job.state}) on {found.server.url if found.server else ''}"))
     if as_json:
-        content = {**now.model_dump(mode="json"), "folder": str(run.path), "checkpoints": [one.name for one in kept]}
         click.echo(json.dumps(content))
         return
-    for label, value in _facts(run, now, [one.name for one in kept]):
+    for label, value in facts:
         click.echo(printable(f"{label:<16} {value}"))
 
 
@@ -102,8 +121,34 @@ def follow(*, name: str, as_json: bool) -> int:
     The exit status is the run's own. With --json each event is printed as one line.
     """
     from tunesmith.cli.progress import show_run
+    from tunesmith.spec.ids import job_id_of
 
-    now = show_run(_find(name), json_lines=as_json)
+    found = _find(name)
+    queued = found.queued()
+    if queued is not None and job_id_of(name):
+        return _follow_job(queued, as_json=as_json)
+    now = show_run(found.own_run, json_lines=as_json)
+    if not as_json:
+        click.echo(_sentence(now))
+    return now.exit or 0
+
+
+def _follow_job(queued: Queued, *, as_json: bool) -> int:
+    """Watch a job of a server, all of its runs; return the exit status of the last one."""
+    from contextlib import ExitStack
+
+    from tunesmith.cli.job_follower import JobFollower
+    from tunesmith.cli.progress import JsonLines, view_for_terminal
+    from tunesmith.runs.status import status
+
+    with ExitStack() as stack:
+        follower = JobFollower(queued, JsonLines() if as_json else view_for_terminal(stack), tells_queue=not as_json)
+        follower.follow()
+    if follower.run is None:
+        if not as_json:
+            click.echo(f"{follower.job.id} {follower.job.state}: {follower.job.reason or follower.job.waiting or ''}")
+        return int((follower.job.error or {}).get("exit_code") or 0)
+    now = status(follower.run)
     if not as_json:
         click.echo(_sentence(now))
     return now.exit or 0
@@ -117,7 +162,7 @@ def logs(*, name: str, lines: int | None, as_json: bool) -> None:
     """Print everything that the run's worker printed, tracebacks too."""
     from tunesmith.cli.terminal import printable
 
-    run = _find(name)
+    run = _find(name).own_run
     text = run.log.read_text(encoding="utf-8", errors="replace") if run.log.exists() else ""
     said = text.splitlines()[-lines:] if lines else text.splitlines()
     if as_json:
@@ -134,9 +179,13 @@ def pause(*, name: str, as_json: bool) -> None:
     """Save the run's state and stop it; the memory is free again."""
     from tunesmith.service.jobs import control
 
-    run = _find(name)
-    control.pause(run)
-    _say(run, "pause", f"Asked run {run.id} to save and stop. Go on with: tunesmith runs resume {run.id}", as_json)
+    found = _find(name)
+    if found.server and found.job:
+        found = replace(found, job=found.server.pause(found.job.id))
+    else:
+        control.pause(found.own_run)
+    asked = f"Asked {_called(found)} to save and stop. Go on with: tunesmith runs resume {found.name}"
+    _say(found, "pause", asked, as_json)
 
 
 @command.command()
@@ -146,20 +195,25 @@ def pause(*, name: str, as_json: bool) -> None:
 def resume(*, name: str, detach: bool, as_json: bool) -> int:
     """Go on with a run from its last checkpoint, as a run of its own; Ctrl-C saves and stops."""
     from tunesmith.cli.attend import attend
+    from tunesmith.cli.run_or_job import RunOrJob, resumed_by_server
     from tunesmith.cli.terminal import current_settings
     from tunesmith.service.jobs import resume as jobs
 
     settings = current_settings()
+    by_server = resumed_by_server(name, settings)
+    if by_server is not None:
+        if not detach:
+            return attend(by_server, as_json=as_json)
+        queued = by_server()
+        goes_on = f"{queued.job.id} goes on. Watch it with: tunesmith runs follow {queued.job.id}"
+        _say(RunOrJob(settings, None, queued.server, queued.job), "resume", goes_on, as_json)
+        return 0
     found = jobs.find_resumable(settings, reference=name)
     if not detach:
         return attend(lambda: jobs.resume(found, settings), as_json=as_json)
     run = jobs.resume(found, settings)
-    _say(
-        run,
-        "resume",
-        f"Run {run.id} goes on with {found.run.id}. Watch it with: tunesmith runs follow {run.id}",
-        as_json,
-    )
+    goes_on = f"Run {run.id} goes on with {found.run.id}. Watch it with: tunesmith runs follow {run.id}"
+    _say(RunOrJob(settings, run), "resume", goes_on, as_json)
     return 0
 
 
@@ -171,25 +225,52 @@ def cancel(*, name: str, now: bool, as_json: bool) -> None:
     """End a run without finishing it; its checkpoints stay. In mode non-stop it lands instead, and saves a result."""
     from tunesmith.service.jobs import control
 
-    run = _find(name)
-    control.cancel(run)
-    if now:
-        control.stop_now(run)
-    asked = f"Asked run {run.id} to {'land and save its result' if control.lands(run) else 'end'}."
-    _say(run, "cancel", f"Run {run.id} was cancelled." if now else asked, as_json)
+    found = _find(name)
+    if found.server and found.job:
+        found = replace(found, job=found.server.cancel(found.job.id))
+    else:
+        control.cancel(found.own_run)
+    if now and found.run is not None:
+        control.stop_now(found.run)
+    lands = found.run is not None and control.lands(found.run)
+    asked = f"Asked {_called(found)} to {'land and save its result' if lands else 'end'}."
+    over = now or (found.job is not None and found.job.state == "cancelled")
+    _say(found, "cancel", f"{_called(found).capitalize()} was cancelled." if over else asked, as_json)
 
 
-def _find(name: str) -> RunFolder:
+def _find(name: str) -> RunOrJob:
+    from tunesmith.cli.run_or_job import find
     from tunesmith.cli.terminal import current_settings
-    from tunesmith.service.jobs.index import find
 
     return find(current_settings(), name)
 
 
-def _say(run: RunFolder, asked: str, sentence: str, as_json: bool) -> None:
+def _called(found: RunOrJob) -> str:
+    return f"{'run' if found.run is not None else 'job'} {found.name}"
+
+
+def _say(found: RunOrJob, asked: str, sentence: str, as_json: bool) -> None:
     from tunesmith.runs.status import status
 
-    click.echo(json.dumps({"run": run.id, "asked": asked, "state": status(run).state}) if as_json else sentence)
+    if not as_json:
+        click.echo(sentence)
+        return
+    run = {"run": found.run.id} if found.run is not None else {}
+    job = {"job": found.job.id} if found.job is not None else {}
+    state = status(found.run).state if found.run is not None else found.job.state if found.job is not None else None
+    click.echo(json.dumps({**run, **job, "asked": asked, "state": state}))
+
+
+def _as_run(job: RemoteJob) -> RunStatus:
+    """Show a job that has no run yet in the list of runs."""
+    from tunesmith.runs.folder import Kind
+    from tunesmith.runs.status import RunStatus
+
+    facts = {name: None for name in RunStatus.model_fields if name not in ("id", "kind", "name", "state", "reason")}
+    return RunStatus.model_validate(
+        facts | {"id": job.id, "kind": Kind.TRAIN, "name": job.name, "state": job.state, "created_at": job.created_at}
+        | {"reason": job.waiting or job.reason}
+    )  # fmt: skip
 
 
 def _print(runs: Sequence[RunStatus], *, everything: bool) -> None:

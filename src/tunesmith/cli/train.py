@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,9 @@ from tunesmith.cli.monitor import CHARTS_PORT
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tunesmith.cli.job_follower import Queued
     from tunesmith.runs.folder import RunFolder
+    from tunesmith.service.jobs.remote import RemoteServer
     from tunesmith.settings import Settings
     from tunesmith.spec.job import JobSpec
 
@@ -54,7 +58,8 @@ def command(
     tunesmith train job.yaml --learning-rate 1e-4
 
     What is left out is chosen for you; `tunesmith plan` shows the choices and their reasons. Ctrl-C saves and stops,
-    and --resume goes on; a second Ctrl-C stops at once. Closing the terminal does not stop the run.
+    and --resume goes on; a second Ctrl-C stops at once. Closing the terminal does not stop the run. While a server of
+    the same home lives, the job goes to its queue.
     """
     from tunesmith.cli.attend import attend
     from tunesmith.cli.job_flags import command_keys, job_from_flags
@@ -79,25 +84,46 @@ def command(
         return attend(_with_charts(begin, stack, params, settings, port), as_json=as_json)
 
 
-def starting(spec: JobSpec, settings: Settings, *, quiet: bool) -> Callable[[], RunFolder]:
-    """Plan a job and show the plan; return what starts it."""
+def starting(spec: JobSpec, settings: Settings, *, quiet: bool) -> Callable[[], RunFolder | Queued]:
+    """Plan a job and show the plan; return what starts it, or queues it where a server of this home lives."""
     from tunesmith.cli.plan_table import print_plan
     from tunesmith.cli.terminal import console
+    from tunesmith.service.jobs.remote import server_of
     from tunesmith.service.jobs.submit import plan_job, start
 
     plan = plan_job(spec, settings)
     if not quiet:
         print_plan(plan, console())
-    return lambda: start(plan, settings)
+    server = server_of(settings)
+    if server is None:
+        return lambda: start(plan, settings)
+    return lambda: _queued(server, spec, settings, quiet=quiet)
 
 
-def _resuming(params: dict[str, Any], reference: str | None, settings: Settings) -> Callable[[], RunFolder]:
-    """Find the run to go on with; return what does so, with its stored plan and the typed changes that it allows."""
+def _queued(server: RemoteServer, spec: JobSpec, settings: Settings, *, quiet: bool) -> Queued:
+    from tunesmith.cli.job_follower import Queued
+
+    job = server.submit(spec, os.getcwd())
+    if not quiet:
+        click.echo(f"Server  {server.url} has it as {job.id}")
+    return Queued(server, job, settings)
+
+
+def _resuming(params: dict[str, Any], reference: str | None, settings: Settings) -> Callable[[], RunFolder | Queued]:
+    """Find the run to go on with; return what does so, with its stored plan and the typed changes that it allows.
+
+    A server goes on with its own jobs, as far as nothing is typed differently.
+    """
     from tunesmith.cli.job_flags import changes_from_flags
-    from tunesmith.service.jobs.resume import find_resumable, resume
+    from tunesmith.cli.run_or_job import resumed_by_server
+    from tunesmith.service.jobs.resume import changes_of, find_resumable, resume
 
     typed = changes_from_flags(params)
     found = find_resumable(settings, output=_output(params, typed), reference=reference)
+    if found.checkpoint is None and not changes_of(found, settings, typed):
+        by_server = resumed_by_server(found.run.id, settings)
+        if by_server is not None:
+            return by_server
     return lambda: resume(found, settings, typed)
 
 
@@ -120,27 +146,49 @@ def _charts_only(params: dict[str, Any], settings: Settings, port: int) -> int:
 
 
 def _with_charts(
-    begin: Callable[[], RunFolder], stack: ExitStack, params: dict[str, Any], settings: Settings, port: int | None
-) -> Callable[[], RunFolder]:
+    begin: Callable[[], RunFolder | Queued],
+    stack: ExitStack,
+    params: dict[str, Any],
+    settings: Settings,
+    port: int | None,
+) -> Callable[[], RunFolder | Queued]:
     """Have TensorBoard show the run while it goes: in a model directory, and where a port is given."""
+    from tunesmith.cli.job_follower import Queued
     from tunesmith.cli.monitor import started
 
     if port is None and params.get("model_directory") is None:
         return begin
 
-    def begin_with_charts() -> RunFolder:
+    shown = False
+
+    def show(run: RunFolder) -> None:
         from tunesmith.service.system.charts import Charts, runs_into
 
-        run = begin()
-        if run.plan().spec.output.tensorboard:
+        nonlocal shown
+        if run.plan().spec.output.tensorboard and not shown:
+            shown = True
             output = Path(run.header().output or run.artifacts_dir)
             started(stack, Charts(runs_into(settings, output), port=port or CHARTS_PORT))
-        return run
+
+    def begin_with_charts() -> RunFolder | Queued:
+        begun = begin()
+        if isinstance(begun, Queued):
+            return replace(begun, begun=show)
+        show(begun)
+        return begun
 
     return begin_with_charts
 
 
-def _detached(run: RunFolder, *, as_json: bool) -> int:
+def _detached(begun: RunFolder | Queued, *, as_json: bool) -> int:
+    from tunesmith.cli.job_follower import Queued
+
+    if isinstance(begun, Queued):
+        job = begun.job
+        follow = f"Queued {job.id}. Follow it with: tunesmith runs follow {job.id}"
+        click.echo(json.dumps({"job": job.id, "run": job.run, "server": begun.server.url}) if as_json else follow)
+        return 0
+    run = begun
     if as_json:
         click.echo(json.dumps({"run": run.id, "folder": str(run.path)}))
     else:

@@ -79,6 +79,15 @@ def resume(found: Resumable, settings: Settings, typed: Mapping[str, object] | N
     return start(plan, settings, parent=run, checkpoint=found.checkpoint)
 
 
+def changes_of(found: Resumable, settings: Settings, typed: Mapping[str, object]) -> dict[str, Any]:
+    """Return the limits that were typed larger than the run has them.
+
+    Raises:
+        ResumeDiffers: something else is typed differently.
+    """
+    return _changes(found.run, found.run.plan(), typed, settings)
+
+
 def with_limits(plan: Plan, limits: Mapping[str, Any]) -> Plan:
     """Return the plan with other limits and as many steps as they make; without limits, the plan itself."""
     from tunesmith.planning.ending import distance, held_out
