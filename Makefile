@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 PINNED := pyproject.toml constraints.txt
 TRAIN_STAMP := $(VENV)/.installed-train
+SERVE_STAMP := $(VENV)/.installed-serve
 DEV_STAMP := $(VENV)/.installed-dev
 BENCH := .bench
 BENCH_STAMP := $(BENCH)/.installed
@@ -17,7 +18,7 @@ BENCH_STAMP := $(BENCH)/.installed
 export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test chaos lint format docs bench constraints new-format new-family new-modality clean
+.PHONY: help install demo serve test chaos lint format docs bench constraints new-format new-family new-modality clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 18
@@ -26,6 +27,9 @@ install: $(DEV_STAMP)  ## make .venv with everything for work on tunesmith
 
 demo: $(TRAIN_STAMP)  ## fine-tune a real language model for two minutes and show what it learned
 	$(BIN)/tunesmith demo
+
+serve: $(SERVE_STAMP)  ## answer every API on http://127.0.0.1:8000 (ARGS="--port 8001" hands arguments to the server)
+	$(BIN)/tunesmith serve $(ARGS)
 
 test: $(DEV_STAMP)  ## run the tests (ARGS="tests/data -x" hands arguments to pytest)
 	$(BIN)/python -m pytest $(ARGS)
@@ -83,6 +87,10 @@ $(TRAIN_STAMP): $(PINNED) | $(VENV)/bin/python
 	@$(PIP) install --quiet $(if $(TORCH_INDEX),--extra-index-url "$(TORCH_INDEX)") \
 	    -c constraints.txt "$$(grep '^torch==' constraints.txt)"
 	@$(PIP) install --quiet -c constraints.txt -e '.[train]'
+	@touch $@
+
+$(SERVE_STAMP): $(PINNED) $(TRAIN_STAMP)
+	@$(PIP) install --quiet -c constraints.txt -e '.[train,serve,postgres]'
 	@touch $@
 
 $(DEV_STAMP): $(PINNED) $(TRAIN_STAMP)
