@@ -17,8 +17,9 @@ from tunesmith.runs.durable import disk_full
 from tunesmith.runs.exits import Exit, exit_of
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.handle import Handle, handle_of
+from tunesmith.runs.launch import launch_of
 from tunesmith.runs.liveness import Process, is_alive, process
-from tunesmith.spec.errors import RunCrashed, TunesmithError
+from tunesmith.spec.errors import RunAbandoned, RunCrashed, TunesmithError
 
 PARENT: Final = Path(__file__).with_name("parent.py")
 WORKER: Final = ("-m", "tunesmith.worker")
@@ -51,6 +52,7 @@ class LocalExecutor:
 
         Raises:
             RunCrashed: the system refuses to start it.
+            RunAbandoned: the run was given up; nobody starts it any more.
         """
         command = _command(self._worker, run, processes)
         start = [sys.executable, "-S", "-E", str(PARENT), str(run.path), run.header().folder, "--", *command]
@@ -60,6 +62,9 @@ class LocalExecutor:
         )
         handle = handle_of(run)
         if handle is None:
+            launch = launch_of(run)
+            if launch is not None and launch.parent is None:
+                raise RunAbandoned(run.id)
             raise _not_started(run, said.stderr.decode(errors="replace").strip() or f"exit code {said.returncode}")
         return handle
 

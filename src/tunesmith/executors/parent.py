@@ -2,6 +2,9 @@
 
     python parent.py <run folder> <working folder> -- <command of the worker>
 
+A run is launched once: of all that would launch it (or give it up), whoever makes ``launched.json`` does. The worker
+begins only when ``handle.json`` is on the disk, so that no worker runs of which nobody knows.
+
 It imports the standard library alone, so that it starts in an instant and weighs nothing while the worker runs. It is
 the leader of its own session, and the worker leads a process group of its own: the worker's group can be killed as a
 whole and the end is still written down. Neither dies with the terminal or with the process that launched them.
@@ -29,14 +32,17 @@ def main() -> None:
     if os.fork():
         os._exit(0)  # Whoever launched us has nothing to wait for.
     os.setsid()
-    worker = start(folder, working_folder, command)
+    launched = {"parent": describe(os.getpid())}
+    if not write(folder, "launched.json", launched, once=True):
+        sys.exit(1)
+    worker, go = start(folder, working_folder, command)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: signal_group(worker, number))
     handle = {"folder": folder, "parent": describe(os.getpid()), "worker": describe(worker)}
     if not write(folder, "handle.json", handle):
-        signal_group(worker, signal.SIGKILL)  # A run that nobody could find again must not go on.
-        sys.exit(1)
+        sys.exit(1)  # With us goes the other end of the worker's pipe, and with that the worker.
+    let_go(go)
     forget_launcher()
     status = wait(worker)
     end_descendants(worker)
@@ -50,9 +56,13 @@ def main() -> None:
     write(folder, "exit.json", end)
 
 
-def start(folder: str, working_folder: str, command: list[str]) -> int:
-    """Fork the worker into its own group, with the run's log for its output; return its process id."""
+def start(folder: str, working_folder: str, command: list[str]) -> tuple[int, int]:
+    """Fork the worker into its own group, with the run's log for its output.
+
+    Return its process id, and a pipe: it waits for a byte in it, and ends where there comes none.
+    """
     become_subreaper()
+    wait_for, go = os.pipe()
     log = os.open(os.path.join(folder, "output.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     worker = os.fork()
     if worker:
@@ -61,17 +71,31 @@ def start(folder: str, working_folder: str, command: list[str]) -> int:
         except OSError:
             pass  # It was faster and did so itself.
         os.close(log)
-        return worker
+        os.close(wait_for)
+        return worker, go
     try:
         os.setpgid(0, 0)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(log, 1)
         os.dup2(log, 2)
         os.chdir(working_folder)
+        os.close(go)  # Ours would keep the pipe open when the parent is gone.
+        if not os.read(wait_for, 1):
+            os._exit(1)
+        os.close(wait_for)
         os.execv(command[0], command)
     except OSError as error:
         os.write(2, f"The worker cannot be started: {error}\n".encode())
     os._exit(78)
+
+
+def let_go(go: int) -> None:
+    """Let the worker begin, unless it has come to its end already: then there is that to write down."""
+    try:
+        os.write(go, b"!")
+    except OSError:
+        pass
+    os.close(go)
 
 
 def become_subreaper() -> None:
@@ -142,19 +166,35 @@ def describe(pid: int) -> dict[str, object]:
     return {"pid": pid, "started": started, "boot": boot}
 
 
-def write(folder: str, name: str, content: Mapping[str, object]) -> bool:
-    """Write a file of the run folder in one step; say whether it could be written."""
+def write(folder: str, name: str, content: Mapping[str, object], *, once: bool = False) -> bool:
+    """Write a file of the run folder in one step, ``once``: only if there is none; say whether it was written."""
     draft = os.path.join(folder, f".{name}.{os.getpid()}")
     try:
         with open(draft, "w") as file:
             json.dump(content, file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(draft, os.path.join(folder, name))
+        if once:
+            place_once(draft, os.path.join(folder, name))
+        else:
+            os.replace(draft, os.path.join(folder, name))
     except OSError as error:
         print(f"{name}: {error}", file=sys.stderr)
         return False
     return True
+
+
+def place_once(draft: str, path: str) -> None:
+    """Give a file its name unless another has it."""
+    try:
+        os.link(draft, path)
+        os.unlink(draft)
+    except FileExistsError:
+        os.unlink(draft)
+        raise
+    except OSError:  # Some file systems know no second name for a file: there the name comes before the content.
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+        os.replace(draft, path)
 
 
 if __name__ == "__main__":

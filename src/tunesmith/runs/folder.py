@@ -3,8 +3,10 @@
 | name | written by | when |
 | --- | --- | --- |
 | ``run.json``, ``spec.json``, ``plan.json`` | the service side | before the run starts, never again |
+| ``launched.json`` | the worker's parent process, or who gives the run up | once, by whoever is first |
 | ``handle.json``, ``exit.json`` | the worker's parent process | when the worker starts; when it has ended |
 | ``control.json`` | the service side | whenever something is asked of the run |
+| ``lease.json`` | the supervisor, where other machines may take over | again and again, while it looks after the run |
 | ``events.jsonl``, ``checkpoints/``, ``artifacts/``, ``logs/`` | the worker, rank 0 | all along |
 | ``fault-of-process-N.json`` | the worker, rank N above 0 | when it failed |
 | ``output.log`` | the worker's stdout and stderr | all along |
@@ -29,7 +31,7 @@ from pydantic import ValidationError
 
 from tunesmith.runs.durable import room_for, write_json
 from tunesmith.runs.liveness import Process, this_process
-from tunesmith.spec.errors import RunNotFound, UnreadableFile
+from tunesmith.spec.errors import RunAbandoned, RunNotFound, UnreadableFile
 from tunesmith.spec.job import JobSpec
 from tunesmith.spec.plan import Plan
 from tunesmith.spec.recipe import Part
@@ -112,7 +114,7 @@ class RunFolder:
         """Make the folder of a run below ``home/runs``; nobody sees it before it is complete.
 
         Raises:
-            FileExistsError: there is a folder of the id that was given.
+            RunAbandoned: the id that was given has been given up.
             DiskFull: there is no room for it.
         """
         now = time.time()
@@ -151,7 +153,7 @@ class RunFolder:
         except BaseException as error:
             shutil.rmtree(draft, ignore_errors=True)
             if isinstance(error, OSError) and error.errno in (errno.ENOTEMPTY, errno.EEXIST):
-                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(runs / id)) from error
+                raise RunAbandoned(id) from error
             raise
         return cls(runs / id)
 

@@ -6,6 +6,7 @@ from pydantic import ValidationError
 
 from tunesmith.runs.durable import read_json
 from tunesmith.runs.folder import RunFolder
+from tunesmith.runs.launch import launch_of
 from tunesmith.runs.liveness import Process, is_alive
 from tunesmith.spec.recipe import Part
 
@@ -40,4 +41,11 @@ def is_running(run: RunFolder) -> bool:
     handle = handle_of(run)
     if handle is not None:
         return handle.is_alive
-    return not (run.path / "exit.json").exists() and is_alive(run.header().creator)
+    launch = launch_of(run)
+    if launch is None:
+        return not (run.path / "exit.json").exists() and is_alive(run.header().creator)
+    if launch.goes_on:
+        return True
+    # The launch may have come to its end between the two looks.
+    handle = handle_of(run)
+    return handle is not None and handle.is_alive
