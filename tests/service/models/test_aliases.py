@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tunesmith.service.models.aliases import ALIASES, Alias, HubRepository, Wheel, card
+from tunesmith.service.models.aliases import ALIASES, Alias, HubRepository, Wheel, card, models_for
 from tunesmith.service.models.hub import is_hub_id
 
 
@@ -22,3 +22,14 @@ def test_is_pinned_or_a_hub_id(alias: Alias) -> None:
             assert len(wheel.sha256) == 64
         case HubRepository(repository=repository):
             assert is_hub_id(repository)
+
+
+def test_the_short_names_of_the_documents_are_known() -> None:
+    for name in ("resnet50", "efficientnet-b0", "yolov8n", "yolov8s", "sd-v1-5", "llama-2-7b", "llama-2-13b",
+                 "mistral-7b", "phi-2", "qwen-7b", "vit", "whisper", "wav2vec2", "clip", "llava", "dialogpt"):  # fmt: skip
+        assert ALIASES[name].kind == "model"
+
+
+def test_models_are_listed_by_what_they_are_for() -> None:
+    assert {alias.name for alias in models_for("object_detector")} == {"yolov8n", "yolov8s"}
+    assert ALIASES["llama-2-13b"].size == "13B" and ALIASES["smollm2-135m-instruct"].size == "135M"

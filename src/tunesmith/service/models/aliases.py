@@ -51,10 +51,22 @@ class Alias:
     origin: str
     """Where its makers publish it."""
     summary: str
+    parameters: float | None = None
+    """Weights of a model, in millions."""
+    use: str = "llm"
+    """What a model is for, in the words of the APIs: llm, or what they call the type of the model that is trained."""
+
+    @property
+    def size(self) -> str:
+        """The number of a model's weights as people say it: 135M, 7B."""
+        if self.parameters is None:
+            return "unknown"
+        return f"{self.parameters:g}M" if self.parameters < 1000 else f"{self.parameters / 1000:.3g}B"
 
 
-def _hub(name: str, repository: str, licence: str, summary: str) -> Alias:
-    return Alias(name, "model", HubRepository(repository), "hub", licence, f"{repository} on the hub", summary)
+def _hub(name: str, repository: str, licence: str, summary: str, parameters: float, use: str = "llm") -> Alias:
+    origin = f"{repository} on the hub"
+    return Alias(name, "model", HubRepository(repository), "hub", licence, origin, summary, parameters, use)
 
 
 _ALIASES: Final = (
@@ -72,6 +84,7 @@ _ALIASES: Final = (
         licence="Apache-2.0",
         origin="HuggingFaceTB/SmolLM2-135M-Instruct on the hub",
         summary="A chat model of 135 million parameters, small enough to train on a laptop.",
+        parameters=135,
     ),
     Alias(
         name="chatterbot-corpus",
@@ -111,6 +124,8 @@ _ALIASES: Final = (
         licence="Apache-2.0",
         origin="sentence-transformers/all-MiniLM-L6-v2 on the hub",
         summary="A text encoder of 23 million parameters (BERT family), for classification.",
+        parameters=23,
+        use="text_classifier",
     ),
     Alias(
         name="chitchat",
@@ -142,15 +157,91 @@ _ALIASES: Final = (
         origin="https://spamassassin.apache.org/old/publiccorpus",
         summary="About 6,000 mails with the label ham or spam; needs npm.",
     ),
-    _hub("smollm2-360m-instruct", "HuggingFaceTB/SmolLM2-360M-Instruct", "Apache-2.0", "A chat model of 360 million."),
-    _hub("smollm2-1.7b-instruct", "HuggingFaceTB/SmolLM2-1.7B-Instruct", "Apache-2.0", "A chat model of 1.7 billion."),
-    _hub("qwen2.5-0.5b-instruct", "Qwen/Qwen2.5-0.5B-Instruct", "Apache-2.0", "A chat model of 0.5 billion."),
-    _hub("qwen3-0.6b", "Qwen/Qwen3-0.6B", "Apache-2.0", "A chat model of 0.6 billion that can think first."),
-    _hub("tinyllama-1.1b-chat", "TinyLlama/TinyLlama-1.1B-Chat-v1.0", "Apache-2.0", "A chat model of 1.1 billion."),
-    _hub("mistral-7b", "mistralai/Mistral-7B-v0.3", "Apache-2.0", "A base model of 7 billion."),
-    _hub("llama-2-7b", "meta-llama/Llama-2-7b-hf", "Llama-2", "A base model of 7 billion; needs an accepted licence."),
-    _hub("phi-2", "microsoft/phi-2", "MIT", "A base model of 2.7 billion."),
-    _hub("qwen-7b", "Qwen/Qwen2.5-7B", "Apache-2.0", "A base model of 7.6 billion."),
+    _hub(
+        "smollm2-360m-instruct",
+        "HuggingFaceTB/SmolLM2-360M-Instruct",
+        "Apache-2.0",
+        "A chat model of 360 million.",
+        360,
+    ),
+    _hub(
+        "smollm2-1.7b-instruct",
+        "HuggingFaceTB/SmolLM2-1.7B-Instruct",
+        "Apache-2.0",
+        "A chat model of 1.7 billion.",
+        1700,
+    ),
+    _hub("qwen2.5-0.5b-instruct", "Qwen/Qwen2.5-0.5B-Instruct", "Apache-2.0", "A chat model of 0.5 billion.", 494),
+    _hub("qwen3-0.6b", "Qwen/Qwen3-0.6B", "Apache-2.0", "A chat model of 0.6 billion that can think first.", 596),
+    _hub(
+        "tinyllama-1.1b-chat", "TinyLlama/TinyLlama-1.1B-Chat-v1.0", "Apache-2.0", "A chat model of 1.1 billion.", 1100
+    ),
+    _hub("mistral-7b", "mistralai/Mistral-7B-v0.3", "Apache-2.0", "A base model of 7 billion.", 7250),
+    _hub(
+        "llama-2-7b",
+        "meta-llama/Llama-2-7b-hf",
+        "Llama-2",
+        "A base model of 7 billion; needs an accepted licence.",
+        6740,
+    ),
+    _hub("phi-2", "microsoft/phi-2", "MIT", "A base model of 2.7 billion.", 2780),
+    _hub("qwen-7b", "Qwen/Qwen2.5-7B", "Apache-2.0", "A base model of 7.6 billion.", 7620),
+    _hub(
+        "llama-2-13b",
+        "meta-llama/Llama-2-13b-hf",
+        "Llama-2",
+        "A base model of 13 billion; needs an accepted licence.",
+        13000,
+    ),
+    _hub(
+        "dialogpt",
+        "microsoft/DialoGPT-medium",
+        "MIT",
+        "A model of 355 million that answers in dialogues (GPT-2 family).",
+        355,
+    ),
+    _hub("gpt2", "openai-community/gpt2", "MIT", "A base model of 124 million.", 124),
+    _hub(
+        "bert", "google-bert/bert-base-uncased", "Apache-2.0", "A text encoder of 110 million.", 110, "text_classifier"
+    ),
+    _hub("resnet50", "microsoft/resnet-50", "Apache-2.0", "Tells images apart; balanced.", 25.6, "image_classifier"),
+    _hub(
+        "efficientnet-b0",
+        "google/efficientnet-b0",
+        "Apache-2.0",
+        "Tells images apart; small and quick.",
+        5.3,
+        "image_classifier",
+    ),
+    _hub(
+        "vit",
+        "google/vit-base-patch16-224",
+        "Apache-2.0",
+        "Tells images apart; a transformer.",
+        86.6,
+        "image_classifier",
+    ),
+    _hub(
+        "yolov8n",
+        "Ultralytics/YOLOv8",
+        "AGPL-3.0",
+        "Finds objects in images; the smallest of its family.",
+        3.2,
+        "object_detector",
+    ),
+    _hub("yolov8s", "Ultralytics/YOLOv8", "AGPL-3.0", "Finds objects in images; small.", 11.2, "object_detector"),
+    _hub(
+        "sd-v1-5",
+        "stable-diffusion-v1-5/stable-diffusion-v1-5",
+        "CreativeML-OpenRAIL-M",
+        "Makes images from text.",
+        983,
+        "text_to_image",
+    ),
+    _hub("whisper", "openai/whisper-small", "Apache-2.0", "Writes down speech.", 244, "speech"),
+    _hub("wav2vec2", "facebook/wav2vec2-base", "Apache-2.0", "Hears sounds and speech.", 95, "speech"),
+    _hub("clip", "openai/clip-vit-base-patch32", "MIT", "Tells how well a text fits an image.", 151, "multimodal"),
+    _hub("llava", "llava-hf/llava-1.5-7b-hf", "Llama-2", "Answers questions about images.", 7060, "multimodal"),
 )
 
 ALIASES: Final[dict[str, Alias]] = {alias.name: alias for alias in _ALIASES}
@@ -160,6 +251,11 @@ ALIASES: Final[dict[str, Alias]] = {alias.name: alias for alias in _ALIASES}
 def known_names(kind: Literal["model", "dataset"]) -> list[str]:
     """Return the short names of models, or of data sets."""
     return [alias.name for alias in _ALIASES if alias.kind == kind]
+
+
+def models_for(use: str | None = None) -> list[Alias]:
+    """Return the models that have a short name, of one use where it is named."""
+    return [alias for alias in _ALIASES if alias.kind == "model" and use in (None, alias.use)]
 
 
 def card(alias: Alias) -> str:
