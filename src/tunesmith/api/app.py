@@ -2,19 +2,67 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+import re
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Final
+
+from fastapi import APIRouter, FastAPI
+from fastapi.params import Form
+from fastapi.routing import APIRoute
 
 import tunesmith
-from tunesmith.api import errors
+from tunesmith.api import docs, errors
+from tunesmith.api.broadcast import Broadcast
+from tunesmith.api.middleware.access import Access
+from tunesmith.api.middleware.answers import Answers
+from tunesmith.api.middleware.bodies import Bodies
+from tunesmith.api.middleware.headers import SafeHeaders
+from tunesmith.api.middleware.hosts import Hosts
+from tunesmith.api.middleware.once import Once
+from tunesmith.api.middleware.timing import Timing
 from tunesmith.api.routes import routers
 from tunesmith.service.context import Service
 
+CHUNKED: Final = re.compile(r"/api/uploads(/|$)")
+"""Where uploads come in as plain bytes."""
 
-def create_app(service: Service) -> FastAPI:
-    """Make the application that answers for a service."""
-    app = FastAPI(title="tunesmith", version=tunesmith.__version__)
+
+def create_app(service: Service, token: str | None = None) -> FastAPI:
+    """Make the application that answers for a service; ``token`` is what the commands of its home send."""
+    app = FastAPI(
+        title="tunesmith",
+        version=tunesmith.__version__,
+        description="Turn data into better models on your own machines.",
+        lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
     app.state.service = service
+    app.state.broadcast = Broadcast(service)
+    found = routers()
+    # What is added last is passed first.
+    app.add_middleware(Once, service=service)
+    app.add_middleware(Bodies, settings=service.settings, uploads=[CHUNKED, *_taking_files(found)])
+    app.add_middleware(Access, service=service, token=token)
+    app.add_middleware(Hosts, settings=service.settings)
+    app.add_middleware(Answers)
+    app.add_middleware(Timing)
+    app.add_middleware(SafeHeaders)
     errors.install(app)
-    for router in routers():
+    docs.install(app)
+    for router in found:
         app.include_router(router)
     return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    await app.state.broadcast.close()
+
+
+def _taking_files(found: Iterable[APIRouter]) -> list[re.Pattern[str]]:
+    """Return the paths of the routes that take forms, and with them files."""
+    routes = [route for router in found for route in router.routes if isinstance(route, APIRoute)]
+    return [route.path_regex for route in routes if route.body_field and isinstance(route.body_field.field_info, Form)]

@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
-from tunesmith.spec.errors import TooManyRequests, TunesmithError
-
-Shape = Callable[[int, str, str], dict[str, Any]]
-"""From status, code and sentence to the body of an answer."""
+from tunesmith.spec.errors import TooManyRequests, TunesmithError, did_you_mean
+from tunesmith.spec.wrong_values import bare, field_named, owner, wanted
 
 
-def _ours(status: int, code: str, message: str) -> dict[str, Any]:
+class Shape(Protocol):
+    """From status, code, sentence and the field that is meant to the body of an answer."""
+
+    def __call__(self, status: int, code: str, message: str, param: str | None) -> dict[str, Any]:
+        """Make the body."""
+
+
+def _ours(status: int, code: str, message: str, param: str | None) -> dict[str, Any]:
     return {"error": {"code": code, "message": message}}
 
 
-def _detail(status: int, code: str, message: str) -> dict[str, Any]:
+def _detail(status: int, code: str, message: str, param: str | None) -> dict[str, Any]:
     return {"detail": message, "code": code}
 
 
-def _envelope(status: int, code: str, message: str) -> dict[str, Any]:
+def _envelope(status: int, code: str, message: str, param: str | None) -> dict[str, Any]:
     return {"success": False, "message": message, "error": code, "detail": message}
 
 
-def _openai(status: int, code: str, message: str) -> dict[str, Any]:
+def _openai(status: int, code: str, message: str, param: str | None) -> dict[str, Any]:
     kinds = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
     kind = kinds.get(status, "server_error" if status >= 500 else "invalid_request_error")
-    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
 SHAPES: Final[tuple[tuple[str, Shape], ...]] = (
@@ -45,13 +51,16 @@ SHAPES: Final[tuple[tuple[str, Shape], ...]] = (
 )
 """The shape of errors below a path; the first that fits."""
 
+SHOWN: Final = 80
+"""Characters of a wrong value that its sentence repeats."""
 
-def answer(
-    request: Request, status: int, code: str, message: str, headers: dict[str, str] | None = None
-) -> JSONResponse:
-    """Render an error for the way in that a request came through."""
-    shape = next(shape for prefix, shape in SHAPES if request.url.path.startswith(prefix))
-    return JSONResponse(shape(status, code, message), status, headers)
+
+class Refused(HTTPException):
+    """A known error that is raised where only the framework's own exceptions pass, such as while a body is read."""
+
+    def __init__(self, error: TunesmithError) -> None:
+        super().__init__(error.status, error.message)
+        self.error = error
 
 
 def install(app: FastAPI) -> None:
@@ -59,20 +68,88 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(TunesmithError)
     async def _known(request: Request, error: TunesmithError) -> JSONResponse:
-        headers = {"Retry-After": f"{error.wait:.0f}"} if isinstance(error, TooManyRequests) else None
-        return answer(request, error.status, error.code, error.message, headers)
+        return rendered(request.scope, error)
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        return answer(request, 422, "invalid_request", _sentence(error))
+        sentence, param = _explained(error, request.scope)
+        return _answer(request.scope, 422, "invalid_request", sentence, param=param)
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> JSONResponse:
-        return answer(request, error.status_code, "http", str(error.detail), dict(error.headers or {}))
+        if isinstance(error, Refused):
+            return rendered(request.scope, error.error)
+        code, sentence = _of_status(error, request.scope)
+        return _answer(request.scope, error.status_code, code, sentence, dict(error.headers or {}))
 
 
-def _sentence(error: RequestValidationError) -> str:
-    """Say what is wrong with the first field that is."""
+def rendered(scope: Scope, error: TunesmithError) -> JSONResponse:
+    """Render a known error for the way in that a request came through."""
+    headers = {"Retry-After": f"{error.wait:.0f}"} if isinstance(error, TooManyRequests) else None
+    return _answer(scope, error.status, error.code, error.message, headers)
+
+
+def answer(
+    request: Request, status: int, code: str, message: str, headers: dict[str, str] | None = None
+) -> JSONResponse:
+    """Render an error that has no class of its own."""
+    return _answer(request.scope, status, code, message, headers)
+
+
+def _answer(
+    scope: Scope, status: int, code: str, message: str, headers: dict[str, str] | None = None, param: str | None = None
+) -> JSONResponse:
+    shape = next((shape for prefix, shape in SHAPES if scope["path"].startswith(prefix)), _detail)
+    return JSONResponse(shape(status, code, message, param), status, headers)
+
+
+def _of_status(error: HTTPException, scope: Scope) -> tuple[str, str]:
+    """Return code and sentence of what the framework itself refuses."""
+    path = scope["path"][:SHOWN]
+    match error.status_code:
+        case 404:
+            return "not_found", f"There is nothing at {path}. /docs lists what there is."
+        case 405:
+            allowed = (error.headers or {}).get("Allow", "another method")
+            return "method_not_allowed", f"{path} does not take {scope.get('method')}. Use {allowed}."
+        case status:
+            return "http", str(error.detail) if status < 500 else "The server could not answer this."
+
+
+def _explained(error: RequestValidationError, scope: Scope) -> tuple[str, str | None]:
+    """Say what is wrong with the first field that is, and which one it is."""
     fault = error.errors()[0]
-    where = ".".join(str(part) for part in fault["loc"] if part not in ("body", "query", "path"))
-    return f"{where or 'body'}: {fault['msg']}."
+    place = [part for part in fault["loc"][1:] if not (isinstance(part, str) and part.startswith("function-"))]
+    where = ".".join(str(part) for part in place)
+    if fault["type"] == "json_invalid":
+        return f"The body is no JSON: {fault['ctx']['error']}.", None
+    if not where:
+        return f"The {fault['loc'][0]} is not as it should be: {_lowered(fault['msg'])}.", None
+    model = _model(scope)
+    if fault["type"] == "extra_forbidden":
+        known = owner(model, place).model_fields if model else ()
+        return f"{where}: there is no such field.{did_you_mean(str(place[-1]), known)}", where
+    field = field_named(owner(model, place), str(place[-1]))[1] if model and fault["loc"][0] == "body" else None
+    should = f"it takes {wanted(field)}" if field else _lowered(fault["msg"])
+    if fault["type"] == "missing":
+        return f"{where}: this field is missing{f'; {should}' if field else ''}.", where
+    if fault["type"] in ("value_error", "assertion_error"):
+        should = _lowered(fault["msg"].removeprefix("Value error, "))
+    return f"{where}: {should}, and not {_shown(fault['input'])}.", where
+
+
+def _model(scope: Scope) -> type[BaseModel] | None:
+    """Return the class of the body that the route wants."""
+    field = getattr(scope.get("route"), "body_field", None)
+    kind = bare(field.field_info.annotation) if field is not None else None
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
+def _lowered(sentence: str) -> str:
+    sentence = sentence.rstrip(".")
+    return sentence[:1].lower() + sentence[1:]
+
+
+def _shown(value: Any) -> str:
+    text = repr(value) if not isinstance(value, str) else f"'{value}'"
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."

@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "chat": Row("tunesmith.cli.chat", "Talk to a model, with or without an adapter."),
     "export": Row("tunesmith.cli.export", "Write a result as an adapter folder or a whole model."),
     "runs": Row("tunesmith.cli.runs", "List, follow, pause, resume and cancel runs."),
+    "serve": Row("tunesmith.cli.serve", "Answer every API on one port, and run the jobs of the queue."),
     "monitor": Row("tunesmith.cli.monitor", "Show the charts of runs in TensorBoard."),
     "config": Row("tunesmith.cli.config", "Show the settings and where each value comes from."),
     "doctor": Row("tunesmith.cli.doctor", "Check that this machine is ready."),

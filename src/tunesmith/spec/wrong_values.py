@@ -39,9 +39,9 @@ def explained(error: ValidationError, model: type[BaseModel], where: str) -> Tun
     place = fault["loc"]
     if fault["type"] == "extra_forbidden":
         inside = ", in ".join([where, *filter(None, [_dotted(place[:-1])])])
-        return UnknownKey(str(place[-1]), inside, _owner(model, place).model_fields)
+        return UnknownKey(str(place[-1]), inside, owner(model, place).model_fields)
     name = str(place[-1]) if place else ""
-    _, field = field_named(_owner(model, place), name)
+    _, field = field_named(owner(model, place), name)
     found = "missing" if fault["type"] == "missing" else fault["input"]
     return BadEntry(_dotted(place), where, found, wanted(field) if field else fault["msg"])
 
@@ -98,20 +98,20 @@ def _number(limit: Any) -> str:
     return f"{limit:g}" if isinstance(limit, float) else str(limit)
 
 
-def _owner(model: type[BaseModel], place: Sequence[int | str]) -> type[BaseModel]:
+def owner(model: type[BaseModel], place: Sequence[int | str]) -> type[BaseModel]:
     """Return the class that holds the last part of a fault's place."""
     from pydantic import BaseModel
 
-    owner = model
+    found = model
     for part in place[:-1]:
-        field = owner.model_fields.get(str(part))
+        field = found.model_fields.get(str(part))
         if field is None:
             continue
         kind = bare(field.annotation)
         kind = get_args(kind)[0] if get_origin(kind) is list else kind
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            owner = kind
-    return owner
+            found = kind
+    return found
 
 
 def _dotted(place: Sequence[int | str]) -> str:

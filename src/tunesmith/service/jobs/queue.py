@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from tunesmith.service.accounts.principal import Principal, Role
 from tunesmith.service.context import Service
+from tunesmith.service.idempotency import job_id
 from tunesmith.spec.errors import NotFound, WrongJobState
-from tunesmith.spec.ids import job_id_of, new_job_id
+from tunesmith.spec.ids import job_id_of
 from tunesmith.spec.job import Device, JobSpec
 from tunesmith.spec.states import JOB_OVER, Request, RunState
 from tunesmith.store import events as stored_events
@@ -43,7 +44,7 @@ class Submission:
     kind: str = "train"
     warnings: Sequence[str] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
-    id: str = field(default_factory=new_job_id)
+    id: str = field(default_factory=job_id)
     """The canonical id that the job will have, for a way in that names folders after it."""
 
 
@@ -80,6 +81,9 @@ def submit(service: Service, wanted: Submission, by: Principal) -> Job:
         extra=wanted.extra,
     )
     with service.database.write() as connection:
+        # A request that is carried out again, because its server died before it could answer, finds what it made.
+        if (there := stored_jobs.get(connection, job.id)) is not None and there.org == org:
+            return there
         ensure(connection, org, service, by)
         admit(connection, org, service)
         now = service.database.now(connection)

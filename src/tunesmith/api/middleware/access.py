@@ -1,0 +1,93 @@
+"""Who asks: a key, this home's own commands, or everybody on this machine while there are no keys."""
+
+from __future__ import annotations
+
+import hmac
+from typing import Final
+
+from anyio.to_thread import run_sync
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tunesmith.api.middleware.hosts import host_name, is_loopback
+from tunesmith.api.middleware.rates import Rates
+from tunesmith.service.accounts.principal import OPERATOR, Principal
+from tunesmith.service.context import Service
+from tunesmith.spec.errors import Unauthenticated
+
+try:
+    from tunesmith.service.accounts import keys
+except ImportError:
+    keys = None  # type: ignore[assignment]
+
+UNCOUNTED: Final = frozenset({"/healthz", "/readyz"})
+"""Paths that whoever watches the server may call, as often as they like."""
+OPEN: Final = frozenset({"/docs", "/redoc", "/openapi.json", "/api/v1/health", "/api/system/health"})
+"""Paths that everybody may call: what the server answers, and whether it is well, in other words."""
+OPEN_BELOW: Final = "/static/"
+PROTOCOL: Final = "bearer."
+"""A page's websocket cannot send headers; it offers the subprotocol ``bearer.KEY`` (beside the one that it speaks)."""
+
+
+class Access:
+    """Says who asks, and how often they may, or refuses."""
+
+    def __init__(self, app: ASGIApp, service: Service, token: str | None) -> None:
+        self.app = app
+        self.service = service
+        self.token = token
+        """What the commands of this home send."""
+        self.rates = Rates(service.settings.rate_limit)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Find out who asks and hand the request on."""
+        if scope["type"] in ("http", "websocket") and scope["path"] not in UNCOUNTED:
+            address = str((scope.get("client") or ("nobody",))[0])
+            try:
+                principal = await self._asker(scope)
+            except Unauthenticated:
+                self.rates.count(address)
+                raise
+            self.rates.count(principal.key if principal and principal.key else address)
+            scope.setdefault("state", {})["principal"] = principal
+        await self.app(scope, receive, send)
+
+    async def _asker(self, scope: Scope) -> Principal | None:
+        """Return who asks; None where everybody may."""
+        if scope["path"] in OPEN or scope["path"].startswith(OPEN_BELOW):
+            return None
+        headers = Headers(scope=scope)
+        secret = _secret(headers)
+        if secret is not None and self.token is not None and hmac.compare_digest(secret.encode(), self.token.encode()):
+            return OPERATOR
+        # Without any key in force a key means nothing: OpenAI's client, for one, always sends some.
+        if keys is None or not await run_sync(keys.in_force, self.service):
+            return self._without_keys(headers, scope)
+        if secret is None:
+            raise Unauthenticated
+        principal = await run_sync(keys.authenticate, self.service, secret)
+        if principal is None:
+            raise Unauthenticated("This key is not known here, or it was revoked.")
+        return principal
+
+    def _without_keys(self, headers: Headers, scope: Scope) -> Principal:
+        """Let in whoever calls this machine from itself, or by a name that the operator trusts."""
+        settings = self.service.settings
+        host = host_name(headers.get("host", "")) or ""
+        client = scope.get("client")
+        if is_loopback(settings.host) or host in {name.lower() for name in settings.trusted_network}:
+            return OPERATOR
+        if client is not None and is_loopback(client[0]) and is_loopback(host):
+            return OPERATOR
+        raise Unauthenticated
+
+
+def _secret(headers: Headers) -> str | None:
+    """Return the key that a request brings."""
+    scheme, _, value = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and value.strip():
+        return value.strip()
+    if "x-api-key" in headers:
+        return headers["x-api-key"]
+    offered = [word.strip() for word in headers.get("sec-websocket-protocol", "").split(",")]
+    return next((word.removeprefix(PROTOCOL) for word in offered if word.startswith(PROTOCOL)), None)

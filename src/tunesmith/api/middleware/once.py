@@ -1,0 +1,140 @@
+"""``Idempotency-Key``: a POST that is sent again is carried out once and answered the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from contextlib import suppress
+from typing import Any, Final
+
+from anyio.to_thread import run_sync
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tunesmith.service import idempotency
+from tunesmith.service.context import Service
+from tunesmith.service.idempotency import Kept
+from tunesmith.spec.errors import BadValue
+
+LONGEST: Final = 255
+"""Characters of a key."""
+TIDY_SECONDS: Final = 3600.0
+"""How often keys whose time is over are forgotten."""
+NOT_CARRIED_OUT: Final = frozenset({401, 403, 409, 413, 415, 429})
+"""Answers after which the same request may well succeed, so that they are not kept; nor are faults of the server."""
+KEPT_HEADERS: Final = ("content-type", "location")
+
+
+class Once:
+    """Stands right before the routes, where it is known who asks."""
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self.app = app
+        self.service = service
+        self._tidied_at = time.monotonic()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand the request on unless it was answered before."""
+        key = Headers(scope=scope).get("idempotency-key") if scope["type"] == "http" else None
+        principal = scope.get("state", {}).get("principal")
+        if key is None or scope["method"] != "POST" or principal is None or _is_upload(scope):
+            await self.app(scope, receive, send)
+            return
+        if not key.strip() or len(key) > LONGEST or not key.isprintable():
+            raise BadValue("Idempotency-Key", key[:80], f"1 to {LONGEST} printable characters")
+        body = await _read(receive)
+        once = idempotency.Once(principal.org or "", key, _digest(scope, body))
+        found = await run_sync(idempotency.begin, self.service, once)
+        if found is not None:
+            await _replayed(found)(scope, receive, send)
+            return
+        await self._carry_out(once, body, scope, receive, send)
+        await self._tidy()
+
+    async def _carry_out(self, once: idempotency.Once, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = _Answer()
+        try:
+            with idempotency.ids_from(once):
+                await self.app(scope, _again(body, receive), answer.take)
+        except BaseException:
+            await run_sync(idempotency.forget, self.service, once)
+            raise
+        if answer.status >= 500 or answer.status in NOT_CARRIED_OUT:
+            await run_sync(idempotency.forget, self.service, once)
+        else:
+            secret = answer.headers.get("cache-control") == "no-store"
+            kept = Kept(answer.status, answer.text, {k: answer.headers[k] for k in KEPT_HEADERS if k in answer.headers})
+            await run_sync(lambda: idempotency.finish(self.service, once, kept, is_secret=secret))
+        for message in answer.messages:
+            await send(message)
+
+    async def _tidy(self) -> None:
+        if time.monotonic() - self._tidied_at > TIDY_SECONDS:
+            self._tidied_at = time.monotonic()
+            await run_sync(idempotency.forget_old, self.service)
+
+
+class _Answer:
+    """An answer that is kept before it is sent."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.status = 500
+        self.headers = Headers()
+
+    async def take(self, message: Message) -> None:
+        """Take a part of it."""
+        self.messages.append(message)
+        if message["type"] == "http.response.start":
+            self.status, self.headers = message["status"], Headers(raw=message["headers"])
+
+    @property
+    def text(self) -> str:
+        """Its body."""
+        return b"".join(message.get("body", b"") for message in self.messages).decode()
+
+
+def _is_upload(scope: Scope) -> bool:
+    """Whether the body is a file: too large to be held, and each upload has a name of its own."""
+    kind = Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower()
+    return kind not in ("", "application/json") and not kind.endswith("+json")
+
+
+async def _read(receive: Receive) -> bytes:
+    body = b""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return body
+        body += bytes(message.get("body", b""))
+        if not message.get("more_body", False):
+            return body
+
+
+def _digest(scope: Scope, body: bytes) -> str:
+    """Name a request; JSON that only differs in spaces or in the order of its keys is the same."""
+    with suppress(ValueError):
+        body = json.dumps(json.loads(body), sort_keys=True).encode()
+    whole = b"\0".join((scope["method"].encode(), scope["path"].encode(), scope["query_string"], body))
+    return hashlib.sha256(whole).hexdigest()
+
+
+def _replayed(found: Kept) -> Response:
+    headers: dict[str, Any] = {**found.headers, "Idempotency-Replayed": "true"}
+    return Response(found.body, found.status, headers)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Hand a body on that was read already."""
+    given = False
+
+    async def receiving() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receiving
