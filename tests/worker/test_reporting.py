@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from tunesmith.runs import checkpoints
 from tunesmith.runs.control import ask
 from tunesmith.runs.event_log import read
 from tunesmith.runs.folder import RunFolder
+from tunesmith.runs.lease import grant
 from tunesmith.spec.errors import Cancelled, NotANumber, Paused
-from tunesmith.spec.events import Acknowledged, Body, Ended, Failed, Finished, Heartbeat, Phase
+from tunesmith.spec.events import Acknowledged, Body, Ended, Failed, Finished, Heartbeat, Phase, Warned
 from tunesmith.spec.states import Request
 from tunesmith.worker import reporting
 from tunesmith.worker.reporting import Reporter
@@ -111,3 +113,21 @@ def test_each_end_has_its_word(home: Path) -> None:
     assert isinstance(failed, Failed)
     assert (failed.code, failed.exit_code) == ("not_a_number", 70)
     assert isinstance(last_of("finished"), Finished)
+
+
+def test_a_run_past_its_lease_says_so_once_and_is_to_save_and_stop(run: RunFolder) -> None:
+    reporter = Reporter(run)
+    grant(run, time.time() + 3600)
+    assert reporter.request() is Request.NONE and not reporter.is_overtaken
+    grant(run, time.time() - 1)
+    assert reporter.request() is Request.PAUSE
+    grant(run, time.time() + 3600)
+    assert reporter.request() is Request.PAUSE, "what was said stays so"
+    warned = [body for body in said(run) if isinstance(body, Warned)]
+    assert len(warned) == 1 and "saves its state and stops" in warned[0].message
+
+
+def test_a_cancelled_run_past_its_lease_is_cancelled(run: RunFolder) -> None:
+    grant(run, time.time() - 1)
+    ask(run, Request.CANCEL)
+    assert Reporter(run).request() is Request.CANCEL

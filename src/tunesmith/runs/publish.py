@@ -16,16 +16,20 @@ from pathlib import Path, PurePath
 from typing import Any, Final
 
 from tunesmith.runs.durable import disk_full, is_no_room, read_json, sync, sync_folder, write_json
-from tunesmith.runs.folder import RunFolder
+from tunesmith.runs.folder import Header, RunFolder
 from tunesmith.runs.handle import is_running
+from tunesmith.runs.output_claim import Claim, claim_in, drop_claim, refuse_overtaken, write_claim
 from tunesmith.runs.output_lock import PRIVATE, locked
 from tunesmith.runs.published_links import link_beside
 from tunesmith.runs.status import status
-from tunesmith.spec.errors import OutputBusy, OutputUnusable
+from tunesmith.spec.errors import OutputBusy, OutputUnusable, Overtaken
 
 RUN: Final = "run.json"
 """Names the run whose result lies in the output, and every file of it."""
-_CLAIM: Final = "claim.json"
+CLAIM_PATIENCE: Final = 10.0
+"""Seconds that a claim waits for the output's lock, which nobody keeps for long unless it publishes or was stopped."""
+PUBLISH_PATIENCE: Final = 600.0
+"""Seconds that a result waits for it."""
 _JOURNAL: Final = "publishing.json"
 _STAGE: Final = "stage"
 
@@ -33,18 +37,20 @@ _STAGE: Final = "stage"
 def claim(output: Path, run: RunFolder) -> None:
     """Take an output for a run; the claim of a run that is over counts for nothing.
 
+    Nor does that of an earlier attempt at the same job: it has lost the job, and publishes nothing any more.
+
     Raises:
-        OutputBusy: another run that lives has it.
+        OutputBusy: another run that lives has it, or a process holds its lock.
+        Overtaken: a later attempt at the same job has it.
         OutputUnusable: the folder cannot be made or written.
         DiskFull: not even a small file fits.
     """
     output = output.absolute()
-    with _usable(output, needed=4096), locked(output) as private:
-        holder = read_json(private / _CLAIM)
-        if isinstance(holder, dict) and holder.get("run") != run.id and _lives(Path(holder["folder"])):
-            raise OutputBusy(output, holder["run"])
+    header = run.header()
+    with _usable(output, needed=4096), locked(output, patience=CLAIM_PATIENCE) as private:
+        _refuse_busy(output, claim_in(private), header)
         _finish(output, private)
-        write_json(private / _CLAIM, {"run": run.id, "folder": str(run.path)})
+        write_claim(private, run, header)
 
 
 def release(output: Path, run: RunFolder) -> None:
@@ -52,10 +58,8 @@ def release(output: Path, run: RunFolder) -> None:
     output = output.absolute()
     if not (output / PRIVATE).is_dir():
         return
-    with contextlib.suppress(OSError), locked(output) as private:
-        holder = read_json(private / _CLAIM)
-        if isinstance(holder, dict) and holder.get("run") == run.id:
-            (private / _CLAIM).unlink()
+    with contextlib.suppress(OSError, OutputBusy), locked(output, patience=CLAIM_PATIENCE) as private:
+        drop_claim(private, run)
 
 
 def publish(artifacts: Path, output: Path, run: RunFolder) -> list[str]:
@@ -65,12 +69,15 @@ def publish(artifacts: Path, output: Path, run: RunFolder) -> list[str]:
     In a model directory, links beside the output follow.
 
     Raises:
+        Overtaken: the run's lease has passed, or the output is another run's by now; what lies there is as it was.
+        OutputBusy: a process holds the output's lock and does not let it go.
         OutputUnusable: the folder cannot be written; what lies there is as it was.
         DiskFull: there is no room; what lies there is as it was.
     """
     output = output.absolute()
     header = run.header()
-    with _usable(output, needed=_size(artifacts)), locked(output) as private:
+    with _usable(output, needed=_size(artifacts)), locked(output, patience=PUBLISH_PATIENCE) as private:
+        refuse_overtaken(private, run, header)
         _finish(output, private)
         stage = private / _STAGE
         try:
@@ -78,8 +85,9 @@ def publish(artifacts: Path, output: Path, run: RunFolder) -> list[str]:
             story = {"run": run.id, "name": header.name, "created_at": header.created_at, "folder": str(run.path)}
             write_json(stage / RUN, {**story, "files": names})
             foreign = _foreign(output, names)
-            # From here on the result will be the new one, whatever happens.
             old = _published(output)
+            refuse_overtaken(private, run, header)  # Again: copying may have taken longer than the lease.
+            # From here on the result will be the new one, whatever happens.
             write_json(private / _JOURNAL, {"run": run.id, "files": names, "foreign": foreign, "old": old})
         except BaseException:
             shutil.rmtree(stage, ignore_errors=True)
@@ -211,6 +219,20 @@ def _is_below(name: object) -> bool:
 
 def _size(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def _refuse_busy(output: Path, holder: Claim | None, header: Header) -> None:
+    """Refuse a claim on an output that another run has.
+
+    Raises:
+        OutputBusy, Overtaken: as ``claim``.
+    """
+    if holder is None or holder.run == header.id or holder.is_earlier_than(header):
+        return
+    if holder.job is not None and holder.job == header.job and holder.token > header.token:
+        raise Overtaken(header.id, f"run {holder.run} has its output")
+    if _lives(Path(holder.folder)):
+        raise OutputBusy(output, holder.run)
 
 
 def _lives(folder: Path) -> bool:

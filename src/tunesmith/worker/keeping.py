@@ -83,6 +83,8 @@ class Keeper:
             self._reporter.acknowledge(Request.CHECKPOINT, step)  # There it is, whyever it was saved.
         pointed = checkpoints.pointed(self._run, "best")
         checkpoints.prune(self._run, self._keep, {pointed.name} if pointed else ())
+        if self._reporter.is_overtaken:
+            return  # The attempt that goes on may need them.
         for parent in lineage(self._run)[1:]:
             # This run has a checkpoint of its own by now; of its parents' only the best one may still be wanted.
             checkpoints.clear(parent, loop.progress.best_step)

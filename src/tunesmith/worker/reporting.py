@@ -13,12 +13,17 @@ from tunesmith.runs.checkpoints import listed
 from tunesmith.runs.control import Asked, ControlWatch
 from tunesmith.runs.event_log import EventWriter
 from tunesmith.runs.folder import RunFolder
+from tunesmith.runs.lease import LeaseWatch
 from tunesmith.spec.errors import Interruption, Paused, TunesmithError
-from tunesmith.spec.events import Acknowledged, Body, Ended, Failed, Finished, Heartbeat, Started, Step
+from tunesmith.spec.events import Acknowledged, Body, Ended, Failed, Finished, Heartbeat, Started, Step, Warned
 from tunesmith.spec.states import Request
 
 HEARTBEAT: Final = 5.0
 """Seconds without an event after which the run says that it lives."""
+LEASE_PASSED: Final = (
+    "No server has renewed the lease of this run, so another one may have taken the job over: "
+    "the run saves its state and stops."
+)
 
 
 class Reporter:
@@ -28,8 +33,10 @@ class Reporter:
         self._run = run
         self._log = EventWriter(run.events) if rank == 0 else None
         self._control = ControlWatch(run)
+        self._lease = LeaseWatch(run)
         self._acknowledged = ""
         self._signalled = False
+        self._overtaken = False
         self._spoke_at = time.monotonic()
         self._step = 0
         self._ended = False
@@ -38,6 +45,11 @@ class Reporter:
     def has_ended(self) -> bool:
         """Whether the last word is said."""
         return self._ended
+
+    @property
+    def is_overtaken(self) -> bool:
+        """Whether the run's lease has passed: another attempt may go on by now, so nothing of others is touched."""
+        return self._overtaken or self._lease.has_passed()
 
     def listen(self) -> None:
         """From now on SIGTERM and SIGINT are a request to save and stop; asking again changes nothing."""
@@ -70,12 +82,13 @@ class Reporter:
     def request(self) -> Request:
         """Return what is asked and not acknowledged yet; cheap enough for every step.
 
-        Where several processes share a step they must agree: act on what rank 0 was asked.
+        A run whose lease has passed is to save its state and stop, as if that had been asked. Where several processes
+        share a step they must agree: act on what rank 0 was asked.
         """
         asked = self._control.look()
         if asked.request is Request.CANCEL:
             return Request.CANCEL
-        if self._signalled:
+        if self._signalled or self._has_lost_its_lease():
             return Request.PAUSE
         return Request.NONE if self._is_done(asked) else asked.request
 
@@ -97,6 +110,13 @@ class Reporter:
     def fail(self, error: TunesmithError, *, code: str | None = None) -> None:
         """Say the last word of a run that failed."""
         self._last(Failed(code=code or error.code, message=error.message, exit_code=error.exit_code))
+
+    def _has_lost_its_lease(self) -> bool:
+        """Whether the lease has passed; say so once, and then stay with it."""
+        if self.is_overtaken and not self._overtaken:
+            self._overtaken = True
+            self.say(Warned(message=LEASE_PASSED))
+        return self._overtaken
 
     def _last(self, body: Body) -> None:
         self._ended = True

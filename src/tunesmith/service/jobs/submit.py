@@ -14,6 +14,7 @@ from tunesmith.executors.local import LocalExecutor
 from tunesmith.runs import publish
 from tunesmith.runs.folder import Kind, RunFolder
 from tunesmith.runs.handle import handle_of
+from tunesmith.runs.lease import grant
 from tunesmith.service.jobs.continuation import continued_run, take_over
 from tunesmith.service.models.directory import directory_of_output
 from tunesmith.settings import Settings
@@ -65,6 +66,8 @@ class Attempt:
     """What the job's relative paths start from."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """What the worker is told beside the rest, such as which GPUs it has."""
+    lease_until: float | None = None
+    """When the run stops unless its lease is renewed; None where no other machine could take over."""
 
 
 def start(
@@ -109,6 +112,8 @@ def start(
     executor = executor or LocalExecutor()
     try:
         publish.claim(output, run)
+        if attempt is not None and attempt.lease_until is not None:
+            grant(run, attempt.lease_until)
         env = {**_environment(plan, settings), **(attempt.environment if attempt else {})}
         executor.launch(run, env=env, processes=spec.resources.processes)
     except BaseException:

@@ -53,12 +53,13 @@ def plan(
 def launch(
     service: Service, job: Job, plan: Plan, *, run_id: str, parent: RunFolder | None = None,
     checkpoint: Path | None = None, devices: Sequence[int] | None = None, device_kind: str = "cpu", token: int,
-    executor: Executor | None = None,
+    executor: Executor | None = None, lease_until: float | None = None,
 ) -> RunFolder:  # fmt: skip
     """Make the folder of a run and start its worker.
 
     ``parent`` is the run that this one goes on with, from ``checkpoint`` or else from its newest that verifies;
-    ``plan`` is the parent's then. ``token`` is the lease's.
+    ``plan`` is the parent's then. ``token`` is the lease's. ``lease_until`` is when the run stops by itself unless
+    ``runs.lease.grant`` renews it; give it where another machine could take the job over, and nowhere else.
 
     Raises:
         OutputBusy: a run that lives writes into the same output, or holds its lock.
@@ -70,7 +71,7 @@ def launch(
 
     if plan.execution.device == Device.CUDA and not devices:
         raise NoSuchDevice("the job was planned for a GPU, and the devices that it has are none")
-    attempt = Attempt(run_id, job.id, token, Path(job.folder), _environment(devices))
+    attempt = Attempt(run_id, job.id, token, Path(job.folder), _environment(devices), lease_until)
     return start(plan, service.settings, parent=parent, checkpoint=checkpoint, executor=executor, attempt=attempt)
 
 

@@ -18,7 +18,7 @@ TunesmithError
 │   ├── UnknownKey, BadEntry, ContradictingKeys
 │   ├── ModelNotFound, NotALanguageModel, WrongKindOfModel, NoChatTemplate, UnreadableFile
 │   ├── AdapterMismatch, TokenizerMismatch, NothingToExport, MissingTarget
-│   ├── OutputUnusable, OutputBusy, DiskFull
+│   ├── OutputUnusable, OutputBusy, OutputLocked, DiskFull
 │   ├── WillNotFit, NoSuchDevice, PrecisionUnusable
 │   ├── NothingToResume, ResumeDiffers, RunNotFound, RunAmbiguous, WrongRunState
 │   ├── DirectoryTaken, NotAModelDirectory, NoLogsYet, NoFreePort
@@ -30,6 +30,7 @@ TunesmithError
 │   ├── Unauthenticated, Forbidden, NotFound, PathNotAllowed
 │   ├── Conflict, WrongJobState, KeyReused, LeaseLost
 │   ├── QuotaExceeded, TooManyRequests, TooLarge
+│   ├── OffsetDiffers, UploadGone, UploadBusy, ChecksumDiffers, WrongProtocol, ArchiveRefused
 │   └── DatabaseUnusable, ServerGone, NotInstalled, NotYet
 └── Interruption            the run was asked to end: Paused, Overtaken (exit 75), Cancelled (exit 76)
 """
@@ -59,6 +60,7 @@ from tunesmith.spec.errors.configuration import (
     NothingToResume,
     Offline,
     OutputBusy,
+    OutputLocked,
     OutputUnusable,
     PackageMissing,
     PackageUnusable,
@@ -141,6 +143,14 @@ from tunesmith.spec.errors.service import (
     WrongContentType,
     WrongJobState,
 )
+from tunesmith.spec.errors.uploads import (
+    ArchiveRefused,
+    ChecksumDiffers,
+    OffsetDiffers,
+    UploadBusy,
+    UploadGone,
+    WrongProtocol,
+)
 from tunesmith.spec.errors.usage import (
     BadValue,
     Contradiction,
@@ -151,10 +161,12 @@ from tunesmith.spec.errors.usage import (
 
 __all__ = [
     "AdapterMismatch",
+    "ArchiveRefused",
     "BadEntry",
     "BadValue",
     "Broken",
     "Cancelled",
+    "ChecksumDiffers",
     "ConfigError",
     "Conflict",
     "ContinuationDiffers",
@@ -201,8 +213,10 @@ __all__ = [
     "NothingToResume",
     "NothingTrained",
     "Offline",
+    "OffsetDiffers",
     "OutOfMemory",
     "OutputBusy",
+    "OutputLocked",
     "OutputUnusable",
     "Overtaken",
     "PackageMissing",
@@ -242,12 +256,15 @@ __all__ = [
     "UnreadableData",
     "UnreadableFile",
     "UnreadableRow",
+    "UploadBusy",
+    "UploadGone",
     "UsageError",
     "Where",
     "WillNotFit",
     "WrongContentType",
     "WrongJobState",
     "WrongKindOfModel",
+    "WrongProtocol",
     "WrongRunState",
     "WrongType",
     "_shown",

@@ -165,6 +165,17 @@ class OutputBusy(ConfigError):
         )
 
 
+class OutputLocked(OutputBusy):
+    """Another process holds an output's lock, and does not let it go."""
+
+    def __init__(self, path: str | Path, seconds: float) -> None:
+        ConfigError.__init__(
+            self,
+            f"{path}: another process has been writing here for {seconds:.0f} seconds. "
+            "Wait for it (or end it, if it was stopped), or choose another --output.",
+        )
+
+
 class DiskFull(ConfigError):
     """The disk has no room for a checkpoint or a result."""
 
