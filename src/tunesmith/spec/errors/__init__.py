@@ -7,7 +7,7 @@ TunesmithError
 │   └── UnknownName
 ├── DataError               exit 65, HTTP 422   the data is off
 │   ├── DataNotFound, UnreadableData, NoSuchColumn
-│   ├── NoUsableRow, NoTaskFits
+│   ├── NoUsableRow, NoTaskFits, NoAnswerToLearn, TooFewAnswers
 │   ├── FaultyData
 │   ├── SplitImpossible
 │   ├── NothingTrained
@@ -84,6 +84,7 @@ from tunesmith.spec.errors.data import (
     FaultyData,
     KindRefused,
     MissingColumn,
+    NoAnswerToLearn,
     NoSuchColumn,
     NoTaskFits,
     NothingTrained,
@@ -92,6 +93,7 @@ from tunesmith.spec.errors.data import (
     RowFault,
     SplitImpossible,
     TemplateRefused,
+    TooFewAnswers,
     TooFewClasses,
     TooMuchLost,
     UnknownFormat,
@@ -194,6 +196,7 @@ __all__ = [
     "MissingTarget",
     "ModelGone",
     "ModelNotFound",
+    "NoAnswerToLearn",
     "NoChatTemplate",
     "NoFreePort",
     "NoLogsYet",
@@ -243,6 +246,7 @@ __all__ = [
     "SubtaskTooSlow",
     "TemplateRefused",
     "TokenizerMismatch",
+    "TooFewAnswers",
     "TooFewClasses",
     "TooLarge",
     "TooManyRequests",

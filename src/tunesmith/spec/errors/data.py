@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from tunesmith.spec.errors.base import TunesmithError, did_you_mean
@@ -58,6 +58,31 @@ class NoUsableRow(DataError):
         seen = f" First fault: {first_fault}" if first_fault else ""
         what = f"none of {rows:,} rows" if rows > 1 else "no row"
         super().__init__(f"{where}: {what} can be used.{seen} See `tunesmith data check {where}`.")
+
+
+class NoAnswerToLearn(DataError):
+    """Conversations in which nobody but an AI, or nobody at all, answers."""
+
+    code = "no_answer_to_learn"
+
+    def __init__(self, conversations: int, left_out: Mapping[str, int]) -> None:
+        why = "".join(f", {reason}: {count}" for reason, count in left_out.items())
+        super().__init__(
+            f"conversations: none of {conversations:,} has an answer to learn (messages left out{why}). Send "
+            "conversations in which a person's answer, with the role 'assistant', follows a message of the user."
+        )
+
+
+class TooFewAnswers(DataError):
+    """Fewer answers to learn than MIN_TRAINING_SAMPLES asks for."""
+
+    code = "too_few_answers"
+
+    def __init__(self, answers: int, least: int) -> None:
+        super().__init__(
+            f"conversations: they have {answers:,} answers to learn, and MIN_TRAINING_SAMPLES asks for {least:,}. Send "
+            "more, or lower that setting."
+        )
 
 
 class FaultyData(DataError):
