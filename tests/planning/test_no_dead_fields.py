@@ -46,6 +46,7 @@ OTHER_VALUE: Final[dict[str, Any]] = {
     "recipe.schedule_cycles": 5,
     "recipe.decay_ratio": 0.4,
     "recipe.warmup_ratio": 0.3,
+    "recipe.warmup_steps": 4,
     "recipe.optimizer": "adafactor",
     "recipe.weight_decay": 0.2,
     "recipe.max_grad_norm": 0.5,

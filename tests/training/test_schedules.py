@@ -40,6 +40,10 @@ def test_without_warmup_the_first_step_has_the_full_rate():
     assert factor(curve("cosine"), 0, 10, warmup_steps(10, 0.0)) == 1.0
 
 
+def test_steps_of_warmup_take_the_place_of_the_ratio_and_end_with_the_run():
+    assert [warmup_steps(50, 0.1, steps) for steps in (None, 0, 20, 100)] == [5, 0, 20, 50]
+
+
 @pytest.mark.parametrize("schedule", SHAPES)
 def test_without_an_end_the_rate_stays_where_the_warm_up_brought_it(schedule):
     assert [factor(curve(schedule), step, None, 3) for step in (0, 1, 2, 3, 10**6)] == [0.25, 0.5, 0.75, 1.0, 1.0]

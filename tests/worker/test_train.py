@@ -46,6 +46,7 @@ LOOP: Final[dict[str, Any]] = {
     "learning_rate": 0.5,
     "schedule": "linear",
     "warmup_ratio": 0.7,
+    "warmup_steps": 12,
     "weight_decay": 0.6,
     "max_grad_norm": 0.3,
     "evaluate_every": 13,

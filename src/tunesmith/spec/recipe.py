@@ -201,6 +201,8 @@ class Recipe(Part):
     """Share of the steps over which wsd falls to zero at the end."""
     warmup_ratio: float = Field(0.1, ge=0, le=1)
     """Share of the steps over which the learning rate rises from zero."""
+    warmup_steps: int | None = Field(None, ge=0, le=1_000_000)
+    """Steps over which it rises, at most all of them. Open: warmup_ratio says it."""
     optimizer: Optimizer = Optimizer.ADAMW_TORCH
     """The update rule."""
     weight_decay: float = Field(0.01, ge=0, le=1)

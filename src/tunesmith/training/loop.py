@@ -165,7 +165,7 @@ class Loop:
         self._span = None if whole is None else math.ceil(progress.clock_base) + whole
         if not progress.base or progress.warmup is None:
             whole = self._span or steps_per_epoch(self.rows, course.batch)
-            progress.warmup = warmup_steps(whole, self.settings.warmup_ratio)
+            progress.warmup = warmup_steps(whole, self.settings.warmup_ratio, self.settings.warmup_steps)
         self._warmup = progress.warmup  # A state that is continued is warm: it does not rise a second time.
         left = steps_left(course, self.rows, progress.batch, progress.epoch, progress.place)
         self.total = _least(

@@ -28,6 +28,8 @@ class LoopSettings:
     save_every: int
     min_delta: float
     stops: Thresholds
+    warmup_steps: int | None = None
+    """Takes the place of the ratio where it is given."""
     precision: str = "fp32"
     """Number format of the computation."""
     adaptive: bool = False

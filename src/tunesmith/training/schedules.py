@@ -27,8 +27,10 @@ SHAPES: Final[dict[str, Callable[[float, Curve], float]]] = {
 """Factor on the learning rate after ``done`` (0 to 1) of the steps that follow the warm-up."""
 
 
-def warmup_steps(total: int, ratio: float) -> int:
-    """Steps over which the learning rate rises from zero."""
+def warmup_steps(total: int, ratio: float, steps: int | None = None) -> int:
+    """Steps over which the learning rate rises from zero: so many, else this share of all."""
+    if steps is not None:
+        return min(steps, total)
     return math.ceil(total * ratio) if ratio > 0 else 0
 
 

@@ -31,6 +31,7 @@ def loop_settings(plan: Plan) -> LoopSettings:
         learning_rate=settled(recipe.learning_rate, "recipe.learning_rate"),
         curve=Curve(settled(recipe.schedule, "recipe.schedule"), recipe.schedule_cycles, recipe.decay_ratio),
         warmup_ratio=recipe.warmup_ratio,
+        warmup_steps=recipe.warmup_steps,
         weight_decay=recipe.weight_decay,
         max_grad_norm=recipe.max_grad_norm,
         evaluate_every=settled(recipe.evaluate_every, "recipe.evaluate_every"),
