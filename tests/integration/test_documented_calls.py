@@ -1,0 +1,52 @@
+"""Every call that the documents of the APIs print works as printed, on both databases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hub_cache import fill
+from scripts.documented_calls import Caller, Outcome, main
+from served import served
+
+
+@pytest.fixture(scope="session")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fill(tmp_path_factory.mktemp("hub"))
+
+
+def test_every_documented_call_answers_as_documented(home: Path, tmp_path: Path, database_url: str, hub: Path) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    variables = {"HF_HOME": str(hub), "TUNESMITH_CPU_SLOTS": "2"}
+    with served(home, "--database-url", database_url, folder=folder, **variables) as server:
+        outcomes = list(Caller(server.url, folder=folder).all())
+    assert [f"{o.call.document} {o.call.does}: {o.fault}" for o in outcomes if o.fault] == []
+    first, watched = (_of(outcomes, "000", does) for does in ("submit", "watch"))
+    assert first["model_name"] == "microsoft/DialoGPT-medium"
+    assert any("GPU" in sentence for sentence in watched["warnings"])
+    assert (folder / "saved_models/LangText/model.safetensors").is_file()
+    assert (folder / "outputs/lora-7b/adapter_model.safetensors").is_file()
+    training = _of(outcomes, "003", "start")["training_id"]
+    assert (folder / "models/finetuned/org_123" / training / "adapter_config.json").is_file()
+
+
+@pytest.mark.chaos
+def test_every_documented_call_works_with_a_real_model(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tunesmith.service.models.pull import pull
+    from tunesmith.settings import Settings
+
+    name = "smollm2-135m-instruct"
+    pull(name, Settings(home=home), lambda stage, done: None)
+    monkeypatch.chdir(tmp_path)
+    with served(home, folder=tmp_path) as server:
+        assert main([server.url, "--model", name]) == 0
+
+
+def _of(outcomes: list[Outcome], document: str, does: str) -> dict[str, object]:
+    found = next(o.answer for o in outcomes if (o.call.document, o.call.does) == (document, does))
+    assert isinstance(found, dict)
+    return found
