@@ -83,7 +83,7 @@ def behind_nginx(home: Path, tmp_path: Path) -> Iterator[tuple[str, Served, Serv
     folder = tmp_path / "work"
     folder.mkdir()
     write_data(folder)
-    variables = {"HF_HOME": str(fill(tmp_path / "hub", {MODEL: "gpt2"}))}
+    variables = {"HF_HOME": str(fill(tmp_path / "hub", {MODEL: "gpt2"})), "TUNESMITH_RATE_LIMIT": "0"}
     with (
         served(home, "--device", "gpu", folder=folder, **variables) as gpu,
         served(home, "--device", "cpu", folder=folder, **variables) as cpu,

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from tunesmith.service.jobs.remote import RemoteJob, RemoteServer
     from tunesmith.settings import Settings
 
-POLL: Final = 0.2
-"""Seconds between two looks at a job that waits, ..."""
+POLL, PATIENT: Final = 0.2, 2.0
+"""Seconds between two looks at a job that waits: at first, and after a while."""
 ALIVE: Final = 1.0
-"""... and between two looks whether the server lives, while its run is followed."""
+"""Seconds between two looks whether the server lives, while its run is followed."""
+PASSING: Final = frozenset({"too_many_requests", "database_unusable"})
+"""Refusals that say nothing of the job."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ class JobFollower:
 
     def _next_run(self) -> RunFolder | None:
         """Wait for a run that was not shown yet; None if there will be none."""
+        wait = POLL
         while not self._left:
             self._look()
             run = self._run_of_job()
@@ -106,7 +109,8 @@ class JobFollower:
             if self.job.is_over or (self._gone and self.job.run in self._seen):
                 return None
             self._tell_queue()
-            time.sleep(POLL)
+            time.sleep(wait)
+            wait = min(PATIENT, wait * 1.1)
         return None
 
     def _run_of_job(self) -> RunFolder | None:
@@ -129,6 +133,10 @@ class JobFollower:
                 self._say_gone()
             else:
                 self._server, self._gone = other, False
+            return
+        except Relayed as error:
+            if error.code not in PASSING:
+                raise
             return
         self.job = found or replace(self.job, state=RunState.CANCELLED, reason="deleted")
 
