@@ -52,3 +52,9 @@ def test_names_the_file_that_cannot_be_read(run: RunFolder) -> None:
     (run.path / "plan.json").write_text(json.dumps({"spec": 1}))
     with pytest.raises(UnreadableFile, match=r"plan\.json"):
         run.plan()
+
+
+def test_runs_of_one_name_in_one_moment_get_folders_of_their_own(home: Path) -> None:
+    """So many that some of the last four digits that are drawn are another's already."""
+    made = {RunFolder.create(home, kind="serve", name="same").id for _ in range(1500)}
+    assert len(made) == 1500
