@@ -66,6 +66,12 @@ def latest(connection: Connection, job: str, limit: int) -> list[StoredEvent]:
     return [StoredEvent(**row._mapping) for row in connection.execute(chosen)][::-1]
 
 
+def newest_of(connection: Connection, run: str, kind: str, limit: int) -> list[StoredEvent]:
+    """Return the last events of a kind that a run said, the oldest of them first."""
+    chosen = select(events).where(events.c.run == run, events.c.kind == kind).order_by(events.c.seq.desc()).limit(limit)
+    return [StoredEvent(**row._mapping) for row in connection.execute(chosen)][::-1]
+
+
 def newest(connection: Connection) -> int:
     """Return the cursor behind everything there is."""
     return int(connection.execute(select(func.coalesce(func.max(events.c.id), 0))).scalar_one())

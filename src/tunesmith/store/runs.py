@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from tunesmith.spec.states import RunState
 from tunesmith.store import tables
@@ -64,6 +64,17 @@ def of_job(connection: Connection, job: str) -> list[StoredRun]:
 def change(connection: Connection, id: str, **values: Any) -> None:
     """Set columns of a run, in the transaction in which the lease of its job was checked."""
     connection.execute(update(runs).where(runs.c.id == id).values(**values))
+
+
+def advance(connection: Connection, id: str, *, start: int, end: int, **values: Any) -> bool:
+    """Note that a run's log is stored up to ``end``, if it was up to ``start``; return whether it was."""
+    read = update(runs).where(runs.c.id == id, runs.c.event_offset == start)
+    return connection.execute(read.values(event_offset=end, **values)).rowcount == 1
+
+
+def remove(connection: Connection, id: str) -> None:
+    """Forget a run that never came to be."""
+    connection.execute(delete(runs).where(runs.c.id == id))
 
 
 def _run(values: Any) -> StoredRun:

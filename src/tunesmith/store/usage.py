@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection, func, insert, select, update
 
 from tunesmith.store import tables
 
-usage, jobs, devices = tables.usage, tables.jobs, tables.devices
+usage, jobs, devices, organisations = tables.usage, tables.jobs, tables.devices, tables.organisations
 
 HOUR: Final = 3600
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What an organisation may use; None: the server's setting holds."""
+
+    weight: float
+    """Its share of device time, beside the shares of others."""
+    max_running: int | None
+    max_device_hours: float | None
 
 
 def add(connection: Connection, org: str, *, start: float, end: float, slots: int) -> None:
@@ -43,3 +54,10 @@ def held(connection: Connection) -> list[tuple[str, int, float]]:
     chosen = select(jobs.c.org, func.count(), jobs.c.claimed_at).join_from(devices, jobs, devices.c.job == jobs.c.id)
     rows = connection.execute(chosen.where(jobs.c.claimed_at.is_not(None)).group_by(jobs.c.id))
     return [(org, int(count), float(at)) for org, count, at in rows]
+
+
+def limits(connection: Connection, orgs: Collection[str]) -> dict[str, Limit]:
+    """Return what organisations may use."""
+    facts = (organisations.c.weight, organisations.c.max_running, organisations.c.max_device_hours)
+    rows = connection.execute(select(organisations.c.id, *facts).where(organisations.c.id.in_(orgs)))
+    return {org: Limit(weight, running, hours) for org, weight, running, hours in rows}

@@ -1,0 +1,118 @@
+"""A job that a supervisor has, and what all steps of its life work with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor as Pool
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+
+from tunesmith.executors.base import Executor
+from tunesmith.runs.folder import RunFolder
+from tunesmith.runs.handle import Handle
+from tunesmith.service.context import Service
+from tunesmith.service.jobs.queue import told
+from tunesmith.spec.states import RunState
+from tunesmith.store import claims
+from tunesmith.store import events as stored_events
+from tunesmith.store.jobs import Job
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a supervisor works with."""
+
+    service: Service
+    executor: Executor
+    pool: Pool
+    """Threads for what may take long: fetching, planning, starting, reading a result."""
+    server: str
+    """Id of the supervisor's server: the owner of its leases."""
+    machine: str
+
+
+@dataclass
+class Holding:
+    """A job, the lease under which it is held, and how far its run has come."""
+
+    job: Job
+    """As it stood when it was taken."""
+    token: int
+    kind: str
+    """Of its devices: cpu or gpu."""
+    numbers: Sequence[int] = ()
+    """Numbers of its devices."""
+    real: bool = True
+    """Whether they are what they claim to be."""
+    folder: RunFolder | None = None
+    """None: no run of it has been launched under this lease."""
+    handle: Handle | None = None
+    offset: int = 0
+    """Bytes of the run's log that are stored."""
+    losses: Sequence[float] = ()
+    """The newest training losses."""
+    launching: bool = False
+    """Whether its run is being started right now."""
+    asked_at: float | None = None
+    """When what the run was told was asked, by the database's clock."""
+    asked_since: float = 0.0
+    """When it was told, by this process's clock."""
+    silent_since: float | None = None
+    """When the run's last word was read, by this process's clock, while its process has not ended."""
+    stops: int = 0
+    """How often its processes were made to end: 1 asked by a signal, 2 killed."""
+    over: bool = False
+    """Nothing more is to be done about it here."""
+    _task: Future[Any] | None = None
+    _then: Callable[[Callable[[], Any]], None] | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is being done about it that has not been applied yet."""
+        return self._task is not None
+
+    @property
+    def gpus(self) -> list[int] | None:
+        """Numbers of the GPUs that it has; None: it computes on the CPU."""
+        return list(self.numbers) if self.kind == "gpu" and self.real else None
+
+    def begin(self, bench: Bench, work: Callable[[], T], then: Callable[[Callable[[], T]], None]) -> None:
+        """Have something done in a thread; ``then`` is applied in the loop, and asks its argument for the result."""
+        self._task, self._then = bench.pool.submit(work), then
+        self._task.add_done_callback(lambda done: bench.service.wake.set())
+
+    def apply(self) -> None:
+        """Apply what was done, if it is done. Where that fails for want of a database it is applied again."""
+        task, then = self._task, self._then
+        if task is None or then is None or not task.done():
+            return
+        then(task.result)
+        if self._task is task:  # Otherwise the next thing has begun.
+            self._task = self._then = None
+
+
+@contextmanager
+def fenced(bench: Bench, holding: Holding) -> Iterator[tuple[Connection, Job, float]]:
+    """Lend a transaction, the job as it stands, and the time, for as long as the lease holds.
+
+    Raises:
+        LeaseLost: it holds no more; nothing is written.
+    """
+    database = bench.service.database
+    with database.write() as connection:
+        job = claims.held(connection, holding.job.id, holding.token)
+        yield connection, job, database.now(connection)
+
+
+def tell(
+    bench: Bench, connection: Connection, job: Job, now: float, state: RunState, reason: str | None = None, **facts: Any
+) -> None:
+    """Store what the service says of a job: the last thing in a transaction, as it keeps other writers waiting."""
+    bench.service.database.order_events(connection)
+    stored_events.add(connection, [told(job, now, state=state, reason=reason, **facts)])
