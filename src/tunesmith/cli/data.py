@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,8 +14,8 @@ from tunesmith.spec.job import DatasetRef, Evaluation, JobSpec
 from tunesmith.spec.recipe import Recipe
 
 if TYPE_CHECKING:
-    from tunesmith.cli.data_preview import Shown
     from tunesmith.modalities.text.encode import TextEncoder
+    from tunesmith.service.datasets.preview import Shown
     from tunesmith.spec.errors import RowFault
 
 FAULTY: Final = 65
@@ -97,13 +97,14 @@ def check(*, paths: tuple[str, ...], model: str | None, as_json: bool, strict: b
 @_reading
 def preview(*, path: str, model: str, rows: int, as_json: bool, **flags: Any) -> int:
     """Show the first rows as a model would see them; what is trained is green, or in [[ ]] without colour."""
-    from tunesmith.cli.data_preview import as_dict, print_rows
+    from tunesmith.cli.data_preview import print_rows
+    from tunesmith.service.datasets.preview import as_dict, encoded
     from tunesmith.spec.errors import NoUsableRow, RowFault
 
     encoder = _encoder(model, flags["train_on"], flags["chat_template"])
     shown: list[Shown] = []
     faults: list[RowFault] = []
-    for found in _encoded(_datasets([path], flags), encoder, flags["length"]):
+    for found in encoded(_datasets([path], flags), encoder, flags["length"]):
         if isinstance(found, RowFault):
             faults.append(found)
         else:
@@ -177,18 +178,3 @@ def _folder(model: str) -> Path:
     from tunesmith.spec.job import ModelRef
 
     return resolve_model(ModelRef(source=model), current_settings())
-
-
-def _encoded(datasets: list[DatasetRef], encoder: TextEncoder, length: int | None) -> Iterator[Shown | RowFault]:
-    from tunesmith.cli.data_preview import Shown, cut
-    from tunesmith.data.mixture import read
-    from tunesmith.spec.errors import RowFault
-
-    for example in read(datasets):
-        if isinstance(example, RowFault):
-            yield example
-            continue
-        try:
-            yield cut(Shown(example, encoder(example), length))
-        except RowFault as fault:
-            yield fault

@@ -28,6 +28,9 @@ MAX_FILES: Final = 100_000
 MAX_HEADER: Final = 2**20
 """Most bytes that a tar's header for one file may have."""
 
+MAX_LIST: Final = 200 * MAX_FILES
+"""Most bytes that the list of a zip's files may have: it is read whole, whatever number of files it claims."""
+
 _TARS: Final = {
     ".tar": "",
     ".tar.gz": ".gz",
@@ -150,6 +153,11 @@ def _zip_entry(info: zipfile.ZipInfo) -> Member:
 
 def _zip(path: Path) -> zipfile.ZipFile:
     try:
+        with path.open("rb") as file:
+            # What ``zipfile`` itself goes by; it says nothing of it before it has read the list.
+            end = zipfile._EndRecData(file)  # type: ignore[attr-defined]
+        if end and end[zipfile._ECD_SIZE] > MAX_LIST:  # type: ignore[attr-defined]
+            raise Damaged(f"it holds more than {MAX_FILES:,} files")
         return zipfile.ZipFile(path)
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
         raise Damaged(f"it is not a zip file, or damaged ({error})") from error
@@ -263,7 +271,7 @@ def opened(path: Path, member: Member) -> Iterator[BufferedReader]:
 
 
 def _zip_member(archive: zipfile.ZipFile, member: Member) -> _Checked:
-    info = next((each for each in archive.infolist() if each.header_offset == member.start), None)
+    info = _last.entries.get(member.start)
     if info is None:
         raise Damaged(f"it no longer holds '{member.name}'")
     try:
@@ -309,6 +317,11 @@ class _Slice(io.RawIOBase):
         return len(data)
 
 
+def let_go() -> None:
+    """Close the archive that was read last: whoever has removed it gets its room on the disk back."""
+    _last.close()
+
+
 class _LastOpen(threading.local):
     """The archive that was read last stays open.
 
@@ -319,11 +332,15 @@ class _LastOpen(threading.local):
     def __init__(self) -> None:
         self._key: tuple[str, int, int] | None = None
         self._open: _Unpacked | zipfile.ZipFile | None = None
+        self.entries: dict[int, zipfile.ZipInfo] = {}
+        """Of the zip that is open, by where they begin in it."""
 
     def zip(self, path: Path) -> zipfile.ZipFile:
         """Return an open zip file."""
         if self._key != _key(path) or not isinstance(self._open, zipfile.ZipFile):
-            self._keep(_zip(path), path)
+            archive = _zip(path)
+            self._keep(archive, path)
+            self.entries = {info.header_offset: info for info in archive.infolist()}
         assert isinstance(self._open, zipfile.ZipFile)
         return self._open
 
@@ -336,9 +353,14 @@ class _LastOpen(threading.local):
         self._open.go_to(position)
         return self._open
 
-    def _keep(self, archive: _Unpacked | zipfile.ZipFile, path: Path) -> None:
+    def close(self) -> None:
+        """Close what is open."""
         if self._open is not None:
             self._open.close()
+        self._open, self._key, self.entries = None, None, {}
+
+    def _keep(self, archive: _Unpacked | zipfile.ZipFile, path: Path) -> None:
+        self.close()
         self._open, self._key = archive, _key(path)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from tunesmith.store import tables
 
@@ -77,6 +77,12 @@ def listed(connection: Connection, org: str | None = None, job: str | None = Non
     if job is not None:
         chosen = chosen.where(models.c.job == job)
     return [Model(**row._mapping) for row in connection.execute(chosen)]
+
+
+def bytes_of(connection: Connection, org: str) -> int:
+    """Return how many bytes an organisation's models have together."""
+    total = select(func.coalesce(func.sum(models.c.bytes), 0)).where(models.c.org == org)
+    return int(connection.execute(total).scalar_one())
 
 
 def children(connection: Connection, id: str) -> Sequence[Model]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tunesmith.data.turns import ROLES
-from tunesmith.runs.durable import room_for, sync, sync_folder
+from tunesmith.runs.durable import replacing, room_for
 from tunesmith.spec.errors import NoAnswerToLearn
 
 AI_FLAGS: Final = frozenset(
@@ -57,7 +57,7 @@ class _Said:
 
 
 def write_conversations(path: Path, conversations: Iterable[Mapping[str, Any]]) -> Tally:
-    """Write the rows of a history to a new file and say what became of it.
+    """Write the rows of a history to a file, whole or not at all, and say what became of it.
 
     Raises:
         NoAnswerToLearn: no conversation has an answer that a person wrote.
@@ -68,12 +68,9 @@ def write_conversations(path: Path, conversations: Iterable[Mapping[str, Any]]) 
     if not rows:
         raise NoAnswerToLearn(tally.conversations, dict(tally.left_out))
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with room_for(path.parent, 2**20):
-        with path.open("x", encoding="utf-8") as file:
-            for row in rows:
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
-        sync(path)
-        sync_folder(path.parent)
+    with room_for(path.parent, 2**20), replacing(path) as file:
+        for row in rows:
+            file.write(json.dumps(row).encode() + b"\n")
     return tally
 
 

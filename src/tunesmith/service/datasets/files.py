@@ -7,15 +7,19 @@ import os
 import re
 import shutil
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import Connection
 
 from tunesmith.runs.durable import room_for, sync_folder
 from tunesmith.service.accounts.organisations import ensure
 from tunesmith.service.accounts.paths import organisation_folder
 from tunesmith.service.accounts.principal import Principal, Role
-from tunesmith.spec.errors import Conflict, NotFound, TooLarge
+from tunesmith.service.datasets import room
+from tunesmith.spec.errors import Conflict, NotFound, QuotaExceeded, TooLarge
 from tunesmith.spec.ids import new_id
 from tunesmith.store import files as stored
 from tunesmith.store.files import File, WantedFiles
@@ -27,9 +31,27 @@ __all__ = ["File", "WantedFiles"]
 
 ALL: Final = WantedFiles()
 INCOMING: Final = ".incoming-"
-"""Begins the name of a folder whose file is not whole yet."""
+"""Begins the name of a folder whose content is not whole yet."""
+PROCESSED: Final = "processed"
+"""Status of a file that can be used."""
 _NAME_BYTES: Final = 200
 _UNWANTED: Final = re.compile(r"[^\w .,=+@()\[\]-]")
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A file that is whole on the disk, and has neither its place nor its row yet."""
+
+    id: str
+    org: str
+    folder: Path
+    """Folder that holds it alone; it is renamed to the file's own."""
+    name: str
+    purpose: str
+    bytes: int
+    sha256: str
+    expires_after: float | None = None
+    """Seconds after which it is removed; None: never."""
 
 
 def store_file(
@@ -52,19 +74,15 @@ def store_file(
     """
     by.needs(Role.MEMBER)
     org, id = by.acting_for(org), new_id("file-")
-    with service.database.write() as connection:
-        ensure(connection, org, service, by)
-    folder = files_folder(service, org)
-    draft = folder / f"{INCOMING}{id}"
-    draft.mkdir(parents=True, mode=0o700)
+    most = admitted(service, by, org)
+    folder = files_folder(service, org) / f"{INCOMING}{id}"
+    folder.mkdir(parents=True, mode=0o700)
     try:
         safe = safe_name(name)
-        with room_for(draft, 2**20):
-            size, digest = _write(draft / safe, chunks, limit=int(service.settings.upload_limit_gb * 1e9))
-        return _register(service, by, org, id, draft, size, digest, safe, purpose, expires_after)
+        size, digest = write(folder / safe, chunks, most=most)
+        return keep(service, Draft(id, org, folder, safe, purpose, size, digest, expires_after))
     except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        shutil.rmtree(folder / id, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
         raise
 
 
@@ -92,7 +110,7 @@ def list_files(service: Service, by: Principal, wanted: WantedFiles = ALL) -> li
     if wanted.after is not None:
         get_file(service, by, wanted.after)
     with service.database.read() as connection:
-        return stored.listed(connection, WantedFiles(**{**vars(wanted), "org": org}))
+        return stored.listed(connection, replace(wanted, org=org))
 
 
 def path_of(service: Service, by: Principal, id: str) -> Path:
@@ -115,9 +133,7 @@ def delete_file(service: Service, by: Principal, id: str) -> File:
     file = get_file(service, by, id)
     by.needs(Role.MEMBER)
     with service.database.write() as connection:
-        users = stored.jobs_that_name(connection, file.org, file.id)
-        if users:
-            raise Conflict(f"File {file.id} is read by job {users[0]}.", "Cancel the job first, or wait for its end.")
+        refuse_in_use(connection, file.org, str(Path(file.path).parent), f"File {file.id}")
         stored.remove(connection, file.id)
     shutil.rmtree(Path(file.path).parent, ignore_errors=True)
     return file
@@ -132,21 +148,40 @@ def safe_name(name: str) -> str:
     """Return the last part of a name, without what a file system, a shell or a terminal could take for more."""
     plain = unicodedata.normalize("NFC", name.encode("utf-8", "replace").decode()).replace("\\", "/").split("/")[-1]
     plain = _UNWANTED.sub("_", plain).strip(" .").lstrip("-.~ ")
-    stem, dot, suffix = plain.rpartition(".")
     while len(plain.encode()) > _NAME_BYTES:
-        stem, dot, suffix = (stem[:-1], dot, suffix) if stem else ("", "", suffix[:-1])
-        plain = f"{stem}{dot}{suffix}"
+        stem, dot, suffix = plain.rpartition(".")
+        plain = f"{stem[:-1]}{dot}{suffix}" if len(stem) > 1 else plain[:-1]
     return plain or "file"
 
 
-def _write(path: Path, chunks: Iterable[bytes], *, limit: int) -> tuple[int, str]:
-    """Write a stream to the disk and return its size and sha256."""
+def admitted(service: Service, by: Principal, org: str) -> int:
+    """Have the organisation there and return how many bytes one file of it may have.
+
+    Raises:
+        QuotaExceeded: none.
+    """
+    most = int(service.settings.upload_limit_gb * 1e9)
+    with service.database.write() as connection:
+        ensure(connection, org, service, by)
+        left = room.left(connection, org, service)
+    if left is not None and left <= 0:
+        raise QuotaExceeded(org, "bytes", "none are left")
+    return most if left is None else min(most, left)
+
+
+def write(path: Path, chunks: Iterable[bytes], *, most: int) -> tuple[int, str]:
+    """Write a stream to the disk and return its size and sha256.
+
+    Raises:
+        TooLarge: more comes than ``most`` bytes.
+        DiskFull: there is no room for it.
+    """
     digest, size = hashlib.sha256(), 0
-    with path.open("xb") as file:
+    with room_for(path.parent, 2**20), path.open("xb") as file:
         for chunk in chunks:
             size += len(chunk)
-            if size > limit:
-                raise TooLarge(limit)
+            if size > most:
+                raise TooLarge(most)
             digest.update(chunk)
             file.write(chunk)
         file.flush()
@@ -154,26 +189,38 @@ def _write(path: Path, chunks: Iterable[bytes], *, limit: int) -> tuple[int, str
     return size, digest.hexdigest()
 
 
-def _register(
-    service: Service,
-    by: Principal,
-    org: str,
-    id: str,
-    draft: Path,
-    size: int,
-    digest: str,
-    name: str,
-    purpose: str,
-    expires_after: float | None,
-) -> File:
-    """Give a whole file its place and its row."""
-    place = draft.with_name(id)
-    sync_folder(draft)
-    os.rename(draft, place)
-    sync_folder(place.parent)
+def keep(service: Service, draft: Draft, also: Callable[[Connection], None] = lambda connection: None) -> File:
+    """Give a whole file its place, and its row together with what ``also`` stores; repeating it changes nothing.
+
+    Raises:
+        QuotaExceeded: others have used the room up in the meantime.
+    """
+    place = draft.folder.with_name(draft.id)
+    if draft.folder.exists():
+        sync_folder(draft.folder)
+        os.rename(draft.folder, place)
+        sync_folder(place.parent)
+    path = place / draft.name
     with service.database.write() as connection:
-        now = service.database.now(connection)
-        expires = now + expires_after if expires_after is not None else None
-        file = File(id, org, name, purpose, size, digest, str(place / name), "processed", None, now, expires)
-        stored.add(connection, file)
-    return file
+        there = stored.get(connection, draft.id)
+        if there is None:
+            now = service.database.now(connection)
+            expires = now + draft.expires_after if draft.expires_after is not None else None
+            there = File(
+                draft.id, draft.org, draft.name, draft.purpose, draft.bytes, draft.sha256, str(path), PROCESSED,
+                None, now, expires,
+            )  # fmt: skip
+            stored.add(connection, there)
+        also(connection)
+    return there
+
+
+def refuse_in_use(connection: Connection, org: str, path: str, what: str) -> None:
+    """Accept that what lies at a path goes away.
+
+    Raises:
+        Conflict: a job that is not over reads it.
+    """
+    users = stored.jobs_that_name(connection, org, path)
+    if users:
+        raise Conflict(f"{what} is read by job {users[0]}.", "Cancel the job first, or wait for its end.")

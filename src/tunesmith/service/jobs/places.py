@@ -6,7 +6,7 @@ import glob
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -66,6 +66,19 @@ def placed(service: Service, spec: JobSpec, *, folder: Path, org: str, by: Princ
             "output": _output(asked, spec),
         }
     )
+
+
+def placed_data(
+    service: Service, datasets: Sequence[DatasetRef], *, folder: Path, org: str, by: Principal
+) -> list[DatasetRef]:
+    """Return data sets with every path absolute; raises as ``placed``."""
+    asked = _Asked(service, org, by, reach_of(service.settings, org, by, folder))
+    return [_dataset(asked, dataset) for dataset in datasets]
+
+
+def placed_model(service: Service, ref: ModelRef, *, folder: Path, org: str, by: Principal) -> ModelRef:
+    """Return a model with its path absolute; raises as ``placed``."""
+    return _model(_Asked(service, org, by, reach_of(service.settings, org, by, folder)), ref)
 
 
 def start_folder(service: Service, folder: Path, *, org: str, by: Principal) -> Path:

@@ -18,6 +18,10 @@ from tunesmith.spec.errors import Relayed, SubtaskDied, SubtaskTooSlow
 
 FUNCTIONS: Final[dict[str, str]] = {
     "plan": "tunesmith.service.jobs.planned:planned",
+    "count_rows": "tunesmith.service.datasets.counting:counted",
+    "check": "tunesmith.service.datasets.reading:checked",
+    "preview": "tunesmith.service.datasets.reading:previewed",
+    "unpack": "tunesmith.service.datasets.unpack:unpacked",
 }
 """What a child does by name: ``module:function``. Arguments come as keywords, both ways only what JSON can say."""
 SIZE: Final = max(2, min(4, os.cpu_count() or 1))

@@ -1,0 +1,36 @@
+"""Room for an organisation's bytes: what it has, and whether more may come."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection
+
+from tunesmith.spec.errors import QuotaExceeded
+from tunesmith.store import datasets, files, models, uploads
+
+if TYPE_CHECKING:
+    from tunesmith.service.context import Service
+
+
+def used(connection: Connection, org: str) -> int:
+    """Return the bytes of an organisation's files, data sets and models, and those that uploads have announced."""
+    return sum(noun.bytes_of(connection, org) for noun in (files, datasets, models, uploads))
+
+
+def left(connection: Connection, org: str, service: Service) -> int | None:
+    """Return how many bytes more an organisation may have; None where nothing limits it."""
+    own = files.limit_of(connection, org)
+    most = own if own is not None else service.settings.max_bytes
+    return None if most is None else max(0, most - used(connection, org))
+
+
+def admit(connection: Connection, org: str, service: Service, more: int) -> None:
+    """Let so many bytes in.
+
+    Raises:
+        QuotaExceeded: the organisation may not have that many.
+    """
+    room = left(connection, org, service)
+    if room is not None and more > room:
+        raise QuotaExceeded(org, "bytes", f"{room:,} are left, and these are {more:,} or more")
