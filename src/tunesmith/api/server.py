@@ -47,7 +47,7 @@ def serve(settings: Settings, say: Say) -> None:
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(_listening(settings)) if settings.role != "worker" else None
         service = open_service(settings)
-        stack.callback(service.database.close)
+        stack.callback(service.close)
         if listener is not None:
             _refuse_to_be_open(service)
         supervising = _supervising(service, stack)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
 
-from fastapi import Header, Query
+from fastapi import Depends, Header, Query
 from starlette.responses import StreamingResponse
 
 PING_SECONDS: Final = 15.0
@@ -14,16 +16,20 @@ PING_SECONDS: Final = 15.0
 PING: Final = ": ping\n\n"
 RETRY: Final = "retry: 1000\n\n"
 """Milliseconds after which a client that was cut off comes back."""
+STREAM: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "Events as they come."}
+}
+"""What a stream looks like in the API's description."""
 
 
 def _cursor(
-    last_event_id: Annotated[int | None, Header(ge=0, le=2**62, description="Id of the last event received.")] = None,
-    after: Annotated[int, Query(ge=0, le=2**62, description="The same, where no header can be sent.")] = 0,
-) -> int:
+    last_event_id: Annotated[int | None, Header(ge=0, le=2**53 - 1, description="Id of the last event read.")] = None,
+    after: Annotated[int | None, Query(ge=0, le=2**53 - 1, description="The same, without a header.")] = None,
+) -> int | None:
     return last_event_id if last_event_id is not None else after
 
 
-cursor = _cursor
+Cursor = Annotated[int | None, Depends(_cursor)]
 """Where a client goes on: its Last-Event-ID, which a browser sends by itself, or ``?after=``."""
 
 
@@ -36,3 +42,15 @@ def streamed(lines: AsyncIterator[str]) -> StreamingResponse:
     """Answer with a stream that nobody on the way may keep back."""
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(lines, media_type="text/event-stream", headers=headers)
+
+
+async def ticks(closing: asyncio.Event, seconds: float) -> AsyncIterator[bool]:
+    """Yield every so many seconds until the server closes: whether it is time to say that one is still there."""
+    loop = asyncio.get_running_loop()
+    said = loop.time()
+    while not closing.is_set():
+        is_quiet = loop.time() - said >= PING_SECONDS
+        said = loop.time() if is_quiet else said
+        yield is_quiet
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(closing.wait(), seconds)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from tunesmith.store import tables
 
@@ -75,3 +75,8 @@ def newest_of(connection: Connection, run: str, kind: str, limit: int) -> list[S
 def newest(connection: Connection) -> int:
     """Return the cursor behind everything there is."""
     return int(connection.execute(select(func.coalesce(func.max(events.c.id), 0))).scalar_one())
+
+
+def remove(connection: Connection, job: str) -> None:
+    """Forget what a job and its runs said."""
+    connection.execute(delete(events).where(events.c.job == job))

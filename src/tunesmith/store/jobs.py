@@ -6,11 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, and_, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, delete, func, insert, select, update
 
 from tunesmith.spec.job import JobSpec
 from tunesmith.spec.plan import Plan
-from tunesmith.spec.states import Request, RunState, sources_of
+from tunesmith.spec.states import JOB_OVER, Request, RunState, sources_of
 from tunesmith.store import tables
 
 jobs = tables.jobs
@@ -199,6 +199,25 @@ def change(connection: Connection, id: str, *, token: int | None = None, **value
     if token is not None:
         which = and_(which, jobs.c.lease_token == token)
     return connection.execute(update(jobs).where(which).values(**values)).rowcount == 1
+
+
+def remove(connection: Connection, id: str) -> None:
+    """Forget a job and its runs."""
+    connection.execute(delete(jobs).where(jobs.c.id == id))
+
+
+def first_that_continues(connection: Connection, runs: Collection[str]) -> str | None:
+    """Return a job that is not over and starts from the result of one of these runs."""
+    source = jobs.c.spec[("model", "source")].as_string()
+    unfinished = jobs.c.state.not_in([str(state) for state in JOB_OVER])
+    chosen = select(jobs.c.id).where(unfinished, source.in_([f"run:{run}" for run in runs])).limit(1)
+    return connection.execute(chosen).scalar_one_or_none()
+
+
+def queued_since(connection: Connection) -> dict[str, float]:
+    """Return since when the oldest queued job of each organisation waits that has one."""
+    chosen = select(jobs.c.org, func.min(jobs.c.created_at)).where(jobs.c.state == str(RunState.QUEUED))
+    return {org: float(since) for org, since in connection.execute(chosen.group_by(jobs.c.org))}
 
 
 def _job(row: Row[Any]) -> Job:

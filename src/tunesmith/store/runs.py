@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, tuple_, update
 
 from tunesmith.spec.states import RunState
 from tunesmith.store import tables
@@ -58,6 +58,20 @@ def get(connection: Connection, id: str) -> StoredRun | None:
 def of_job(connection: Connection, job: str) -> list[StoredRun]:
     """Return the runs of a job, the first one first."""
     chosen = select(runs).where(runs.c.job == job).order_by(runs.c.attempt, runs.c.created_at)
+    return [_run(row._mapping) for row in connection.execute(chosen)]
+
+
+def listed(
+    connection: Connection, *, org: str | None, job: str | None, before: StoredRun | None, limit: int
+) -> list[StoredRun]:
+    """Return runs, the newest first; of one organisation or one job where these are named, made before another run."""
+    chosen = select(runs).order_by(runs.c.created_at.desc(), runs.c.id.desc()).limit(limit)
+    if org is not None:
+        chosen = chosen.where(runs.c.org == org)
+    if job is not None:
+        chosen = chosen.where(runs.c.job == job)
+    if before is not None:
+        chosen = chosen.where(tuple_(runs.c.created_at, runs.c.id) < tuple_(before.created_at, before.id))
     return [_run(row._mapping) for row in connection.execute(chosen)]
 
 

@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, status
+from fastapi import APIRouter, Body, Query, status
+from pydantic import Field
 
 from tunesmith.api.deps import Asker, Serving
-from tunesmith.service.jobs import queue
-from tunesmith.spec.ids import FORMS
+from tunesmith.api.routes.runs import LARGEST, Limit, RunView, run_view
+from tunesmith.api.words import OURS
+from tunesmith.service.jobs import deletion, queue
+from tunesmith.spec.errors import Forbidden
 from tunesmith.spec.job import JobSpec
+from tunesmith.spec.plan import Plan
 from tunesmith.spec.recipe import Part
+from tunesmith.spec.states import RunState
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
+
+EXAMPLE: Final = {
+    "spec": {
+        "name": "greetings",
+        "model": {"source": "smollm2-135m-instruct"},
+        "datasets": [{"uri": "chatterbot-corpus"}],
+        "recipe": {"mode": "fast"},
+        "output": {"dir": "./lora"},
+        "labels": {"team": "support"},
+    },
+    "priority": 0,
+}
+PRIORITIES: Final = 1_000
+"""Priorities go from minus this to this."""
 
 
 class Posted(Part):
@@ -21,9 +40,11 @@ class Posted(Part):
 
     spec: JobSpec
     org: str | None = None
-    priority: int = 0
+    """Whose job it is. Open: the key's organisation, or default."""
+    priority: int = Field(0, ge=-PRIORITIES, le=PRIORITIES)
+    """Jobs of a higher priority go first."""
     folder: str | None = None
-    """What relative paths start from: the command line's working folder. Open: the server's."""
+    """What relative paths start from; for the operator alone. Open: the server's folder, or the organisation's."""
 
 
 class JobView(Part):
@@ -31,39 +52,153 @@ class JobView(Part):
 
     id: str
     org: str
+    door: str
+    """The way in that it came through."""
+    kind: str
     name: str
-    state: str
+    state: RunState
+    request: str
+    """What is asked of it: none, checkpoint, pause or cancel."""
     reason: str | None
+    """Why it stands where it stands, in words."""
     waiting: str | None
     """Why it is still queued, where there is something to say."""
+    priority: int
+    device: str
+    """Where it may run: any, cpu or gpu."""
     run: str | None
     """The run that goes on, or the last one."""
     progress: dict[str, Any]
+    """The newest numbers, such as step, total_steps and loss."""
+    done: float
+    """Share of the training that is done, 0 to 1."""
     error: dict[str, Any] | None
     warnings: list[str]
+    result: dict[str, Any] | None
+    """What it made: model, output, summary."""
+    labels: dict[str, str]
     created_at: float
+    """Seconds since the epoch, as all times here."""
+    started_at: float | None
+    ended_at: float | None
+
+
+class JobDetails(JobView):
+    """A job and everything that is known of it."""
+
+    spec: JobSpec
+    plan: Plan | None
+    """None until it was planned."""
+    runs: list[RunView]
+
+
+class JobPage(Part):
+    """Jobs, the newest first."""
+
+    jobs: list[JobView]
+    next: int | None
+    """Send it as ``before`` for the page after this one; None: there is none."""
+
+
+class EventView(Part):
+    """Something that a job or its run said."""
+
+    id: int
+    """Counts up over all jobs: the cursor, and the id of the event in streams."""
+    job: str
+    org: str
+    run: str | None
+    """None: the service said it of the job."""
+    seq: int | None
+    """Its number in the run's own log."""
+    time: float
+    kind: str
+    body: dict[str, Any]
+
+
+class EventPage(Part):
+    """Events, the oldest first."""
+
+    events: list[EventView]
+    next: int
+    """Send it as ``after`` for what comes later."""
+
+
+class Deleted(Part):
+    """Something that is gone."""
+
+    id: str
+    deleted: bool = True
 
 
 def view(job: queue.Job) -> JobView:
     """Render a job."""
-    return JobView(
-        id=FORMS[0] + job.id, org=job.org, name=job.name, state=job.state, reason=job.reason, waiting=job.waiting,
-        run=job.run, progress=job.progress, error=job.error, warnings=job.warnings, created_at=job.created_at,
-    )  # fmt: skip
+    return JobView(**_facts(job))
+
+
+def _facts(job: queue.Job) -> dict[str, Any]:
+    same = ("org", "door", "kind", "name", "state", "reason", "waiting", "priority", "device", "run", "progress")
+    more = ("error", "warnings", "result", "created_at", "started_at", "ended_at")
+    return {
+        **{name: getattr(job, name) for name in (*same, *more)},
+        "id": OURS.id(job),
+        "request": str(job.request),
+        "done": OURS.progress(job),
+        "labels": job.spec.labels,
+    }
+
+
+def event_view(event: queue.StoredEvent) -> EventView:
+    """Render an event."""
+    return EventView(**{**vars(event), "job": OURS.id_form + event.job})
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)
-def submit(posted: Posted, service: Serving, by: Asker) -> JobView:
-    """Queue a job."""
+def submit(posted: Annotated[Posted, Body(examples=[EXAMPLE])], service: Serving, by: Asker) -> JobView:
+    """Queue a job. With an ``Idempotency-Key`` the same request may be sent again without a second job."""
+    if posted.folder is not None and not by.is_operator:
+        raise Forbidden("only the server's operator chooses the folder that a job starts in")
     folder = Path(posted.folder) if posted.folder else None
     wanted = queue.Submission(posted.spec, door="api", org=posted.org, priority=posted.priority, folder=folder)
     return view(queue.submit(service, wanted, by))
 
 
+@router.get("")
+def listed(
+    service: Serving,
+    by: Asker,
+    org: str | None = None,
+    state: Annotated[list[RunState] | None, Query()] = None,
+    door: Annotated[list[str] | None, Query()] = None,
+    before: Annotated[int | None, Query(ge=0, le=LARGEST, description="``next`` of the page before.")] = None,
+    limit: Limit = 100,
+) -> JobPage:
+    """List jobs, the newest first."""
+    wanted = queue.Wanted(org=org, states=state or (), doors=door or (), before=before, limit=limit + 1)
+    found = queue.listed(service, wanted, by)
+    shown = found[:limit]
+    return JobPage(jobs=[view(job) for job in shown], next=shown[-1].number if len(found) > limit else None)
+
+
 @router.get("/{job_id}")
-def get(job_id: str, service: Serving, by: Asker) -> JobView:
-    """Return a job."""
-    return view(queue.get(service, job_id, by))
+def get(job_id: str, service: Serving, by: Asker) -> JobDetails:
+    """Return a job with its plan and its runs."""
+    job = queue.get(service, job_id, by, with_plan=True)
+    runs = [run_view(run) for run in queue.runs_of(service, job)]
+    return JobDetails(**_facts(job), spec=job.spec, plan=job.plan, runs=runs)
+
+
+@router.get("/{job_id}/events")
+def events(
+    job_id: str,
+    service: Serving,
+    by: Asker,
+    after: Annotated[int, Query(ge=0, le=LARGEST, description="Id of the last event that is known.")] = 0,
+    limit: Limit = 500,
+) -> EventPage:
+    """Return what a job and its runs said, the oldest first."""
+    found = queue.events_of(service, queue.get(service, job_id, by), after, limit)
+    return EventPage(events=[event_view(event) for event in found], next=found[-1].id if found else after)
 
 
 @router.post("/{job_id}/pause")
@@ -82,3 +217,9 @@ def resume(job_id: str, service: Serving, by: Asker) -> JobView:
 def cancel(job_id: str, service: Serving, by: Asker) -> JobView:
     """End a job."""
     return view(queue.cancel(service, job_id, by))
+
+
+@router.delete("/{job_id}")
+def delete(job_id: str, service: Serving, by: Asker) -> Deleted:
+    """Delete a job that is over, with its run folders; what it published stays."""
+    return Deleted(id=OURS.id(deletion.delete(service, job_id, by)))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tunesmith.service.context import Service
-from tunesmith.store import events
+from tunesmith.spec.states import JOB_OVER
+from tunesmith.store import events, jobs
 from tunesmith.store.events import StoredEvent
 
 
@@ -17,3 +18,15 @@ def newest(service: Service) -> int:
     """Return the cursor behind everything there is."""
     with service.database.read() as connection:
         return events.newest(connection)
+
+
+def rest(service: Service, job: str, cursor: int) -> list[StoredEvent] | None:
+    """Return what is left to hear of a job that is over (or gone); None if it goes on."""
+    with service.database.read() as connection:
+        found = jobs.get(connection, job)
+        if found is not None and found.state not in JOB_OVER:
+            return None
+        left: list[StoredEvent] = []
+        while page := events.after(connection, cursor, job=job):
+            left, cursor = [*left, *page], page[-1].id
+        return left
