@@ -104,6 +104,11 @@ def published_run(output: Path) -> str | None:
     return None if story is None else str(story["run"])
 
 
+def published_names(output: Path) -> list[str]:
+    """Return the names that the last publishing made in a folder, ``run.json`` itself among them."""
+    return _published(output)
+
+
 def _finish(output: Path, private: Path) -> None:
     """Do what the journal says, or what is left of it, and clear away; every step can be repeated."""
     journal, stage = _told(private / _JOURNAL, "files", "foreign", "old"), private / _STAGE

@@ -59,7 +59,7 @@ class Reading(Part):
 
     format: str = Field("auto", max_length=64, examples=["auto"])
     """Name of a data set format; auto asks each format, row by row."""
-    columns: dict[str, str] = {}
+    columns: dict[str, str] = Field(default_factory=dict)
     """Renames: {column the format wants: column of the data}."""
     limit: int | None = Field(None, ge=1)
     """First rows that are read, at most."""
