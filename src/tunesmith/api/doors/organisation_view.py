@@ -1,0 +1,143 @@
+"""How `/api/v1` shows a training and the models that trainings made."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+from pydantic import ConfigDict, Field
+
+from tunesmith.api.doors.decisions import told
+from tunesmith.api.words import ORGANISATION, reason, stamp
+from tunesmith.service.jobs.queue import Job
+from tunesmith.spec.recipe import Part
+from tunesmith.spec.states import Request
+
+NUMBERS: Final = (
+    "step", "total_steps", "epoch", "epochs", "loss", "validation_loss", "learning_rate", "tokens_per_second",
+)  # fmt: skip
+"""What of a job's progress ``metadata`` shows."""
+STATUS: Final[dict[str, Any]] = {
+    "training_id": "train_abc123def456",
+    "org_id": "org_123",
+    "status": "queued",
+    "progress": 0.0,
+}
+MODEL: Final[dict[str, Any]] = {
+    "model_id": "train_abc123def456",
+    "created_at": 1763725312.5,
+    "metadata": {"base_model": "meta-llama/Llama-2-7b-chat-hf", "validation_loss": 1.21, "perplexity": 3.35},
+}
+
+
+class TrainingStatus(Part):
+    """A training as it stands."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [STATUS]})
+
+    training_id: str
+    org_id: str
+    status: str
+    """queued, running, completed, failed or cancelled."""
+    progress: float = Field(ge=0, le=1)
+    started_at: str | None = None
+    completed_at: str | None = None
+    error: str | None = None
+    """What went wrong, and what to do."""
+    metadata: dict[str, Any] = Field({})
+    """What is known besides: model, numbers, what became of the conversations, what was chosen, warnings."""
+
+
+class TrainingList(Part):
+    """Trainings of an organisation, the newest first."""
+
+    org_id: str
+    jobs: list[TrainingStatus]
+    has_more: bool = False
+    """Whether older ones follow; ask for them with `before`, the last training_id."""
+
+
+class TunedModel(Part):
+    """A model that a training made."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [MODEL]}, protected_namespaces=())
+
+    model_id: str
+    created_at: float
+    """Seconds since the epoch."""
+    metadata: dict[str, Any]
+
+
+class TunedModels(Part):
+    """Models of an organisation, the newest first."""
+
+    org_id: str
+    models: list[TunedModel]
+    count: int
+
+
+class ModelInfo(Part):
+    """The newest model of an organisation."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    org_id: str
+    model_path: str
+    metadata: dict[str, Any]
+    loaded: bool
+
+
+def view(job: Job) -> TrainingStatus:
+    """Render a training; one that came through another way in is shown in these words too."""
+    return TrainingStatus(
+        training_id=ORGANISATION.id(job),
+        org_id=job.org,
+        status=ORGANISATION.state(job),
+        progress=ORGANISATION.progress(job),
+        started_at=stamp(job.started_at),
+        completed_at=stamp(job.ended_at),
+        error=job.error["message"] if job.error else None,
+        metadata=_metadata(job),
+    )
+
+
+def tuned(job: Job) -> TunedModel:
+    """Render the model that a succeeded training made."""
+    return TunedModel(model_id=ORGANISATION.id(job), created_at=job.ended_at or job.created_at, metadata=about(job))
+
+
+def about(job: Job) -> dict[str, Any]:
+    """Say what is known of a training's result: what it was made of, and how good it is."""
+    asked = job.extra.get("asked", {})
+    summary = (job.result or {}).get("summary") or {}
+    rows = {"base_model": asked.get("model", job.spec.model.source), "data": job.extra.get("data"), **_measured(job)}
+    kept = ("train_loss", "steps", "epochs", "trained_tokens", "seconds", "stopped_because")
+    rows |= {name: summary.get(name) for name in kept}
+    return {name: value for name, value in rows.items() if value is not None}
+
+
+def path_of(job: Job) -> str:
+    """Return where the result of a training is, as the way in documents it: from the server's or the own folder."""
+    return str(job.extra.get("asked", {}).get("output", job.spec.output.dir))
+
+
+def _metadata(job: Job) -> dict[str, Any]:
+    numbers = {name: job.progress[name] for name in NUMBERS if job.progress.get(name) is not None}
+    rows = {
+        **numbers,
+        **about(job),
+        "reason": reason(job),
+        "request": str(job.request) if job.request is not Request.NONE else None,
+        "decisions": told(job),
+        "warnings": job.warnings,
+        "model_path": path_of(job) if job.result else None,
+    }
+    return {name: value for name, value in rows.items() if value not in (None, [])}
+
+
+def _measured(job: Job) -> dict[str, float]:
+    """Return the validation loss of a result, which has the best weights, and the perplexity that it means."""
+    loss = ((job.result or {}).get("summary") or {}).get("best_validation_loss")
+    if loss is None:
+        return {}
+    return {"validation_loss": loss, **({"perplexity": math.exp(loss)} if loss < 700 else {})}
