@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 import threading
 from pathlib import Path
@@ -13,12 +14,12 @@ import uvicorn
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from tunesmith.service.supervisor.supervisor import Supervisor
-
 from scripted_worker import WORKER
 from tunesmith.api.app import create_app
 from tunesmith.executors.local import LocalExecutor
 from tunesmith.service.context import open_service
+from tunesmith.service.supervisor.supervisor import Supervisor
+from tunesmith.service.system.server_file import announced
 from tunesmith.settings import Settings
 
 
@@ -42,7 +43,9 @@ def main(home: str, database_url: str, port: str, machine: str, slots: str, kind
     stop = threading.Event()
     supervising = threading.Thread(target=Supervisor(service, executor).run, args=(stop,), daemon=True)
     supervising.start()
-    uvicorn.run(create_app(service), host="127.0.0.1", port=int(port), log_level="warning")
+    token = secrets.token_hex()
+    with announced(settings, f"http://127.0.0.1:{port}", token):
+        uvicorn.run(create_app(service, token), host="127.0.0.1", port=int(port), log_level="warning")
     stop.set()
     supervising.join(timeout=10)
 

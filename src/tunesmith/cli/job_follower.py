@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from tunesmith.service.jobs.remote import RemoteJob, RemoteServer
     from tunesmith.settings import Settings
 
-POLL, PATIENT: Final = 0.2, 2.0
-"""Seconds between two looks at a job that waits: at first, and after a while."""
+POLL: Final = 0.2
+"""Seconds between two looks at a job that waits, at first, ..."""
+PATIENT: Final = 2.0
+"""... and after a while."""
 ALIVE: Final = 1.0
 """Seconds between two looks whether the server lives, while its run is followed."""
 PASSING: Final = frozenset({"too_many_requests", "database_unusable"})

@@ -233,9 +233,9 @@ def cancel(*, name: str, now: bool, as_json: bool) -> None:
     if now and found.run is not None:
         control.stop_now(found.run)
     lands = found.run is not None and control.lands(found.run)
-    asked = f"Asked {_called(found)} to {'land and save its result' if lands else 'end'}."
-    over = now or (found.job is not None and found.job.state == "cancelled")
-    _say(found, "cancel", f"{_called(found).capitalize()} was cancelled." if over else asked, as_json)
+    called, over = _called(found), now or (found.job is not None and found.job.state == "cancelled")
+    asked = f"Asked {called} to {'land and save its result' if lands else 'end'}."
+    _say(found, "cancel", f"{called[:1].upper()}{called[1:]} was cancelled." if over else asked, as_json)
 
 
 def _find(name: str) -> RunOrJob:
