@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from pydantic import ConfigDict, Field
+from pydantic.config import JsonDict
 
 from tunesmith.api.doors.fields import job_of, typed_values
 from tunesmith.service.jobs.queue import Submission
@@ -29,7 +30,7 @@ PATHS: Final = {
 }
 """Where each field stands in a job; ``category``, ``dataset_path`` and ``gpu`` are read by ``submission``."""
 DEVICES: Final = {True: Device.CUDA, False: Device.CPU, None: Device.AUTO}
-EXAMPLE: Final = {
+EXAMPLE: Final[JsonDict] = {
     "category": "LangText",
     "model_name": "microsoft/DialoGPT-medium",
     "dataset_path": "data/llm_training/LangText/langtext_data.jsonl",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tunesmith.spec.errors import NoUsableRow
+from tunesmith.spec.errors import DataError, NoUsableRow, Relayed, SubtaskDied, SubtaskTooSlow
 from tunesmith.spec.job import DatasetRef
+from tunesmith.store import datasets as stored
+from tunesmith.store.datasets import Dataset
 
 if TYPE_CHECKING:
     from tunesmith.service.context import Service
@@ -25,6 +28,17 @@ def count_rows(service: Service, path: str, name: str) -> int:
     if rows == 0:
         raise NoUsableRow(name, 0, "")
     return rows
+
+
+def count_set(service: Service, dataset: Dataset) -> Dataset:
+    """Note how many rows a data set has; one of images, or of rows that nobody can read, stays uncounted."""
+    try:
+        rows = count_rows(service, dataset.path, dataset.name)
+    except (DataError, Relayed, SubtaskDied, SubtaskTooSlow):
+        return dataset
+    with service.database.write() as connection:
+        stored.change(connection, dataset.id, rows=rows)
+    return replace(dataset, rows=rows)
 
 
 def counted(path: str) -> int:

@@ -49,6 +49,8 @@ class Wanted:
     file: str
     """What its file is called; by its ending an archive is known."""
     sha256: str | None
+    type: str | None = None
+    """What it is meant for, in its owner's words. None: whether it is a file, a folder or an archive."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,14 @@ def register(service: Service, by: Principal, *, org: str | None = None, name: s
 
 
 def store_set(
-    service: Service, by: Principal, *, org: str | None = None, name: str, file: str, chunks: Iterable[bytes]
+    service: Service,
+    by: Principal,
+    *,
+    org: str | None = None,
+    name: str,
+    file: str,
+    chunks: Iterable[bytes],
+    type: str | None = None,
 ) -> Dataset:
     """Write a stream of bytes to the disk and make a data set of it, an archive unpacked; on errors nothing stays.
 
@@ -100,7 +109,7 @@ def store_set(
     try:
         safe = files.safe_name(file)
         _, digest = files.write(draft / safe, chunks, most=most)
-        return settle(service, Wanted(id, org, name, safe, digest), draft / safe)
+        return settle(service, Wanted(id, org, name, safe, digest, type), draft / safe)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
@@ -126,7 +135,7 @@ def settle(
         if dataset is None:
             now = service.database.now(connection)
             dataset = Dataset(
-                wanted.id, wanted.org, wanted.name[:255], _type(path), str(path), None, size_of(place),
+                wanted.id, wanted.org, wanted.name[:255], wanted.type or _type(path), str(path), None, size_of(place),
                 wanted.sha256, now,
             )  # fmt: skip
             stored.add(connection, dataset)

@@ -57,6 +57,11 @@ class Alias:
     """What a model is for, in the words of the APIs: llm, or what they call the type of the model that is trained."""
 
     @property
+    def published(self) -> str:
+        """What its makers call it: the hub id of most models, the name for others."""
+        return self.source.repository if isinstance(self.source, HubRepository) else self.name
+
+    @property
     def size(self) -> str:
         """The number of a model's weights as people say it: 135M, 7B."""
         if self.parameters is None:

@@ -1,0 +1,144 @@
+"""How `/api/training`, `/api/llm-finetuning` and `/api/system` show a job: a task, in an envelope."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import Query
+
+from tunesmith.api.doors.decisions import told
+from tunesmith.api.words import TASKS, reason, stamp
+from tunesmith.service.jobs.queue import Job
+from tunesmith.spec.recipe import Part
+
+Status = Literal["pending", "running", "completed", "failed", "cancelled"]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+"""Entries of a page."""
+LLM: Final = "llm"
+"""What a task is called that trains a language model."""
+
+
+class Envelope(Part):
+    """What every answer says of itself."""
+
+    success: bool = True
+    message: str = ""
+    error: str | None = None
+
+
+class Refusal(Envelope):
+    """Why something was not done."""
+
+    success: bool = False
+    detail: str
+    """The message once more, where clients of other services look for it."""
+
+
+class Started(Envelope):
+    """A task that was taken on."""
+
+    task_id: str
+    status: Status
+
+
+class TaskRow(Part):
+    """A task in a list."""
+
+    task_id: str
+    name: str
+    status: Status
+    reason: str | None
+    """Why it stands where it stands, where there is something to say."""
+    progress: float
+    """0 to 100."""
+    model_type: str
+    """llm, image_classifier, object_detector or text_to_image."""
+    base_model: str
+    dataset_path: str
+    output_dir: str
+    current_epoch: float | None
+    total_epochs: float | None
+    current_step: int | None
+    total_steps: int | None
+    loss: float | None
+    """Mean of the last training losses."""
+    validation_loss: float | None
+    learning_rate: float | None
+    metrics: dict[str, float]
+    error: str | None
+    """What went wrong, and what to do."""
+    created_at: str | None
+    started_at: str | None
+    completed_at: str | None
+
+
+class TaskView(TaskRow):
+    """A task as it stands."""
+
+    success: bool = True
+    message: str = ""
+    method: str | None
+    """lora, qlora, ...: known as soon as the task is planned."""
+    decisions: list[str]
+    """What was chosen for fields that the request leaves open, and why."""
+    warnings: list[str]
+
+
+def started(job: Job, where: str, happened: str = "The task is queued.") -> Started:
+    """Render a job that something was done to; ``where`` is the path below which it can be followed."""
+    id = TASKS.id(job)
+    return Started(task_id=id, status=_status(job), message=f"{happened} Follow it at {where}/status/{id}")
+
+
+def row(job: Job) -> TaskRow:
+    """Render a job for a list."""
+    return TaskRow(**_facts(job))
+
+
+def view(job: Job) -> TaskView:
+    """Render a job with everything that is known of it."""
+    method = job.plan.spec.recipe.method if job.plan else job.spec.recipe.method
+    return TaskView(
+        **_facts(job),
+        message=reason(job) or "",
+        method=str(method) if method else None,
+        decisions=told(job),
+        warnings=job.warnings,
+    )
+
+
+def asked(model: str, dataset: str, output: str) -> dict[str, str]:
+    """Keep what a client wrote, to show it again: where it lies on the server is nobody else's business."""
+    return {"model": model, "dataset": dataset, "output": output}
+
+
+def _status(job: Job) -> Status:
+    status: Status = TASKS.state(job)  # type: ignore[assignment]
+    return status
+
+
+def _facts(job: Job) -> dict[str, Any]:
+    numbers, written = job.progress, job.extra.get("asked", {})
+    return {
+        "task_id": TASKS.id(job),
+        "name": job.name,
+        "status": _status(job),
+        "reason": reason(job),
+        "progress": TASKS.progress(job),
+        "model_type": job.extra.get("model_type", LLM),
+        "base_model": written.get("model", job.spec.model.source),
+        "dataset_path": written.get("dataset", ",".join(dataset.uri for dataset in job.spec.datasets)),
+        "output_dir": written.get("output", job.spec.output.dir),
+        "current_epoch": numbers.get("epoch"),
+        "total_epochs": numbers.get("epochs"),
+        "current_step": numbers.get("step"),
+        "total_steps": numbers.get("total_steps"),
+        "loss": numbers.get("loss"),
+        "validation_loss": numbers.get("validation_loss"),
+        "learning_rate": numbers.get("learning_rate"),
+        "metrics": {name: value for name, value in (numbers.get("metrics") or {}).items() if value is not None},
+        "error": job.error["message"] if job.error else None,
+        "created_at": stamp(job.created_at),
+        "started_at": stamp(job.started_at),
+        "completed_at": stamp(job.ended_at),
+    }
