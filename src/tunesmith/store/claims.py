@@ -40,6 +40,7 @@ class Lease:
     """A job that a supervisor has."""
 
     job: str
+    owner: str | None
     token: int
     until: float | None
     state: RunState
@@ -54,6 +55,12 @@ class Place:
     machine: str
     kind: str
     slots: int
+
+
+_LEASES: Final = select(
+    jobs.c.id, jobs.c.lease_owner, jobs.c.lease_token, jobs.c.lease_until, jobs.c.state, jobs.c.request,
+    jobs.c.requested_at,
+).where(jobs.c.state.in_(_WORKED_ON))  # fmt: skip
 
 
 def groups(connection: Connection, now: float) -> list[Group]:
@@ -71,7 +78,10 @@ def claim(
 
     The caller rolls its transaction back on None. ``max_running`` is how many jobs of its organisation may run.
     """
-    job = connection.execute(select(jobs.c.id, jobs.c.org, jobs.c.lease_token).where(jobs.c.number == number)).one()
+    wanted = select(jobs.c.id, jobs.c.org, jobs.c.lease_token).where(jobs.c.number == number)
+    job = connection.execute(wanted).one_or_none()
+    if job is None:
+        return None
     if max_running is not None and _running(connection, job.org) >= max_running:
         return None
     token = job.lease_token + 1
@@ -87,7 +97,9 @@ def claim(
 
 def _running(connection: Connection, org: str) -> int:
     """Count the jobs of an organisation that are worked on; who counts next waits until this claim is decided."""
-    connection.execute(select(organisations.c.id).where(organisations.c.id == org).with_for_update()).one()
+    connection.execute(
+        select(organisations.c.id).where(organisations.c.id == org).with_for_update(key_share=True)
+    ).one()
     chosen = select(func.count()).where(jobs.c.org == org, jobs.c.state.in_(_WORKED_ON))
     return int(connection.execute(chosen).scalar_one())
 
@@ -125,10 +137,7 @@ def held(connection: Connection, job: str, token: int) -> Job:
 
 def leases(connection: Connection, owner: str) -> list[Lease]:
     """Return what a supervisor has, and what is asked of it."""
-    chosen = select(
-        jobs.c.id, jobs.c.lease_token, jobs.c.lease_until, jobs.c.state, jobs.c.request, jobs.c.requested_at
-    ).where(jobs.c.lease_owner == owner, jobs.c.state.in_(_WORKED_ON))
-    return [_lease(row) for row in connection.execute(chosen)]
+    return [_lease(row) for row in connection.execute(_LEASES.where(jobs.c.lease_owner == owner))]
 
 
 def renew(connection: Connection, owner: str, until: float) -> None:
@@ -137,10 +146,9 @@ def renew(connection: Connection, owner: str, until: float) -> None:
     connection.execute(update(jobs).where(mine).values(lease_until=until))
 
 
-def worked_on(connection: Connection) -> list[Job]:
-    """Return the jobs that supervisors work on, or seem to."""
-    found = stored_jobs.Wanted(states=WORKED_ON, limit=100_000)
-    return stored_jobs.listed(connection, found)
+def all_leases(connection: Connection) -> list[Lease]:
+    """Return what all supervisors have, also those that are gone."""
+    return [_lease(row) for row in connection.execute(_LEASES)]
 
 
 def adopt(connection: Connection, job: str, *, token: int, owner: str, until: float) -> bool:
@@ -170,5 +178,5 @@ def note_waiting(connection: Connection, ids: Collection[str], waiting: str | No
 
 
 def _lease(row: Any) -> Lease:
-    id, token, until, state, request, requested_at = row
-    return Lease(id, token, until, RunState(state), Request(request), requested_at)
+    id, owner, token, until, state, request, requested_at = row
+    return Lease(id, owner, token, until, RunState(state), Request(request), requested_at)

@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, func, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from tunesmith.store import tables
 
@@ -27,11 +28,11 @@ class Limit:
 
 def add(connection: Connection, org: str, *, start: float, end: float, slots: int) -> None:
     """Charge an organisation for so many devices from one time to another."""
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     for hour, seconds in hours_of(start, end):
-        here = (usage.c.org == org) & (usage.c.hour == hour)
-        more = update(usage).where(here).values(device_seconds=usage.c.device_seconds + seconds * slots)
-        if connection.execute(more).rowcount == 0:
-            connection.execute(insert(usage).values(org=org, hour=hour, device_seconds=seconds * slots))
+        charged = insert(usage).values(org=org, hour=hour, device_seconds=seconds * slots)
+        more = usage.c.device_seconds + charged.excluded.device_seconds
+        connection.execute(charged.on_conflict_do_update(index_elements=["org", "hour"], set_={"device_seconds": more}))
 
 
 def hours_of(start: float, end: float) -> Iterator[tuple[int, float]]:

@@ -28,6 +28,8 @@ MONTH: Final = 30 * 24 * 3600.0
 """Seconds of the past over which device-hours are limited."""
 GPU_LANE_LEAVES: Final = 300.0
 """Seconds after its end for which a server for GPUs still counts as registered: it may only be started anew."""
+GPU_LANE_FORGOTTEN: Final = 24 * 3600.0
+"""Seconds for which a server for GPUs that died without a word counts as registered."""
 NOTES_AT_ONCE: Final = 500
 """Jobs that one transaction tells what they wait for, at most."""
 
@@ -80,6 +82,7 @@ def _of_gpus(servers: list[Server], counts: dict[tuple[str, str], tuple[int, int
         for server in servers
         if server.device in (GPU, "any")
         and counts.get((server.machine, GPU), (0, 0))[0] > 0
+        and now - server.seen_at < GPU_LANE_FORGOTTEN
         and (server.stopped_at is None or now - server.stopped_at < GPU_LANE_LEAVES)
     ]
 

@@ -6,7 +6,7 @@ import time
 
 from tunesmith.runs import control
 from tunesmith.service.supervisor.ends import ASKED_FOR, settle
-from tunesmith.service.supervisor.holding import Bench, Holding, fenced
+from tunesmith.service.supervisor.holding import Bench, Holding, fenced, in_a_thread
 from tunesmith.spec.states import Request
 from tunesmith.store.claims import Lease
 
@@ -42,7 +42,7 @@ def _insist(bench: Bench, holding: Holding, since: float) -> None:
         return
     if waited >= patience and holding.stops < KILLED:
         holding.stops = KILLED
-        bench.pool.submit(bench.executor.stop, handle, force=True)
+        in_a_thread(lambda: bench.executor.stop(handle, force=True))
     elif waited >= patience / 3 and holding.stops < ASKED:
         holding.stops = ASKED
         bench.executor.stop(handle, force=False)

@@ -13,6 +13,7 @@ from tunesmith.runs import checkpoints
 from tunesmith.runs.event_log import read_lines
 from tunesmith.runs.exits import RUN
 from tunesmith.runs.folder import Kind, RunFolder
+from tunesmith.runs.rank_faults import CRASH, noted_fault
 from tunesmith.runs.status import RunStatus, status
 from tunesmith.service.models import registry
 from tunesmith.service.models.registry import NewModel
@@ -64,9 +65,17 @@ def read_ending(job: Job, run: RunFolder) -> Ending:
     found = status(run)
     lines = read_lines(run.events)[0]
     last = parse(lines[-1]).body if lines else None
-    word = last if isinstance(last, Finished | Failed) else None
+    word = last if isinstance(last, Finished | Failed) else _word_of_another_process(run)
     succeeded = found.state is RunState.SUCCEEDED and run.header().kind is Kind.TRAIN
     return Ending(found, word, registry.gather(job, run) if succeeded else None, _went_further(run))
+
+
+def _word_of_another_process(run: RunFolder) -> Failed | None:
+    """Return what a process of the run without a voice found wrong; that it broke off says nothing."""
+    fault = noted_fault(run)
+    if fault is None or fault.code == CRASH:
+        return None
+    return Failed(code=fault.code, message=fault.message, exit_code=fault.exit_code)
 
 
 def _went_further(run: RunFolder) -> bool:
@@ -104,14 +113,10 @@ def _apply(bench: Bench, holding: Holding, connection: Connection, job: Job, end
         _close(bench, holding, connection, job, now, RunState.CANCELLED, "cancelled")
     elif state is RunState.PAUSED:
         _requeue(bench, holding, connection, job, now, reason="the run was asked to save its state; it goes on")
-    elif isinstance(ending.word, Failed) or ending.status.exit in _OF_THE_JOB:
+    elif isinstance(ending.word, Failed):
         _fail(bench, holding, connection, job, now, _fault(ending))
     else:
         _retry(bench, holding, connection, job, now, ending.status, went_further=ending.went_further)
-
-
-_OF_THE_JOB: Final = frozenset({65})
-"""Exit codes that lie with the job's own data: another attempt would end the same."""
 
 
 def _succeed(bench: Bench, holding: Holding, connection: Connection, job: Job, ending: Ending, now: float) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
-from tunesmith.runs.event_log import read_lines
 from tunesmith.runs.status import LOSSES
 from tunesmith.service.supervisor.holding import Bench, Holding, fenced, tell
 from tunesmith.spec.events import (
@@ -34,8 +34,8 @@ from tunesmith.store.jobs import Job
 
 log = logging.getLogger(__name__)
 
-AT_ONCE: Final = 2_000
-"""Lines that one transaction stores, at most."""
+AT_ONCE: Final = 512 * 1024
+"""Bytes of a log that one transaction stores, unless a single line is longer."""
 LAST_WORDS: Final = (Finished, Failed, Ended)
 
 
@@ -48,13 +48,12 @@ def follow(bench: Bench, holding: Holding) -> bool:
     run = holding.folder
     if run is None or not _has_grown(holding):
         return False
-    lines = read_lines(run.events, holding.offset)[0][:AT_ONCE]
-    if not lines:
+    content = _whole_lines(run.events, holding.offset)
+    if not content:
         return False
-    end = holding.offset + sum(len(line) + 1 for line in lines)
-    said = [event for line in lines if (event := _parsed(line, run.id)) is not None]
-    _store(bench, holding, run.id, said, end)
-    return len(lines) == AT_ONCE
+    said = [event for line in content.splitlines() if (event := _parsed(line, run.id)) is not None]
+    _store(bench, holding, run.id, said, holding.offset + len(content))
+    return len(content) > AT_ONCE // 2
 
 
 def _has_grown(holding: Holding) -> bool:
@@ -63,6 +62,19 @@ def _has_grown(holding: Holding) -> bool:
         return holding.folder.events.stat().st_size > holding.offset
     except OSError:
         return False
+
+
+def _whole_lines(log: Path, offset: int) -> bytes:
+    """Return the next whole lines of a log; what a line lacks may still be being written."""
+    try:
+        with log.open("rb") as file:
+            file.seek(offset)
+            content = file.read(AT_ONCE)
+            if len(content) == AT_ONCE and b"\n" not in content:
+                content += file.readline()
+    except FileNotFoundError:
+        return b""
+    return content[: content.rfind(b"\n") + 1]
 
 
 def _parsed(line: bytes, run: str) -> Event | None:

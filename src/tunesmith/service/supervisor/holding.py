@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor as Pool
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -13,7 +13,8 @@ from sqlalchemy import Connection
 
 from tunesmith.executors.base import Executor
 from tunesmith.runs.folder import RunFolder
-from tunesmith.runs.handle import Handle
+from tunesmith.runs.handle import Handle, handle_of
+from tunesmith.runs.launch import launch_of
 from tunesmith.service.context import Service
 from tunesmith.service.jobs.queue import told
 from tunesmith.spec.states import RunState
@@ -30,8 +31,6 @@ class Bench:
 
     service: Service
     executor: Executor
-    pool: Pool
-    """Threads for what may take long: fetching, planning, starting, reading a result."""
     server: str
     """Id of the supervisor's server: the owner of its leases."""
     machine: str
@@ -84,8 +83,13 @@ class Holding:
 
     def begin(self, bench: Bench, work: Callable[[], T], then: Callable[[Callable[[], T]], None]) -> None:
         """Have something done in a thread; ``then`` is applied in the loop, and asks its argument for the result."""
-        self._task, self._then = bench.pool.submit(work), then
+        self._task, self._then = in_a_thread(work), then
         self._task.add_done_callback(lambda done: bench.service.wake.set())
+
+    def wait(self, timeout: float) -> None:
+        """Wait until what is being done is done."""
+        if self._task is not None:
+            wait([self._task], timeout)
 
     def apply(self) -> None:
         """Apply what was done, if it is done. Where that fails for want of a database it is applied again."""
@@ -95,6 +99,35 @@ class Holding:
         then(task.result)
         if self._task is task:  # Otherwise the next thing has begun.
             self._task = self._then = None
+
+
+def in_a_thread(work: Callable[[], T]) -> Future[T]:
+    """Begin what may take long: fetching, planning, starting, reading a result.
+
+    The end of the process does not wait for such a thread, as it would for those of a pool: a download may take hours.
+    """
+    task: Future[T] = Future()
+
+    def do() -> None:
+        try:
+            task.set_result(work())
+        except BaseException as error:  # noqa: BLE001 -- whoever asks for the result gets it.
+            task.set_exception(error)
+
+    threading.Thread(target=do, name="job", daemon=True).start()
+    return task
+
+
+def has_ended(bench: Bench, holding: Holding) -> bool:
+    """Whether a run has no process any more, and gets none."""
+    run = holding.folder
+    assert run is not None
+    holding.handle = holding.handle or handle_of(run)
+    if holding.handle is not None:
+        return bench.executor.poll(holding.handle) is not None
+    launch = launch_of(run)
+    # Life first: the handle may have been written between two looks.
+    return not (launch is not None and launch.goes_on) and handle_of(run) is None
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.handle import handle_of
@@ -22,6 +23,7 @@ from tunesmith.store import claims, machines
 from tunesmith.store import events as stored_events
 from tunesmith.store import jobs as stored_jobs
 from tunesmith.store import runs as stored_runs
+from tunesmith.store.claims import Lease
 from tunesmith.store.jobs import Job
 from tunesmith.store.machines import Device, Server
 
@@ -41,36 +43,50 @@ def adopt_all(bench: Bench, mine: Mapping[str, Holding], until: float) -> list[H
     with database.read() as connection:
         now = database.now(connection)
         servers = {server.id: server for server in machines.servers_of(connection)}
-        lost = [job for job in claims.worked_on(connection) if _is_lost(bench, job, mine, servers, now)]
-    adopted = [_adopt(bench, job, until) for job in lost]
+        lost = [lease for lease in claims.all_leases(connection) if _is_lost(bench, lease, mine, servers, now)]
+    adopted = [_adopted(bench, lease, until) for lease in lost]
     return [holding for holding in adopted if holding is not None]
 
 
-def _is_lost(bench: Bench, job: Job, mine: Mapping[str, Holding], servers: Mapping[str, Server], now: float) -> bool:
-    if job.lease_owner == bench.server:
-        return job.id not in mine  # The claim went through, and word of it was lost with the connection.
-    owner = servers.get(job.lease_owner or "")
+def _is_lost(
+    bench: Bench, lease: Lease, mine: Mapping[str, Holding], servers: Mapping[str, Server], now: float
+) -> bool:
+    if lease.owner == bench.server:
+        return lease.job not in mine  # The claim went through, and word of it was lost with the connection.
+    owner = servers.get(lease.owner or "")
     here = owner is None or owner.machine == bench.machine or bench.service.database.is_sqlite
     if here and is_gone(owner):
         return True
-    return not here and job.lease_until is not None and job.lease_until < now
+    return not here and lease.until is not None and lease.until < now
 
 
-def _adopt(bench: Bench, job: Job, until: float) -> Holding | None:
+def _adopted(bench: Bench, lease: Lease, until: float) -> Holding | None:
+    """Take a job over; where that goes wrong the others are taken over all the same."""
+    try:
+        return _adopt(bench, lease, until)
+    except SQLAlchemyError:
+        raise
+    except Exception:
+        log.exception("Job %s could not be taken over; it is tried again", lease.job)
+        return None
+
+
+def _adopt(bench: Bench, lease: Lease, until: float) -> Holding | None:
     """Take a job over; None if somebody else did, or if it goes on from the queue."""
     with bench.service.database.write() as connection:
-        devices = machines.held_by(connection, job.id)
-        if not claims.adopt(connection, job.id, token=job.lease_token, owner=bench.server, until=until):
+        devices = machines.held_by(connection, lease.job)
+        if not claims.adopt(connection, lease.job, token=lease.token, owner=bench.server, until=until):
             return None
-        taken = stored_jobs.get(connection, job.id, with_plan=True)
+        taken = stored_jobs.get(connection, lease.job, with_plan=True)
         assert taken is not None
         holding = _holding(taken, devices)
-        stays = bool(devices) and all(device.machine == bench.machine for device in devices)
-        if not stays:
+        # A database in a file is on this machine, whatever the machine was called before.
+        here = bench.service.database.is_sqlite or all(device.machine == bench.machine for device in devices)
+        if not devices or not here:
             _send_back(bench, holding, connection, taken)
             return None
         run = stored_runs.get(connection, taken.run) if taken.run else None
-    log.info("Job %s was left by %s and goes on here", job.id, job.lease_owner)
+    log.info("Job %s was left by %s and goes on here", lease.job, lease.owner)
     _take_up(bench, holding, run.id if run is not None and run.ended_at is None else None)
     return None if holding.over else holding
 

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,7 +19,7 @@ from tunesmith.service.supervisor import ends, recovery
 from tunesmith.service.supervisor.claiming import claim_next, say_why
 from tunesmith.service.supervisor.control import steer
 from tunesmith.service.supervisor.follower import follow
-from tunesmith.service.supervisor.holding import Bench, Holding
+from tunesmith.service.supervisor.holding import Bench, Holding, has_ended
 from tunesmith.service.supervisor.offers import offers_of
 from tunesmith.service.supervisor.preparing import prepare
 from tunesmith.spec.errors import LeaseLost
@@ -30,12 +30,12 @@ from tunesmith.store.machines import Server
 
 log = logging.getLogger(__name__)
 
-THREADS: Final = 32
-"""Jobs that are planned, started or concluded at once, at most."""
 LOOK_AROUND: Final = 1.0
 """Seconds between two looks for jobs that others have left, and two notes on what queued jobs wait for."""
 LONGEST_PAUSE: Final = 10.0
 """Seconds between two tries while the database is away, at most."""
+LAST_LAUNCH: Final = 10.0
+"""Seconds that the end of a server waits for a run that is just being started."""
 KEPT: Final = 24 * 3600.0
 """Seconds for which a server that is gone is remembered."""
 
@@ -45,11 +45,10 @@ class Supervisor:
 
     def __init__(self, service: Service, executor: Executor, *, url: str | None = None) -> None:
         self._service, self._url = service, url
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="job")
         self.id = new_id("server-")
         self.turned_at: float | None = None
         """When the last pass was done, by this process's clock."""
-        self._bench = Bench(service, executor, self._pool, self.id, service.settings.machine)
+        self._bench = Bench(service, executor, self.id, service.settings.machine)
         self._held: dict[str, Holding] = {}
         self._registered = False
         self._lanes: frozenset[str] = frozenset()
@@ -89,11 +88,15 @@ class Supervisor:
         self.turned_at = time.monotonic()
 
     def close(self) -> None:
-        """Say that this server has ended. Its runs go on; whoever comes next on this machine adopts them."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        """Say that this server has ended. Its runs go on; whoever comes next on this machine adopts them.
+
+        A run that is just being started is waited for; plans that are being made are made again by whoever comes.
+        """
         try:
             for holding in list(self._held.values()):
-                self._guard(holding, holding.apply)
+                if holding.launching:
+                    holding.wait(LAST_LAUNCH)
+                    self._guard(holding, holding.apply)
             with self._service.database.write() as connection:
                 machines.stop_server(connection, self.id, self._service.database.now(connection))
         except SQLAlchemyError as error:
@@ -137,7 +140,7 @@ class Supervisor:
         self._renewed = time.monotonic()
         for holding in self._held.values():
             if holding.folder is not None and not database.is_sqlite:
-                grant(holding.folder, before + settings.lease_seconds)
+                self._guard(holding, partial(grant, holding.folder, before + settings.lease_seconds))
 
     def _leases(self) -> list[Lease]:
         """Return what this supervisor still has; what it has no more is dropped."""
@@ -161,7 +164,7 @@ class Supervisor:
     def _watch(self, holding: Holding) -> None:
         """Store what a run has said; once its processes are gone and all is stored, conclude it."""
         # Life first: whatever a process wrote before it was seen dead is read after.
-        ended = holding.handle is None or self._bench.executor.poll(holding.handle) is not None
+        ended = has_ended(self._bench, holding)
         more = follow(self._bench, holding)
         if more:
             self._service.wake.set()
@@ -169,12 +172,19 @@ class Supervisor:
             ends.conclude(self._bench, holding)
 
     def _guard(self, holding: Holding, step: Callable[[], None]) -> None:
-        """Do something with a job; one that another supervisor has taken over is let go."""
+        """Do something with a job; one that another supervisor has taken over is let go.
+
+        Whatever else goes wrong, such as a full disk, is this job's trouble alone; it is tried again.
+        """
         try:
             step()
         except LeaseLost as error:
             log.warning("%s", error.message)
             holding.over = True
+        except SQLAlchemyError:
+            raise
+        except Exception:
+            log.exception("Job %s could not be brought further; it is tried again", holding.job.id)
 
     def _drop_what_is_over(self) -> None:
         self._held = {id: holding for id, holding in self._held.items() if not holding.over}
