@@ -112,6 +112,8 @@ def _of_status(error: HTTPException, scope: Scope) -> tuple[str, str]:
         case 405:
             allowed = (error.headers or {}).get("Allow", "another method")
             return "method_not_allowed", f"{path} does not take {scope.get('method')}. Use {allowed}."
+        case 400:
+            return "invalid_request", "The body cannot be read; it takes JSON (or a form, where a route takes files)."
         case status:
             return "http", str(error.detail) if status < 500 else "The server could not answer this."
 

@@ -29,7 +29,7 @@ def begin(connection: Connection, org: str, key: str, request: str, now: float) 
     """Take a key for a request; False if it is taken. Of many at once exactly one takes it."""
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     row = insert(kept).values(org=org, key=key, request=request, created_at=now)
-    return connection.execute(row.on_conflict_do_nothing()).rowcount == 1
+    return connection.execute(row.on_conflict_do_nothing().returning(kept.c.key)).one_or_none() is not None
 
 
 def get(connection: Connection, org: str, key: str) -> KeptRequest | None:
@@ -45,7 +45,7 @@ def take_over(connection: Connection, org: str, key: str, before: float, now: fl
     return connection.execute(update(kept).where(stale).values(created_at=now)).rowcount == 1
 
 
-def finish(connection: Connection, org: str, key: str, status: int, answer: dict[str, Any] | None) -> None:
+def finish(connection: Connection, org: str, key: str, status: int | None, answer: dict[str, Any] | None) -> None:
     """Keep what a request was answered."""
     connection.execute(update(kept).where(_is(org, key)).values(status=status, answer=answer))
 

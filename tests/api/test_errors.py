@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+SPEC = {"model": {"source": "a/b"}, "datasets": [{"uri": "c"}]}
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ({}, "spec: this field is missing"),
+        ({"spec": SPEC, "priorty": 1}, "priorty: there is no such field. Did you mean 'priority'?"),
+        (
+            {"spec": {**SPEC, "recipe": {"epoch": 1}}},
+            "spec.recipe.epoch: there is no such field. Did you mean 'epochs'?",
+        ),
+        ({"spec": {**SPEC, "recipe": {"epochs": -1}}}, "spec.recipe.epochs: it takes a number above 0"),
+        ({"spec": {**SPEC, "recipe": {"epochs": "many"}}}, "and not 'many'."),
+        ({"spec": {**SPEC, "seed": "x" * 500}}, "..."),
+        ([], "The body is not as it should be"),
+    ],
+)
+def test_a_wrong_request_is_told_which_field_and_what_it_takes(client: TestClient, body: Any, sentence: str) -> None:
+    answer = client.post("/api/jobs", json=body)
+    assert answer.status_code == 422
+    message = answer.json()["error"]["message"]
+    assert sentence in message and len(message) < 400
+
+
+def test_a_broken_body_is_told_where(client: TestClient) -> None:
+    answer = client.post("/api/jobs", content="{", headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422 and "no JSON" in answer.json()["error"]["message"]
+
+
+def test_a_wrong_method_is_told_the_right_ones(client: TestClient) -> None:
+    answer = client.put("/api/jobs", json={})
+    assert answer.status_code == 405 and "PUT" in answer.json()["error"]["message"] and answer.headers["Allow"]
