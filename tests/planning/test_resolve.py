@@ -14,11 +14,13 @@ OPEN = {
     "model.continue",
     "model.revision",
     "recipe.max_steps",
+    "recipe.warmup_steps",
     "recipe.quantization.compute",
     "options.chat_template",
     "resources.memory_limit_gb",
 }
-"""Fields that say something by being open: no other run, no revision, no limit, no 4-bit base, the own template."""
+"""Fields that say something by being open: no other run, no revision, no limit, a share of the steps for the warm-up,
+no 4-bit base, the own template."""
 
 
 def value(plan: Plan, field: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel
@@ -12,6 +12,8 @@ from tunesmith.spec.plan import Decision
 
 GIVEN: Final = "given"
 """The reason of a value that the user typed."""
+SUGGESTED: Final = "the default of this way in"
+"""The reason of a value that was suggested (``suggestions.py``)."""
 
 T = TypeVar("T")
 
@@ -19,8 +21,10 @@ T = TypeVar("T")
 class Choices:
     """Collects decisions and warnings while a plan is made."""
 
-    def __init__(self, spec: JobSpec) -> None:
+    def __init__(self, spec: JobSpec, suggested: Iterable[str] = ()) -> None:
         self._spec = spec
+        self._suggested = dict.fromkeys(suggested, SUGGESTED)
+        self._dropped: dict[str, str] = {}
         self.decisions: list[Decision] = []
         self.warnings: list[str] = []
 
@@ -32,7 +36,33 @@ class Choices:
 
     def note(self, field: str, value: object, reason: str) -> None:
         """Write a decision down."""
+        if field in self._dropped:
+            reason = f"{self._dropped[field]}; {reason}"
+        reason = self._suggested.get(field, reason)
         self.decisions.append(Decision(field=field, value=value, reason=reason))
+
+    def suggests(self, field: str) -> bool:
+        """Whether the field has the value that was suggested for it."""
+        return field in self._suggested
+
+    def suggest(self, field: str, reason: str) -> None:
+        """Give another reason for a suggestion that is taken."""
+        self._suggested[field] = reason
+
+    def drop(self, field: str, why: str) -> None:
+        """Take a suggestion back: the field is open again, and its decision will say why."""
+        del self._suggested[field]
+        self._dropped[field] = why
+
+    def note_suggested(self, unused: Iterable[str]) -> None:
+        """Write down what was suggested, taken and not decided elsewhere; ``unused`` are beginnings to leave out."""
+        decided = {decision.field for decision in self.decisions}
+        for field in self._suggested:
+            if field not in decided and not field.startswith(tuple(unused)):
+                value: Any = self._spec
+                for name in field.split("."):
+                    value = value[name] if isinstance(value, dict) else getattr(value, name)
+                self.note(field, value, SUGGESTED)
 
     def warn(self, sentence: str) -> None:
         """Add a warning."""
@@ -50,7 +80,7 @@ def typed_fields(part: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any]]
     """Yield the fields that were set, not defaulted, by dotted path; a list or a map is one value."""
     for name in type(part).model_fields:
         value = getattr(part, name)
-        if name not in part.model_fields_set or value is None:
+        if name not in part.model_fields_set or value is None or name == "suggested":
             continue
         if isinstance(value, BaseModel):
             yield from typed_fields(value, f"{prefix}{name}.")

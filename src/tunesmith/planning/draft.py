@@ -11,6 +11,7 @@ from tunesmith.modalities import MODALITIES
 from tunesmith.modalities.base import Encoder, Modality, family_of
 from tunesmith.planning.facts import data_facts, device_facts, model_facts
 from tunesmith.planning.resolve import resolve
+from tunesmith.planning.suggestions import with_suggestions
 from tunesmith.runs.memory_limits import limits_of
 from tunesmith.spec.errors import BadEntry, UnknownKey
 from tunesmith.spec.job import JobSpec
@@ -27,6 +28,7 @@ def draft(spec: JobSpec, model_dir: Path, home: Path | None = None) -> Plan:
         DataError: the data cannot be found or used.
     """
     modality = MODALITIES["text"]
+    spec = with_suggestions(spec)
     options = checked_options(spec, modality)
     model = model_facts(model_dir, spec.model.source)
     device = device_facts(spec.resources)

@@ -32,6 +32,8 @@ def settle_method(known: Known, memory_of: Callable[[Method], int]) -> Method:
             raise BadValue("--method", typed.value, f"lora or lora-8bit: {known.kin} do not bear 4 bits")
         if not known.device.quantizes:
             raise PackageMissing("bitsandbytes", "train")
+    if typed is not None and known.choices.suggests("recipe.method") and not known.spec.force:
+        typed = _if_it_fits(known, typed, memory_of)
     method = known.choices.settle("recipe.method", typed, lambda: _choose_method(known, memory_of))
     if method is Method.FULL and _typed_of_adapter(known):
         known.choices.warn("Every weight is trained (method full): what was given for the adapter has no effect.")
@@ -86,6 +88,18 @@ def choose_rate(known: Known, method: Method) -> tuple[float, str]:
     if known.by_task.rate != 1:
         rate, reason = rate * known.by_task.rate, f"{reason}, x {known.by_task.rate:g} for {known.task}"
     return float(f"{rate:.3g}"), reason
+
+
+def _if_it_fits(known: Known, suggested: Method, memory_of: Callable[[Method], int]) -> Method | None:
+    """Return the suggested method; None where it cannot fit and another one may."""
+    try:
+        memory_of(suggested)
+    except WillNotFit as problem:
+        needed, there = problem.needed / GIB, problem.available / GIB
+        why = f"{suggested} was suggested, which needs {needed:.1f} GiB, and {there:.1f} GiB are there"
+        known.choices.drop("recipe.method", why)
+        return None
+    return suggested
 
 
 def _choose_method(known: Known, memory_of: Callable[[Method], int]) -> tuple[Method, str]:

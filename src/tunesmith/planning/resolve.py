@@ -21,10 +21,11 @@ from tunesmith.planning.memory import Workload
 from tunesmith.planning.naming import run_name
 from tunesmith.planning.precisions import settle_precision, settle_quantization
 from tunesmith.planning.running import duration, execution_of, path_of_rows
+from tunesmith.planning.suggestions import METHOD, open_suggestions, with_suggestions, without_unfit
 from tunesmith.planning.task_choice import choose_task
 from tunesmith.spec.errors import BadValue, SplitImpossible
 from tunesmith.spec.job import Device, JobSpec, Resources
-from tunesmith.spec.plan import DataFacts, DeviceFacts, ModelFacts, Plan
+from tunesmith.spec.plan import DataFacts, DeviceFacts, ModelFacts, Plan, settled
 from tunesmith.spec.recipe import Method, Precision, Recipe
 
 VALIDATION_SHARE: Final = 0.1
@@ -46,7 +47,11 @@ def resolve(
         PrecisionUnusable, PackageMissing: the machine cannot do what was typed.
         WillNotFit: the memory estimate exceeds what the device has, and the job is not forced.
     """
-    known = Known(spec, model, device, data, family, choices := Choices(spec))
+    asked, suggested = spec, open_suggestions(spec)
+    spec = with_suggestions(spec)
+    choices = Choices(spec, suggested)
+    spec = without_unfit(spec, model, device, data, family, choices)
+    known = Known(spec, model, device, data, family, choices)
     name = choices.settle("name", spec.name, lambda: (run_name(spec), "from the model's and the data's names"))
     task = choose_task(spec.task, model, data, modality.tasks, choices)
     known = replace(known, task=task)
@@ -59,6 +64,7 @@ def resolve(
     execution = execution_of(known, recipe, resources)
     _warn_of_data(known, recipe)
     choices.note_typed()
+    choices.note_suggested(_unused(recipe))
     run = distance(data, recipe, split, device.kind)
     return Plan(
         spec=spec.model_copy(
@@ -81,8 +87,15 @@ def resolve(
         seconds=duration(known, recipe, evaluation, execution, run),
         warnings=choices.warnings,
         length_chosen=spec.recipe.length is None,
-        split_chosen=spec.evaluation.validation_split is None,
+        split_chosen="evaluation.validation_split" in suggested or asked.evaluation.validation_split is None,
     )
+
+
+def _unused(recipe: Recipe) -> list[str]:
+    """Return the beginnings of the paths that say nothing of what the method trains."""
+    method = settled(recipe.method, METHOD)
+    adapter = [] if method.adapts else ["recipe.adapter."]
+    return adapter if method is Method.QLORA else [*adapter, "recipe.quantization."]
 
 
 def _recipe(known: Known, split: float) -> tuple[Recipe, Fit]:
