@@ -73,3 +73,10 @@ def reason(job: Job) -> str | None:
     if job.state is RunState.QUEUED:
         return job.waiting or job.reason
     return job.reason
+
+
+def fault(job: Job) -> str | None:
+    """Say what went wrong with a failed job, and what to do."""
+    if job.error is None:
+        return None
+    return " ".join(part for part in (job.error["message"], job.error.get("todo")) if part)

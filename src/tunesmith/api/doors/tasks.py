@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import Query
 
 from tunesmith.api.doors.decisions import told
-from tunesmith.api.words import TASKS, reason, stamp
+from tunesmith.api.words import TASKS, fault, reason, stamp
 from tunesmith.service.jobs.queue import Job
 from tunesmith.spec.recipe import Part
 
@@ -137,7 +137,7 @@ def _facts(job: Job) -> dict[str, Any]:
         "validation_loss": numbers.get("validation_loss"),
         "learning_rate": numbers.get("learning_rate"),
         "metrics": {name: value for name, value in (numbers.get("metrics") or {}).items() if value is not None},
-        "error": job.error["message"] if job.error else None,
+        "error": fault(job),
         "created_at": stamp(job.created_at),
         "started_at": stamp(job.started_at),
         "completed_at": stamp(job.ended_at),

@@ -8,7 +8,7 @@ from typing import Final, Literal
 from tunesmith.api.doors.decisions import told
 from tunesmith.api.doors.log_lines import log_line
 from tunesmith.api.doors.train import MODALITIES, TYPES, Category
-from tunesmith.api.words import TRAIN, reason, stamp
+from tunesmith.api.words import TRAIN, fault, reason, stamp
 from tunesmith.service.jobs.installed import modality_of
 from tunesmith.service.jobs.queue import Job, StoredEvent
 from tunesmith.spec.recipe import Part
@@ -98,7 +98,7 @@ def row(job: Job) -> JobRow:
         created_at=stamp(job.created_at),
         start_time=stamp(job.started_at),
         end_time=stamp(job.ended_at),
-        error="The job was cancelled." if cancelled else job.error["message"] if job.error else None,
+        error="The job was cancelled." if cancelled else fault(job),
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from tunesmith.runs.folder import RunFolder
 from tunesmith.spec.errors import Conflict, NotFound
-from tunesmith.spec.states import RunState
+from tunesmith.spec.states import JOB_OVER, RunState
 from tunesmith.store.jobs import Job
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ def result_folder(service: Service, job: Job) -> Path:
         NotFound: its result lies on another machine, or was removed.
     """
     if job.state is not RunState.SUCCEEDED:
-        raise Conflict(f"Task {job.id} is {job.state} and has no result.", "Wait until it is completed.")
+        todo = "Look at it to see how it ended." if job.state in JOB_OVER else "Wait until it is completed."
+        raise Conflict(f"Task {job.id} is {job.state} and has no result.", todo)
     if job.run is not None:
         kept = RunFolder(service.settings.runs_dir / job.run)
         if kept.artifacts_dir.is_dir() and any(kept.artifacts_dir.iterdir()):
