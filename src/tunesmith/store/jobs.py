@@ -181,6 +181,12 @@ def counts(connection: Connection) -> dict[tuple[str, RunState], int]:
     return {(org, RunState(state)): count for org, state, count in rows}
 
 
+def queued(connection: Connection, org: str, most: int) -> int:
+    """Return how many jobs of an organisation wait, counting no further than ``most``."""
+    waiting = select(jobs.c.id).where((jobs.c.state == str(RunState.QUEUED)) & (jobs.c.org == org)).limit(most)
+    return int(connection.execute(select(func.count()).select_from(waiting.subquery())).scalar_one())
+
+
 def move(connection: Connection, id: str, to: RunState, *, token: int | None = None, **values: Any) -> bool:
     """Bring a job into a state, and set further columns, if it is in one that may lead there.
 
