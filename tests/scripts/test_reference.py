@@ -6,11 +6,14 @@ from typing import Annotated, Literal
 
 import click
 import pytest
+from fastapi.routing import APIRoute
 from pydantic import Field
 
+from scripts.reference import api
 from scripts.reference.commands import markdown, walk
 from scripts.reference.fields import kind_of, leaves, row
 from scripts.reference.page import Page, Row, Section
+from tunesmith.api.routes import routers
 from tunesmith.spec.recipe import Part
 
 
@@ -93,3 +96,27 @@ def test_a_paragraph_that_click_leaves_alone_becomes_code():
     assert markdown("Train.\n\n    \b\n    tool a\n    tool b\n\n    More.") == (
         "Train.\n\n```\ntool a\ntool b\n```\n\nMore."
     )
+
+
+def test_every_route_of_the_server_is_on_its_page_with_a_sentence():
+    page = api.page()
+    said = {row.name: row.text for section in page.sections for row in section.rows if row.needs_text}
+    served = {
+        f"{method} {route.path}"
+        for router in routers()
+        for route in router.routes
+        if isinstance(route, APIRoute) and route.include_in_schema
+        for method in route.methods
+    }
+    sockets = {f"WS {route.path}" for router in routers() for route in router.routes if hasattr(route, "dependant")}
+    assert served
+    assert served <= said.keys()
+    assert {name for name in said if name.startswith("WS ")} <= sockets
+    assert all(said.values())
+
+
+def test_what_a_field_takes_is_said_in_words():
+    whole = {"type": "integer", "minimum": 1, "maximum": 50}
+    assert api._type(whole) == "integer from 1 to 50"
+    assert api._type({"anyOf": [whole, {"type": "null"}]}) == "integer from 1 to 50"
+    assert api._type({"type": "array", "items": {"$ref": "#/components/schemas/Turn"}}) == "list of Turn"
