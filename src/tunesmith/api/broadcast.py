@@ -111,9 +111,11 @@ class Broadcast:
         while not self.closing.is_set() and not (listener.is_behind and listener.waiting.empty()):
             closing = asyncio.ensure_future(self.closing.wait())
             getting = asyncio.ensure_future(listener.waiting.get())
-            done, pending = await asyncio.wait({closing, getting}, timeout=quiet, return_when=asyncio.FIRST_COMPLETED)
-            for task in pending:
-                task.cancel()
+            try:
+                done, _ = await asyncio.wait({closing, getting}, timeout=quiet, return_when=asyncio.FIRST_COMPLETED)
+            finally:  # Also where the listener is gone: what waits for nobody would be complained of.
+                closing.cancel()
+                getting.cancel()
             if getting in done:
                 yield getting.result()
             elif closing not in done:

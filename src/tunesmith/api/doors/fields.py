@@ -19,6 +19,11 @@ def typed_values(request: BaseModel) -> dict[str, Any]:
     return request.model_dump(exclude_unset=True, exclude_none=True)
 
 
+def model_label(source: str) -> str:
+    """Return the last part of a model's name, to call a result after."""
+    return source.rstrip("/").rpartition("/")[2] or "model"
+
+
 def job_of(typed: Mapping[str, Any], paths: Paths, defaults: Mapping[str, Any], *, fixed: Mapping[str, Any]) -> JobSpec:
     """Make the job.
 

@@ -8,7 +8,7 @@ from fastapi import UploadFile
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from tunesmith.api.doors.fields import job_of, typed_values
+from tunesmith.api.doors.fields import job_of, model_label, typed_values
 from tunesmith.api.doors.tasks import LLM, asked
 from tunesmith.service.jobs.queue import Submission
 from tunesmith.spec.errors import Contradiction
@@ -126,7 +126,12 @@ def submission(request: BaseModel, dataset: str, method: Method, defaults: dict[
     fixed = {"datasets": [{"uri": dataset}], "output.dir": f"saved_models/llm/{id}", "recipe.method": method}
     spec = job_of(typed, PATHS, {**defaults, **compute}, fixed=fixed)
     shown = asked(spec.model.source, dataset, spec.output.dir)
-    return Submission(spec=spec, door="llm", id=id, extra={"model_type": LLM, "asked": shown})
+    return Submission(
+        spec=spec,
+        door="llm",
+        id=id,
+        extra={"model_type": LLM, "asked": shown, "model_name": f"{model_label(spec.model.source)}-{id}"},
+    )
 
 
 def method_of(request: Adapter, path: Method) -> Method:

@@ -7,7 +7,7 @@ from typing import Final, Literal
 from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
-from tunesmith.api.doors.fields import job_of, typed_values
+from tunesmith.api.doors.fields import job_of, model_label, typed_values
 from tunesmith.service.jobs.queue import Submission
 from tunesmith.service.jobs.training_config import TrainingConfig
 from tunesmith.spec.ids import new_job_id
@@ -97,7 +97,11 @@ def submission(request: TrainRequest, config: TrainingConfig) -> Submission:
         door="train",
         id=id,
         warnings=[labels] if defaults.num_labels else [],
-        extra={"category": request.category, "asked": _asked(spec)},
+        extra={
+            "category": request.category,
+            "asked": _asked(spec),
+            "model_name": request.run_name or f"{model_label(spec.model.source)}-{id}",
+        },
     )
 
 
