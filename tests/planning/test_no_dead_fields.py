@@ -42,6 +42,7 @@ OTHER_VALUE: Final[dict[str, Any]] = {
     "recipe.circular.batch_multiplier": 2.0,
     "recipe.max_steps": 7,
     "recipe.learning_rate": 0.00123,
+    "recipe.learning_rate_multiplier": 1.5,
     "recipe.schedule": "linear",
     "recipe.schedule_cycles": 5,
     "recipe.decay_ratio": 0.4,
@@ -85,11 +86,12 @@ OTHER_VALUE: Final[dict[str, Any]] = {
 
 ONLY_ONE_VALUE: Final = {"resources.device"}
 """Fields of which every value that this test may give is the one that the plan has anyway."""
-PLAN_ALONE: Final = ("recipe.mode", "recipe.circular.cycles", "resources.memory_limit_gb")
+PLAN_ALONE: Final = ("recipe.mode", "recipe.learning_rate_multiplier", "recipe.circular.cycles", "resources.memory_limit_gb")
 """Fields that no worker needs: what they mean is in the other fields of the plan."""
 ONLY_PLANNED: Final = {
     "recipe.mode": "spec.recipe.epochs",
     "recipe.circular.cycles": "spec.recipe.epochs",
+    "recipe.learning_rate_multiplier": "spec.recipe.learning_rate",
     "resources.memory_limit_gb": "memory.available",
     "resources.threads": "execution.threads",
 }

@@ -87,6 +87,9 @@ def choose_rate(known: Known, method: Method) -> tuple[float, str]:
         rate, reason = rate * QUANTIZED_RATE, f"{reason}, x {QUANTIZED_RATE:g} for a base in {method.bits} bits"
     if known.by_task.rate != 1:
         rate, reason = rate * known.by_task.rate, f"{reason}, x {known.by_task.rate:g} for {known.task}"
+    if known.recipe.learning_rate_multiplier != 1:
+        factor = known.recipe.learning_rate_multiplier
+        rate, reason = rate * factor, f"{reason}, x {factor:g} as asked"
     return float(f"{rate:.3g}"), reason
 
 

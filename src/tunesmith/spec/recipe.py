@@ -193,6 +193,8 @@ class Recipe(Part):
     """Optimizer steps at which training ends, before the last epoch if it comes to that. Open: no limit."""
     learning_rate: float | None = Field(None, gt=0, le=1)
     """Highest learning rate. Open: by the model's number of parameters, times the mode's factor."""
+    learning_rate_multiplier: float = Field(1.0, gt=0, le=1000)
+    """Factor on the learning rate where that is left open."""
     schedule: Schedule | None = None
     """How the learning rate goes after the warm-up. Open: the mode's, cosine for most."""
     schedule_cycles: int = Field(3, ge=1, le=1000)

@@ -66,6 +66,14 @@ def latest(connection: Connection, job: str, limit: int) -> list[StoredEvent]:
     return [StoredEvent(**row._mapping) for row in connection.execute(chosen)][::-1]
 
 
+def before(connection: Connection, cursor: int | None, *, job: str, limit: int) -> list[StoredEvent]:
+    """Return the events of a job before a cursor, or from its end, the newest first."""
+    chosen = select(events).where(events.c.job == job).order_by(events.c.id.desc()).limit(limit)
+    if cursor is not None:
+        chosen = chosen.where(events.c.id < cursor)
+    return [StoredEvent(**row._mapping) for row in connection.execute(chosen)]
+
+
 def newest_of(connection: Connection, run: str, kind: str, limit: int) -> list[StoredEvent]:
     """Return the last events of a kind that a run said, the oldest of them first."""
     chosen = select(events).where(events.c.run == run, events.c.kind == kind).order_by(events.c.seq.desc()).limit(limit)

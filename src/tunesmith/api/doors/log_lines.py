@@ -13,8 +13,12 @@ Body = Mapping[str, Any]
 
 def log_line(event: StoredEvent) -> str:
     """Render an event with its time; a kind that has no words of its own shows its fields."""
-    say = _WORDS.get(event.kind, _fields)
-    return f"{stamp(event.time)} {say(event.body)}"
+    return f"{stamp(event.time)} {sentence(event)}"
+
+
+def sentence(event: StoredEvent) -> str:
+    """Render what an event says."""
+    return _WORDS.get(event.kind, _fields)(event.body)
 
 
 def _fields(body: Body) -> str:

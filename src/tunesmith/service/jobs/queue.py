@@ -132,6 +132,12 @@ def events_of(service: Service, job: Job, after: int = 0, limit: int = 500) -> l
         return stored_events.after(connection, after, job=job.id, limit=limit)
 
 
+def events_before(service: Service, job: Job, cursor: int | None, limit: int) -> list[StoredEvent]:
+    """Return what a job and its runs said before a cursor, or at the end, the newest first."""
+    with service.database.read() as connection:
+        return stored_events.before(connection, cursor, job=job.id, limit=limit)
+
+
 def last_events_of(service: Service, job: Job, limit: int = 50) -> list[StoredEvent]:
     """Return the last that a job and its runs said, in the order in which they said it."""
     with service.database.read() as connection:
