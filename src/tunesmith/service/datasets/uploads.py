@@ -215,9 +215,11 @@ class Writer:
             ChecksumDiffers: the bytes of this request, or all of them, are not those that were announced.
             ArchiveRefused: it was to become a data set and is an archive that is not unpacked; it is removed.
         """
-        if self._checksum is not None and self._digest is not None and self._digest.hexdigest() != self._checksum[1]:
-            self._throw_away()
-            raise ChecksumDiffers(self._checksum[1], self._digest.hexdigest())
+        if self._checksum is not None and self._digest is not None:
+            found, wanted = self._digest.hexdigest(), self._checksum[1]
+            if found != wanted:
+                self._throw_away()
+                raise ChecksumDiffers(wanted, found)
         self._digest = None
         if self._file >= 0:
             os.fsync(self._file)
