@@ -17,9 +17,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from tunesmith.api.app import create_app
+from tunesmith.api.middleware.access import keys_in_force
 from tunesmith.api.middleware.hosts import WILDCARDS, is_loopback
 from tunesmith.executors.local import LocalExecutor
-from tunesmith.service.accounts import keys
 from tunesmith.service.context import Service, open_service
 from tunesmith.service.system.readiness import Supervising
 from tunesmith.service.system.server_file import announced
@@ -50,7 +50,7 @@ def serve(settings: Settings, say: Say) -> None:
         stack.callback(service.close)
         if listener is not None:
             _refuse_to_be_open(service)
-        supervising = _supervising(service, stack)
+        supervising = _supervising(service, listener, stack)
         for line in _introduction(service, listener):
             say(line)
         if listener is None:
@@ -75,14 +75,14 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
 
 def _refuse_to_be_open(service: Service) -> None:
     settings = service.settings
-    if not is_loopback(settings.host) and not settings.trusted_network and not keys.in_force(service):
+    if not is_loopback(settings.host) and not settings.trusted_network and not keys_in_force(service):
         raise KeysNeeded(settings.host)
 
 
-def _supervising(service: Service, stack: contextlib.ExitStack) -> Supervising | None:
+def _supervising(service: Service, listener: socket.socket | None, stack: contextlib.ExitStack) -> Supervising | None:
     if service.settings.role == "api":
         return None
-    supervising = Supervising(service, LocalExecutor())
+    supervising = Supervising(service, LocalExecutor(), _url(service.settings, listener) if listener else None)
     supervising.start()
     stack.callback(supervising.stop, GRACE)
     return supervising
@@ -103,7 +103,7 @@ def _introduction(service: Service, listener: socket.socket | None) -> Iterator[
 
 def _callers(service: Service) -> str:
     settings = service.settings
-    if keys.in_force(service):
+    if keys_in_force(service):
         return "whoever has a key"
     if is_loopback(settings.host):
         return "everybody on this machine, as there are no keys; `tunesmith keys create` makes the first one"
@@ -112,6 +112,8 @@ def _callers(service: Service) -> str:
 
 def _without_password(url: str) -> str:
     parts = urlsplit(url)
+    if "@" not in parts.netloc:
+        return url
     user, at, place = parts.netloc.rpartition("@")
     return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}{at}{place}", query=""))
 

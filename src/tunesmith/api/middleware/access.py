@@ -11,14 +11,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tunesmith.api.middleware.hosts import host_name, is_loopback
 from tunesmith.api.middleware.rates import Rates
+from tunesmith.service.accounts import keys
 from tunesmith.service.accounts.principal import OPERATOR, Principal
 from tunesmith.service.context import Service
 from tunesmith.spec.errors import Unauthenticated
-
-try:
-    from tunesmith.service.accounts import keys
-except ImportError:
-    keys = None  # type: ignore[assignment]
 
 UNCOUNTED: Final = frozenset({"/healthz", "/readyz"})
 """Paths that whoever watches the server may call, as often as they like."""
@@ -27,6 +23,11 @@ OPEN: Final = frozenset({"/docs", "/redoc", "/openapi.json", "/api/v1/health", "
 OPEN_BELOW: Final = "/static/"
 PROTOCOL: Final = "bearer."
 """A page's websocket cannot send headers; it offers the subprotocol ``bearer.KEY`` (beside the one that it speaks)."""
+
+
+def keys_in_force(service: Service) -> bool:
+    """Whether there is any key that works: then everybody needs one."""
+    return keys is not None and keys.in_force(service)
 
 
 class Access:
@@ -61,14 +62,11 @@ class Access:
         if secret is not None and self.token is not None and hmac.compare_digest(secret.encode(), self.token.encode()):
             return OPERATOR
         # Without any key in force a key means nothing: OpenAI's client, for one, always sends some.
-        if keys is None or not await run_sync(keys.in_force, self.service):
+        if not await run_sync(keys.in_force, self.service):
             return self._without_keys(headers, scope)
         if secret is None:
             raise Unauthenticated
-        principal = await run_sync(keys.authenticate, self.service, secret)
-        if principal is None:
-            raise Unauthenticated("This key is not known here, or it was revoked.")
-        return principal
+        return await run_sync(keys.authenticate, self.service, secret)
 
     def _without_keys(self, headers: Headers, scope: Scope) -> Principal:
         """Let in whoever calls this machine from itself, or by a name that the operator trusts."""

@@ -19,11 +19,11 @@ OVERDUE: Final = 60.0
 class Supervising:
     """The supervisor of this process, in a thread of its own."""
 
-    def __init__(self, service: Service, executor: Executor) -> None:
+    def __init__(self, service: Service, executor: Executor, url: str | None = None) -> None:
         from tunesmith.service.supervisor.supervisor import Supervisor
 
         self.service = service
-        self.supervisor = Supervisor(service, executor)
+        self.supervisor = Supervisor(service, executor, url=url)
         self.stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
         self._begun_at = time.monotonic()
