@@ -18,7 +18,7 @@ BENCH_STAMP := $(BENCH)/.installed
 export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test chaos lint format docs bench constraints new-format new-family new-modality clean
+.PHONY: help install demo serve test chaos lint format docs bench constraints migration new-format new-family new-modality clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 18
@@ -58,6 +58,9 @@ constraints: $(DEV_STAMP)  ## pin what .venv holds now in constraints.txt
 	{ grep '^#' constraints.txt; $(PIP) freeze --all --exclude-editable \
 	    | grep -vE '^(#|pip==|triton==|nvidia-.*-cu[0-9]+==)' | sed 's/+[^=]*$$//' | sort -f; } > constraints.tmp
 	mv constraints.tmp constraints.txt
+
+migration: $(DEV_STAMP)  ## write the next change of the database's tables: make migration NAME="what changes"
+	$(BIN)/python -m scripts.migration "$(NAME)"
 
 new-format: $(DEV_STAMP)  ## start a data set format: make new-format NAME=foo
 	$(BIN)/python -m scripts.new format "$(NAME)"

@@ -10,12 +10,16 @@ from scripts.checks import Fault, parsed, python_files
 
 FILE_LINES = 500
 FUNCTION_LINES = 70
+REVISIONS = "src/tunesmith/store/migrations/versions"
+"""Records of how tables changed, written by a tool and never read for how they work."""
 
 
 def faults(root: Path) -> Iterator[Fault]:
     """Yield every file and function over its budget."""
     for path in python_files(root, "src", "scripts", "tests", "benchmarks"):
         where = path.relative_to(root)
+        if where.is_relative_to(REVISIONS):
+            continue
         lines = len(path.read_text(encoding="utf-8").splitlines())
         if lines > FILE_LINES:
             yield Fault(where, 1, f"{lines} lines, at most {FILE_LINES}", "Move one noun into a file of its own.")

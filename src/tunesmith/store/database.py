@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InternalError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
+
+from tunesmith.runs.durable import disk_full
+from tunesmith.spec.errors import DatabaseUnusable, PackageMissing
+from tunesmith.store.mounts import network_file_system
 
 TIMEOUT: Final = 10.0
 """Seconds that a writer waits for another one on SQLite."""
+POOL: Final = 20
+"""Connections that a process keeps open."""
 EVENTS_LOCK: Final = 7_301_563
 """Advisory lock of PostgreSQL under which events get their numbers in the order in which they become visible."""
 
@@ -21,14 +30,30 @@ class Database:
     """One database, whichever of the two it is. Never hand it across a fork."""
 
     def __init__(self, url: str) -> None:
+        """Prepare for a database; nothing is opened yet.
+
+        Raises:
+            DatabaseUnusable: the address is none of SQLite or PostgreSQL, or a SQLite file lies on a network.
+            PackageMissing: the driver of PostgreSQL is not installed.
+        """
         self.url = url
-        self.is_sqlite = url.startswith("sqlite")
-        self.engine = _sqlite(url) if self.is_sqlite else _postgres(url)
+        self.address = _address(url)
+        self.is_sqlite = self.address.drivername == "sqlite"
+        self.engine = _sqlite(self.address) if self.is_sqlite else _postgres(self.address)
+
+    @property
+    def shown(self) -> str:
+        """The address as it may be shown: without the password."""
+        return self.address.render_as_string(hide_password=True)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Lend a connection that sees one state of the database and changes nothing."""
-        with self.engine.connect() as connection:
+        """Lend a connection that sees one state of the database and changes nothing.
+
+        Raises:
+            DatabaseUnusable: it cannot be reached.
+        """
+        with self._lent() as connection:
             if self.is_sqlite:
                 connection.exec_driver_sql("BEGIN")
             yield connection
@@ -36,12 +61,36 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """Lend a connection whose changes become visible together, or not at all."""
-        with self.engine.connect() as connection:
+        """Lend a connection whose changes become visible together, or not at all.
+
+        Raises:
+            DatabaseUnusable: it cannot be reached, or others write for longer than a writer waits.
+            DiskFull: there is no room for the changes.
+        """
+        with self._lent() as connection:
             if self.is_sqlite:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
             connection.commit()
+
+    @contextmanager
+    def _lent(self) -> Iterator[Connection]:
+        try:
+            with self.engine.connect() as connection:
+                yield connection
+        except (OperationalError, InternalError, PoolExhausted) as error:
+            self._refuse(error)
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                self._refuse(error)
+            raise
+
+    def _refuse(self, error: Exception) -> NoReturn:
+        """Say in the project's own words why the database cannot be used."""
+        why = str(getattr(error, "orig", None) or error).strip().splitlines()[0].rstrip(".")
+        if self.is_sqlite and "database or disk is full" in why:
+            raise disk_full(Path(self.address.database or "."), 4096) from error
+        raise DatabaseUnusable(self.shown, why) from error
 
     def now(self, connection: Connection) -> float:
         """Return the database's clock, in seconds since the epoch: one clock for every machine that shares it."""
@@ -64,22 +113,53 @@ def sqlite_url(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-def _sqlite(url: str) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": TIMEOUT, "check_same_thread": False}, pool_size=20)
+def _address(url: str) -> URL:
+    try:
+        address = make_url(url)
+    except ArgumentError as error:
+        raise DatabaseUnusable(url[:20], "this is no address of a database") from error
+    if address.drivername in ("postgres", "postgresql"):
+        return address.set(drivername="postgresql+psycopg")
+    if address.drivername not in ("sqlite", "postgresql+psycopg"):
+        why = "only sqlite:///FILE and postgresql://USER:PASSWORD@HOST/NAME are known"
+        raise DatabaseUnusable(address.render_as_string(hide_password=True), why)
+    return address
+
+
+def _sqlite(address: URL) -> Engine:
+    path = Path(address.database or "")
+    if kind := network_file_system(path):
+        why = f"it lies on a network file system ({kind}), where SQLite loses writes; use a local disk or PostgreSQL"
+        raise DatabaseUnusable(str(path), why)
+    engine = create_engine(address, connect_args={"timeout": TIMEOUT, "check_same_thread": False}, pool_size=POOL)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, record: Any) -> None:
         connection.isolation_level = None  # Transactions begin where this file says so, not where the driver guesses.
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        _write_ahead(cursor)
+        for pragma in ("synchronous=FULL", "foreign_keys=ON"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
     return engine
 
 
-def _postgres(url: str) -> Engine:
-    address = make_url(url)
-    if address.drivername in ("postgres", "postgresql"):
-        address = address.set(drivername="postgresql+psycopg")
-    return create_engine(address, pool_size=20, pool_pre_ping=True, connect_args={"connect_timeout": 5})
+def _write_ahead(cursor: sqlite3.Cursor) -> None:
+    """Switch to the write-ahead log, for which SQLite waits for nobody: try until those who are in the way are done."""
+    end = time.monotonic() + TIMEOUT
+    while True:
+        with suppress(sqlite3.OperationalError):
+            if cursor.execute("PRAGMA journal_mode=WAL").fetchone()[0] == "wal":
+                return
+        if time.monotonic() > end:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        time.sleep(0.01)
+
+
+def _postgres(address: URL) -> Engine:
+    try:
+        return create_engine(address, pool_size=POOL, pool_pre_ping=True, connect_args={"connect_timeout": 5})
+    except (ModuleNotFoundError, NoSuchModuleError) as error:
+        raise PackageMissing("psycopg", "postgres") from error

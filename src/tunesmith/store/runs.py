@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, delete, insert, select, tuple_, update
 
@@ -11,6 +12,8 @@ from tunesmith.spec.states import RunState
 from tunesmith.store import tables
 
 runs = tables.runs
+AT_ONCE: Final = 500
+"""Ids that one question names; databases allow some thousands."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,15 @@ def get(connection: Connection, id: str) -> StoredRun | None:
     """Return a run; None if there is none of that id."""
     row = connection.execute(select(runs).where(runs.c.id == id)).one_or_none()
     return _run(row._mapping) if row is not None else None
+
+
+def known(connection: Connection, ids: Sequence[str]) -> set[str]:
+    """Return those of the ids that are a run's."""
+    found: set[str] = set()
+    for first in range(0, len(ids), AT_ONCE):
+        chosen = select(runs.c.id).where(runs.c.id.in_(ids[first : first + AT_ONCE]))
+        found |= set(connection.execute(chosen).scalars())
+    return found
 
 
 def of_job(connection: Connection, job: str) -> list[StoredRun]:

@@ -18,6 +18,7 @@ from tunesmith.runs.liveness import Process, is_alive
 from tunesmith.service.supervisor.ends import forget_run, leave
 from tunesmith.service.supervisor.holding import Bench, Holding
 from tunesmith.service.supervisor.preparing import follow_up, prepare
+from tunesmith.spec.errors import DatabaseUnusable
 from tunesmith.spec.states import RunState
 from tunesmith.store import claims, machines
 from tunesmith.store import events as stored_events
@@ -64,7 +65,7 @@ def _adopted(bench: Bench, lease: Lease, until: float) -> Holding | None:
     """Take a job over; where that goes wrong the others are taken over all the same."""
     try:
         return _adopt(bench, lease, until)
-    except SQLAlchemyError:
+    except (SQLAlchemyError, DatabaseUnusable):
         raise
     except Exception:
         log.exception("Job %s could not be taken over; it is tried again", lease.job)

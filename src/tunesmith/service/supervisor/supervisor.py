@@ -22,7 +22,7 @@ from tunesmith.service.supervisor.follower import follow
 from tunesmith.service.supervisor.holding import Bench, Holding, has_ended
 from tunesmith.service.supervisor.offers import offers_of
 from tunesmith.service.supervisor.preparing import prepare
-from tunesmith.spec.errors import LeaseLost
+from tunesmith.spec.errors import DatabaseUnusable, LeaseLost
 from tunesmith.spec.ids import new_id
 from tunesmith.store import claims, machines
 from tunesmith.store.claims import Lease
@@ -62,7 +62,7 @@ class Supervisor:
             try:
                 self.turn()
                 pause = 0.0
-            except SQLAlchemyError as error:
+            except (SQLAlchemyError, DatabaseUnusable) as error:
                 pause = min(LONGEST_PAUSE, max(self._service.settings.poll_seconds, 2 * pause))
                 log.warning("The database cannot be used now (%s); next try in %.1f s", _first_line(error), pause)
                 stop.wait(pause)
@@ -99,7 +99,7 @@ class Supervisor:
                     self._guard(holding, holding.apply)
             with self._service.database.write() as connection:
                 machines.stop_server(connection, self.id, self._service.database.now(connection))
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, DatabaseUnusable) as error:
             log.warning("The end of this server could not be noted (%s)", _first_line(error))
 
     def _register(self) -> None:
@@ -181,7 +181,7 @@ class Supervisor:
         except LeaseLost as error:
             log.warning("%s", error.message)
             holding.over = True
-        except SQLAlchemyError:
+        except (SQLAlchemyError, DatabaseUnusable):
             raise
         except Exception:
             log.exception("Job %s could not be brought further; it is tried again", holding.job.id)

@@ -1,12 +1,72 @@
-"""How the tables came to be as they are: Alembic's revisions, applied when a service opens its database."""
+"""How the tables came to be as they are: Alembic's revisions, applied when a service opens its database.
+
+``make migration NAME=what_changes`` writes the next one into ``versions/`` from the difference to ``tables.py``.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+
+from tunesmith.spec.errors import DatabaseUnusable
 from tunesmith.store.database import Database
-from tunesmith.store.tables import metadata
+
+LOCK: Final = 7_301_562
+"""Advisory lock of PostgreSQL under which one server at a time changes the tables."""
 
 
-def upgrade(database: Database) -> None:
-    """Bring the tables up to date."""
+def upgrade(database: Database, to: str = "head") -> None:
+    """Bring the tables up to date; servers that start at once wait for each other.
+
+    Raises:
+        DatabaseUnusable: it cannot be reached, or a later version of tunesmith has changed it.
+    """
     with database.write() as connection:
-        metadata.create_all(connection)
+        _alone(connection)
+        revision = current(connection)
+        known = {script.revision for script in _scripts().walk_revisions()}
+        if revision is not None and revision not in known:
+            why = f"its tables are of a later version of tunesmith (revision {revision})"
+            raise DatabaseUnusable(database.shown, why)
+        command.upgrade(_config(connection), to)
+
+
+def downgrade(database: Database, to: str = "base") -> None:
+    """Take the tables back to an earlier revision; what only later ones have is lost."""
+    with database.write() as connection:
+        _alone(connection)
+        command.downgrade(_config(connection), to)
+
+
+def revise(database: Database, message: str) -> None:
+    """Write the next revision from how ``tables.py`` differs from a database that is up to date."""
+    with database.write() as connection:
+        command.revision(_config(connection), message, autogenerate=True)
+
+
+def current(connection: Connection) -> str | None:
+    """Return the revision that the tables are at; None for an empty database."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _alone(connection: Connection) -> None:
+    if connection.dialect.name != "sqlite":  # There, whoever writes is alone anyway.
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
+
+
+def _config(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory(str(Path(__file__).parent))

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from small_disk import small_disk
+from tunesmith.service.context import Service
+from tunesmith.spec.errors import DatabaseUnusable, DiskFull
+from tunesmith.store.database import Database
+from tunesmith.store.mounts import network_file_system
+
+COUNT = """
+import sys
+from sqlalchemy import text
+from tunesmith.store.database import Database
+database = Database(sys.argv[1])
+for _ in range(50):
+    with database.write() as connection:
+        count = connection.execute(text("SELECT count FROM counter")).scalar_one()
+        connection.execute(text("UPDATE counter SET count = :count"), {"count": count + 1})
+"""
+
+
+def test_no_update_is_lost_among_threads_and_processes(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'count.db'}"
+    database = Database(url)
+    with database.write() as connection:
+        connection.execute(text("CREATE TABLE counter (count INTEGER)"))
+        connection.execute(text("INSERT INTO counter VALUES (0)"))
+
+    def count(_: int) -> None:
+        with database.write() as connection:
+            now = connection.execute(text("SELECT count FROM counter")).scalar_one()
+            connection.execute(text("UPDATE counter SET count = :count"), {"count": now + 1})
+
+    children = [subprocess.Popen([sys.executable, "-c", COUNT, url]) for _ in range(4)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(count, range(100)))
+    assert [child.wait() for child in children] == [0] * 4
+    with database.read() as connection:
+        assert connection.execute(text("SELECT count FROM counter")).scalar_one() == 300
+    database.close()
+
+
+def test_a_transaction_that_breaks_off_changes_nothing(service: Service) -> None:
+    with pytest.raises(ZeroDivisionError), service.database.write() as connection:
+        connection.execute(text("INSERT INTO machines (id, created_at, seen_at) VALUES ('a', 1, 1)"))
+        _ = 1 / 0
+    with service.database.read() as connection:
+        assert connection.execute(text("SELECT count(*) FROM machines")).scalar_one() == 0
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("postgresql://me:secret@127.0.0.1:1/none", "cannot be used"),
+        ("mysql://me:secret@127.0.0.1/none", "only sqlite:///FILE and postgresql"),
+        ("nonsense", "no address of a database"),
+    ],
+)
+def test_an_address_that_leads_nowhere_is_one_sentence_without_its_password(url: str, why: str) -> None:
+    with pytest.raises(DatabaseUnusable, match=why) as caught, Database(url).read():
+        pass
+    assert "secret" not in caught.value.message and "\n" not in caught.value.message
+
+
+def test_a_network_file_system_is_refused(tmp_path: Path) -> None:
+    mounts = tmp_path / "mounts"
+    mounts.write_text(
+        "/dev/sda1 / ext4 rw 0 0\nserver:/x /mnt/team\\040share nfs4 rw 0 0\n/dev/sdb /mnt/team ext4 rw 0 0\n"
+    )
+    assert network_file_system(Path("/mnt/team share/home/tunesmith.db"), mounts) == "nfs4"
+    assert network_file_system(Path("/mnt/team/tunesmith.db"), mounts) is None
+    assert network_file_system(Path("/home/me/tunesmith.db"), mounts) is None
+
+
+def test_a_full_disk_is_said_and_loses_nothing(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", megabytes=1) as disk:
+        database = Database(f"sqlite:///{disk / 'full.db'}")
+        with database.write() as connection:
+            connection.execute(text("CREATE TABLE rows (text TEXT)"))
+            connection.execute(text("INSERT INTO rows VALUES ('kept')"))
+        with pytest.raises(DiskFull), database.write() as connection:
+            connection.execute(text("INSERT INTO rows VALUES (:text)"), {"text": "x" * 4_000_000})
+        with database.read() as connection:
+            assert connection.execute(text("SELECT text FROM rows")).scalars().all() == ["kept"]
+        database.close()
