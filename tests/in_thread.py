@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
-from tunesmith.service.supervisor.supervisor import Supervisor
 
 from fleet import until
 from tunesmith.api.app import create_app
 from tunesmith.executors.local import LocalExecutor
 from tunesmith.service.context import Service
+from tunesmith.service.supervisor.supervisor import Supervisor
 
 
 @contextmanager

@@ -86,7 +86,12 @@ OTHER_VALUE: Final[dict[str, Any]] = {
 
 ONLY_ONE_VALUE: Final = {"resources.device"}
 """Fields of which every value that this test may give is the one that the plan has anyway."""
-PLAN_ALONE: Final = ("recipe.mode", "recipe.learning_rate_multiplier", "recipe.circular.cycles", "resources.memory_limit_gb")
+PLAN_ALONE: Final = (
+    "recipe.mode",
+    "recipe.learning_rate_multiplier",
+    "recipe.circular.cycles",
+    "resources.memory_limit_gb",
+)
 """Fields that no worker needs: what they mean is in the other fields of the plan."""
 ONLY_PLANNED: Final = {
     "recipe.mode": "spec.recipe.epochs",
