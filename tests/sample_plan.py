@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tunesmith.spec.job import DatasetRef, JobSpec, ModelRef, Output, Resources
 from tunesmith.spec.plan import DataFacts, DeviceFacts, Execution, MemoryEstimate, ModelFacts, Plan
-from tunesmith.spec.recipe import BatchRecipe, Recipe
+from tunesmith.spec.recipe import BatchRecipe, Method, Recipe
 
 MODEL = ModelFacts(
     source="tiny",
@@ -37,7 +37,7 @@ def sample_plan(
     model: ModelFacts = MODEL,
 ) -> Plan:
     """A plan whose scripted worker (``scripted_worker.py``) does ``does``."""
-    recipe = Recipe(epochs=epochs, max_steps=max_steps, batch=BatchRecipe(size=2, accumulation=2))
+    recipe = Recipe(method=Method.LORA, epochs=epochs, max_steps=max_steps, batch=BatchRecipe(size=2, accumulation=2))
     return Plan(
         spec=JobSpec(
             name="faq",

@@ -20,7 +20,7 @@ from tunesmith.spec.events import Finished, Prepared, Tested
 from tunesmith.spec.ids import new_id
 from tunesmith.spec.plan import Plan, settled
 from tunesmith.store import models as stored
-from tunesmith.store.jobs import Job
+from tunesmith.store.jobs import Job, NewJob
 from tunesmith.store.models import Model
 
 PACKAGES: Final = ("torch", "transformers", "peft", "safetensors", "tokenizers", "accelerate", "bitsandbytes", "numpy")
@@ -51,7 +51,7 @@ class NewModel:
     bytes: int
 
 
-def gather(job: Job, run: RunFolder) -> NewModel:
+def gather(job: Job | NewJob, run: RunFolder) -> NewModel:
     """Read what a succeeded training run made from its folder; no database is asked.
 
     Raises:
