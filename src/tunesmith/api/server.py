@@ -17,9 +17,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from tunesmith.api.app import create_app
-from tunesmith.api.middleware.access import keys_in_force
 from tunesmith.api.middleware.hosts import WILDCARDS, is_loopback
 from tunesmith.executors.local import LocalExecutor
+from tunesmith.service.accounts import keys
 from tunesmith.service.context import Service, open_service
 from tunesmith.service.system.readiness import Supervising
 from tunesmith.service.system.server_file import announced
@@ -75,7 +75,7 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
 
 def _refuse_to_be_open(service: Service) -> None:
     settings = service.settings
-    if not is_loopback(settings.host) and not settings.trusted_network and not keys_in_force(service):
+    if not is_loopback(settings.host) and not settings.trusted_network and not keys.in_force(service):
         raise KeysNeeded(settings.host)
 
 
@@ -103,7 +103,7 @@ def _introduction(service: Service, listener: socket.socket | None) -> Iterator[
 
 def _callers(service: Service) -> str:
     settings = service.settings
-    if keys_in_force(service):
+    if keys.in_force(service):
         return "whoever has a key"
     if is_loopback(settings.host):
         return "everybody on this machine, as there are no keys; `tunesmith keys create` makes the first one"

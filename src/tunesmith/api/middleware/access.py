@@ -25,11 +25,6 @@ PROTOCOL: Final = "bearer."
 """A page's websocket cannot send headers; it offers the subprotocol ``bearer.KEY`` (beside the one that it speaks)."""
 
 
-def keys_in_force(service: Service) -> bool:
-    """Whether there is any key that works: then everybody needs one."""
-    return keys is not None and keys.in_force(service)
-
-
 class Access:
     """Says who asks, and how often they may, or refuses."""
 
