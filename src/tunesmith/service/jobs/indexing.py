@@ -56,20 +56,25 @@ def index_folders(service: Service) -> int:
 class FolderIndex:
     """Looks for run folders again and again; costs one ``stat`` while nothing changes."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, service: Service, *, owner: str | None = None) -> None:
+        """``owner`` is the server that is to take up what goes on; None: any that shares the database."""
+        self._service, self._owner = service, owner
         self._known: set[str] = set()
         self._seen: int | None = None
 
     def look(self) -> int:
-        """Make jobs of run folders, the oldest first; return of how many."""
-        folder, begun = self._service.settings.runs_dir, time.monotonic()
-        changed = folder.stat().st_mtime_ns if folder.is_dir() else None
-        if changed is None or changed == self._seen:
+        """Make jobs of run folders, the oldest first; return of how many. What cannot be read is left for later."""
+        begun = time.monotonic()
+        try:
+            changed = self._service.settings.runs_dir.stat().st_mtime_ns
+            unknown = self._unknown() if changed != self._seen else []
+        except OSError:
+            return 0
+        if changed == self._seen:
             return 0
         settled = time.time() - changed / 1e9 > SETTLED
         made, waiting = 0, False
-        for name in self._unknown():
+        for name in unknown:
             if time.monotonic() - begun > AT_ONCE:
                 waiting = True
                 break
@@ -94,7 +99,7 @@ class FolderIndex:
         except (TunesmithError, OSError, ValueError) as error:
             log.warning("Run folder %s becomes no job: %s", name, error)
             found = False
-        indexed = _store(self._service, found) if isinstance(found, _Found) else found
+        indexed = _store(self._service, found, self._owner) if isinstance(found, _Found) else found
         if indexed is not None:
             self._known.add(name)
         return indexed
@@ -167,7 +172,7 @@ def _job(run: RunFolder, header: Header, now: RunStatus) -> NewJob:
     )
 
 
-def _store(service: Service, found: _Found) -> bool | None:
+def _store(service: Service, found: _Found, owner: str | None) -> bool | None:
     """Store a job with its run and what it said, in one transaction.
 
     Return False if another server was first, None if it was at the same moment: then the next look will tell.
@@ -183,6 +188,8 @@ def _store(service: Service, found: _Found) -> bool | None:
             stored_runs.add(connection, _row(found, service.settings.machine))
             model = registry.add(connection, found.model, now) if found.model else None
             stored_jobs.change(connection, job.id, **_numbers(found, model.id if model else None))
+            if not found.status.state.is_over:
+                stored_jobs.change(connection, job.id, lease_owner=owner)
             database.order_events(connection)
             stored_events.add(connection, list(_events(found)))
             about = told(stored, now, state=job.state, reason=job.reason, run=found.run.id)

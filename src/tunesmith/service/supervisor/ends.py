@@ -47,6 +47,8 @@ class Ending:
     model: NewModel | None
     went_further: bool
     """Whether it saved a checkpoint beyond the one that it started from."""
+    by_hand: bool = False
+    """Whether the command line started it without a server: how it ends is how its job ends, until it is resumed."""
 
 
 def conclude(bench: Bench, holding: Holding) -> None:
@@ -67,7 +69,8 @@ def read_ending(job: Job, run: RunFolder) -> Ending:
     last = parse(lines[-1]).body if lines else None
     word = last if isinstance(last, Finished | Failed) else _word_of_another_process(run)
     succeeded = found.state is RunState.SUCCEEDED and run.header().kind is Kind.TRAIN
-    return Ending(found, word, registry.gather(job, run) if succeeded else None, _went_further(run))
+    model = registry.gather(job, run) if succeeded else None
+    return Ending(found, word, model, _went_further(run), by_hand=run.header().job is None)
 
 
 def _word_of_another_process(run: RunFolder) -> Failed | None:
@@ -111,9 +114,11 @@ def _apply(bench: Bench, holding: Holding, connection: Connection, job: Job, end
         settle(bench, holding, connection, job, now)
     elif state is RunState.CANCELLED:
         _close(bench, holding, connection, job, now, RunState.CANCELLED, "cancelled")
+    elif state is RunState.PAUSED and ending.by_hand:
+        _close(bench, holding, connection, job, now, RunState.PAUSED, "paused")
     elif state is RunState.PAUSED:
         _requeue(bench, holding, connection, job, now, reason="the run was asked to save its state; it goes on")
-    elif isinstance(ending.word, Failed):
+    elif isinstance(ending.word, Failed) or ending.by_hand:
         _fail(bench, holding, connection, job, now, _fault(ending))
     else:
         _retry(bench, holding, connection, job, now, ending.status, went_further=ending.went_further)
@@ -259,12 +264,11 @@ def _leave(
     """Let go of a job: its state, its devices and the charge for them change together."""
     moved = stored_jobs.move(
         connection, job.id, state, token=holding.token, reason=reason, lease_owner=None, lease_until=None,
-        claimed_at=None, **values,
+        **values,
     )  # fmt: skip
     assert moved, "a job that is worked on may be left in every way"
-    slots = claims.release(connection, job.id)
-    if job.claimed_at is not None and slots:
-        stored_usage.add(connection, job.org, start=job.claimed_at, end=now, slots=slots)
+    for since in claims.release(connection, job.id):
+        stored_usage.add(connection, job.org, start=since, end=now, slots=1)
     told = {"waiting": values["waiting"]} if values.get("waiting") else {}
     tell(bench, connection, job, now, state, reason, **told)
     holding.over = True

@@ -81,12 +81,14 @@ def _adopt(bench: Bench, lease: Lease, until: float) -> Holding | None:
         taken = stored_jobs.get(connection, lease.job, with_plan=True)
         assert taken is not None
         holding = _holding(taken, devices)
+        run = stored_runs.get(connection, taken.run) if taken.run else None
+        # A run that the command line started has no devices of ours; it goes on where its folder is.
+        places = [device.machine for device in devices] or ([run.machine] if taken.indexed and run else [])
         # A database in a file is on this machine, whatever the machine was called before.
-        here = bench.service.database.is_sqlite or all(device.machine == bench.machine for device in devices)
-        if not devices or not here:
+        here = bench.service.database.is_sqlite or all(place == bench.machine for place in places)
+        if not places or not here:
             _send_back(bench, holding, connection, taken)
             return None
-        run = stored_runs.get(connection, taken.run) if taken.run else None
     log.info("Job %s was left by %s and goes on here", lease.job, lease.owner)
     _take_up(bench, holding, run.id if run is not None and run.ended_at is None else None)
     return None if holding.over else holding

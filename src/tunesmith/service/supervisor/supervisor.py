@@ -15,6 +15,7 @@ from tunesmith.executors.base import Executor
 from tunesmith.runs.lease import grant
 from tunesmith.runs.liveness import this_process
 from tunesmith.service.context import Service
+from tunesmith.service.jobs.indexing import FolderIndex
 from tunesmith.service.supervisor import ends, recovery
 from tunesmith.service.supervisor.claiming import claim_next, say_why
 from tunesmith.service.supervisor.control import steer
@@ -50,6 +51,7 @@ class Supervisor:
         """When the last pass was done, by this process's clock."""
         self._bench = Bench(service, executor, self.id, service.settings.machine)
         self._held: dict[str, Holding] = {}
+        self._folders = FolderIndex(service, owner=self.id)
         self._registered = False
         self._lanes: frozenset[str] = frozenset()
         self._renewed = self._looked = -float("inf")
@@ -76,16 +78,24 @@ class Supervisor:
 
     def turn(self) -> None:
         """Do once whatever is to be done now."""
-        self._register()
+        self.register()
         self._renew()
         for lease in self._leases():
             self._step(self._held[lease.job], lease)
         self._drop_what_is_over()
         if self._is_time_to_look_around():
+            self._folders.look()
             self._adopt()
             say_why(self._bench)
         self._claim()
         self.turned_at = time.monotonic()
+
+    def claim_one(self) -> Holding | None:
+        """Take the job whose turn it is for the free devices of this machine; None if there is none."""
+        holding = claim_next(self._bench, self._lanes, self._service.settings.lease_seconds)
+        if holding is not None:
+            self._held[holding.job.id] = holding
+        return holding
 
     def close(self) -> None:
         """Say that this server has ended. Its runs go on; whoever comes next on this machine adopts them.
@@ -102,7 +112,7 @@ class Supervisor:
         except (SQLAlchemyError, DatabaseUnusable) as error:
             log.warning("The end of this server could not be noted (%s)", _first_line(error))
 
-    def _register(self) -> None:
+    def register(self) -> None:
         """Have this server, its machine and the devices that it lends known."""
         if self._registered:
             return
@@ -203,8 +213,7 @@ class Supervisor:
 
     def _claim(self) -> None:
         """Take jobs for as long as there are any and devices for them."""
-        while holding := claim_next(self._bench, self._lanes, self._service.settings.lease_seconds):
-            self._held[holding.job.id] = holding
+        while holding := self.claim_one():
             prepare(self._bench, holding)
 
 
