@@ -32,7 +32,7 @@ def main(url: str, owner: str) -> None:
             held = machines.held_by(connection, job.id)
             assert [(each.number, each.token) for each in held] == [(device.number, job.lease_token)], held
             assert jobs.move(connection, job.id, RunState.SUCCEEDED, token=job.lease_token)
-            assert claims.release(connection, job.id) == 1
+            assert len(claims.release(connection, job.id)) == 1
         print(owner, job.id, device.number, flush=True)
 
 

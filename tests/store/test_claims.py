@@ -39,9 +39,12 @@ def test_a_claim_takes_the_job_and_its_devices(service: Service) -> None:
         number = queue_job(connection, device="gpu", slots=2).number
     job = take(service.database, number, kind="gpu", slots=2)
     assert job is not None and (job.state, job.lease_owner, job.lease_token) == (RunState.PREPARING, "me", 1)
-    assert (job.lease_until, job.claimed_at) == (130.0, 100.0)
+    assert job.lease_until == 130.0
     with service.database.read() as connection:
-        assert [device.number for device in machines.held_by(connection, job.id)] == [0, 1]
+        assert [(each.number, each.org, each.since) for each in machines.held_by(connection, job.id)] == [
+            (0, "a", 100.0),
+            (1, "a", 100.0),
+        ]
         assert machines.counts(connection) == {("m", "gpu"): (3, 2)}
     assert take(service.database, number, kind="gpu", slots=1, owner="other") is None
 
@@ -120,7 +123,7 @@ def test_leases_are_renewed_and_tell_what_is_asked(service: Service) -> None:
         claims.renew(connection, "me", 999.0)
         (lease,) = claims.leases(connection, "me")
         assert (lease.job, lease.until, lease.request, lease.requested_at) == (first.id, 999.0, Request.PAUSE, 7.0)
-        assert claims.release(connection, first.id) == 1 and claims.release(connection, first.id) == 0
+        assert claims.release(connection, first.id) == [100.0] and claims.release(connection, first.id) == []
 
 
 def test_what_jobs_wait_for_is_written_where_it_changes(service: Service) -> None:

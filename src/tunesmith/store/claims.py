@@ -87,10 +87,12 @@ def claim(
     token = job.lease_token + 1
     free = and_(jobs.c.id == job.id, jobs.c.state == str(RunState.QUEUED), jobs.c.lease_token == job.lease_token)
     taken = update(jobs).where(free).values(
-        state=str(RunState.PREPARING), lease_owner=owner, lease_token=token, lease_until=until, claimed_at=now,
+        state=str(RunState.PREPARING), lease_owner=owner, lease_token=token, lease_until=until,
         reason=None, waiting=None,
     )  # fmt: skip
-    if connection.execute(taken).rowcount != 1 or not _take(connection, place, job.id, token):
+    if connection.execute(taken).rowcount != 1 or not _take(
+        connection, place, job.id, org=job.org, token=token, since=now
+    ):
         return None
     return stored_jobs.get(connection, job.id, with_plan=True)
 
@@ -101,11 +103,11 @@ def _running(connection: Connection, org: str) -> int:
         select(organisations.c.id).where(organisations.c.id == org).with_for_update(key_share=True)
     ).one()
     # By way of the devices, which are few: of jobs an organisation may have any number.
-    chosen = select(func.count(devices.c.job.distinct())).join_from(devices, jobs, devices.c.job == jobs.c.id)
-    return int(connection.execute(chosen.where(jobs.c.org == org)).scalar_one())
+    chosen = select(func.count(devices.c.job.distinct())).where(devices.c.org == org)
+    return int(connection.execute(chosen).scalar_one())
 
 
-def _take(connection: Connection, place: Place, job: str, token: int) -> bool:
+def _take(connection: Connection, place: Place, job: str, **facts: Any) -> bool:
     """Take free devices for a job, all that it needs or none."""
     here = and_(devices.c.machine == place.machine, devices.c.kind == place.kind, devices.c.job.is_(None))
     chosen = select(devices.c.number).where(here).order_by(devices.c.number).limit(place.slots)
@@ -113,13 +115,15 @@ def _take(connection: Connection, place: Place, job: str, token: int) -> bool:
     numbers = list(connection.execute(chosen.with_for_update(skip_locked=True)).scalars())
     if len(numbers) < place.slots:
         return False
-    taken = update(devices).where(here, devices.c.number.in_(numbers)).values(job=job, token=token)
+    taken = update(devices).where(here, devices.c.number.in_(numbers)).values(job=job, **facts)
     return connection.execute(taken).rowcount == place.slots
 
 
-def release(connection: Connection, job: str) -> int:
-    """Give back whatever devices a job holds; return how many."""
-    return connection.execute(update(devices).where(devices.c.job == job).values(job=None, token=None)).rowcount
+def release(connection: Connection, job: str) -> list[float]:
+    """Give back whatever devices a job holds; return since when it held each."""
+    since = list(connection.execute(select(devices.c.since).where(devices.c.job == job)).scalars())
+    connection.execute(update(devices).where(devices.c.job == job).values(job=None, org=None, token=None, since=None))
+    return since
 
 
 def held(connection: Connection, job: str, token: int) -> Job:

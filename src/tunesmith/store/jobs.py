@@ -58,8 +58,6 @@ class Job:
     lease_owner: str | None
     lease_token: int
     lease_until: float | None
-    claimed_at: float | None
-    """Since when it holds devices."""
     progress: dict[str, Any]
     """The newest numbers: step, total_steps, epoch, epochs, loss, validation_loss, learning_rate, ..."""
     error: dict[str, Any] | None

@@ -58,7 +58,10 @@ class Device:
     memory: int
     real: bool
     job: str | None
+    org: str | None
     token: int | None
+    since: float | None
+    """When the job took it."""
 
 
 @dataclass(frozen=True)

@@ -102,8 +102,11 @@ devices = Table(
     Column("memory", BigInteger, nullable=False),
     # Whether it is what it claims: a gpu lane on a machine without a GPU computes on the CPU.
     Column("real", Boolean, nullable=False, default=True),
+    # Who has it, whose job that is, under which lease, and since when; all NULL while it is free.
     Column("job", String(12)),
+    Column("org", String(64)),
     Column("token", Integer),
+    Column("since", Float),
     Index("ix_devices_job", "job"),
 )
 jobs = Table(
@@ -136,8 +139,6 @@ jobs = Table(
     Column("lease_owner", String(40)),
     Column("lease_token", Integer, nullable=False, default=0),
     Column("lease_until", Float),
-    # Since when it holds devices; NULL while it holds none.
-    Column("claimed_at", Float),
     Column("progress", JSON, nullable=False),
     Column("error", JSON),
     Column("warnings", JSON, nullable=False),

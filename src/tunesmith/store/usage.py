@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from tunesmith.store import tables
 
-usage, jobs, devices, organisations = tables.usage, tables.jobs, tables.devices, tables.organisations
+usage, devices, organisations = tables.usage, tables.devices, tables.organisations
 
 HOUR: Final = 3600
 
@@ -52,9 +52,10 @@ def since(connection: Connection, start: float) -> dict[str, float]:
 
 def held(connection: Connection) -> list[tuple[str, int, float]]:
     """Return of each job that holds devices its organisation, how many they are, and since when."""
-    chosen = select(jobs.c.org, func.count(), jobs.c.claimed_at).join_from(devices, jobs, devices.c.job == jobs.c.id)
-    rows = connection.execute(chosen.where(jobs.c.claimed_at.is_not(None)).group_by(jobs.c.id))
-    return [(org, int(count), float(at)) for org, count, at in rows]
+    chosen = select(devices.c.org, func.count(), func.min(devices.c.since)).where(devices.c.job.is_not(None))
+    return [
+        (org, count, since) for org, count, since in connection.execute(chosen.group_by(devices.c.job, devices.c.org))
+    ]
 
 
 def limits(connection: Connection, orgs: Collection[str]) -> dict[str, Limit]:

@@ -40,6 +40,8 @@ class Look:
 
     groups: list[Group]
     standings: dict[str, Standing]
+    counts: dict[tuple[str, str], tuple[int, int]]
+    """By machine and kind, how many devices there are and how many are held."""
     machines: dict[str, dict[str, Offer]]
     """By machine, what its servers that claim jobs lend."""
     silent: list[str]
@@ -59,6 +61,7 @@ def look(bench: Bench, connection: Connection) -> Look | None:
     return Look(
         groups,
         standings(bench, connection, {group.org for group in groups}, now),
+        counts,
         _offers([server for server in servers if server.stopped_at is None and server.seen_at >= away], counts),
         sorted({server.machine for server in _of_gpus(servers, counts, now) if server.seen_at < away}),
         has_gpu_lane=bool(_of_gpus(servers, counts, now)),
@@ -123,16 +126,10 @@ def claim_next(bench: Bench, lanes: frozenset[str], until_seconds: float) -> Hol
         seen = look(bench, connection)
         if seen is None:
             return None
-        counts = machines.counts(connection)
-    offers = {kind: Offer(*_free(counts.get((bench.machine, kind), (0, 0)))) for kind in lanes}
-    offers = {kind: offer for kind, offer in offers.items() if offer.total}
+    mine = {kind: seen.counts[bench.machine, kind] for kind in lanes if (bench.machine, kind) in seen.counts}
+    offers = {kind: Offer(there, there - held) for kind, (there, held) in mine.items()}
     choice = choose(seen.groups, seen.standings, offers, has_gpu_lane=seen.has_gpu_lane)
     return _take(bench, choice, until_seconds) if choice else None
-
-
-def _free(count: tuple[int, int]) -> tuple[int, int]:
-    there, held = count
-    return there, there - held
 
 
 def _take(bench: Bench, choice: Choice, until_seconds: float) -> Holding | None:

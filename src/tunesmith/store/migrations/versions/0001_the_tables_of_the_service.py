@@ -92,7 +92,9 @@ def upgrade() -> None:
         sa.Column("memory", sa.BigInteger(), nullable=False),
         sa.Column("real", sa.Boolean(), nullable=False),
         sa.Column("job", sa.String(length=12), nullable=True),
+        sa.Column("org", sa.String(length=64), nullable=True),
         sa.Column("token", sa.Integer(), nullable=True),
+        sa.Column("since", sa.Float(), nullable=True),
         sa.ForeignKeyConstraint(["machine"], ["machines.id"], name=op.f("fk_devices_machine"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("machine", "kind", "number", name=op.f("pk_devices")),
     )
@@ -147,7 +149,6 @@ def upgrade() -> None:
         sa.Column("lease_owner", sa.String(length=40), nullable=True),
         sa.Column("lease_token", sa.Integer(), nullable=False),
         sa.Column("lease_until", sa.Float(), nullable=True),
-        sa.Column("claimed_at", sa.Float(), nullable=True),
         sa.Column("progress", sa.JSON(), nullable=False),
         sa.Column("error", sa.JSON(), nullable=True),
         sa.Column("warnings", sa.JSON(), nullable=False),
