@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.settings import Settings, load_settings, settings_with_origins, unknown_variables
+from tunesmith.settings import Settings, load_settings, masked, settings_with_origins, unknown_variables
 from tunesmith.spec.errors import BadValue, UnknownKey, UnreadableFile
 
 
@@ -54,7 +54,7 @@ def test_a_size_is_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_settings().cache_limit_gb == 0.5
     for wrong in ("much", "-1", "inf"):
         monkeypatch.setenv("TUNESMITH_CACHE_LIMIT_GB", wrong)
-        with pytest.raises(BadValue, match=rf"TUNESMITH_CACHE_LIMIT_GB\): '{wrong}' is not a number from 0"):
+        with pytest.raises(BadValue, match=rf"TUNESMITH_CACHE_LIMIT_GB\): '{wrong}' is not a number of at least 0"):
             load_settings()
 
 
@@ -94,3 +94,23 @@ def test_unknown_variables_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_test_suites_own_variable_is_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TUNESMITH_REQUIRE", "all")
     assert not any("TUNESMITH_REQUIRE" in line for line in unknown_variables())
+
+
+def test_lists_have_commas_in_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUNESMITH_TRUSTED_NETWORK", "localhost, ml-training")
+    monkeypatch.setenv("TUNESMITH_ALLOWED_PATHS", "/srv/data,/srv/models")
+    settings = load_settings()
+    assert settings.trusted_network == ["localhost", "ml-training"]
+    assert settings.allowed_paths == [Path("/srv/data"), Path("/srv/models")]
+
+
+def test_the_port_has_a_variable_that_others_know_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "8300")
+    assert settings_with_origins()["port"].origin == "PORT" and load_settings().port == 8300
+    monkeypatch.setenv("TUNESMITH_PORT", "8301")
+    assert load_settings().port == 8301
+
+
+def test_a_password_is_never_shown() -> None:
+    assert masked("postgresql://me:se:cr@et@host/name") == "postgresql://me:***@host/name"
+    assert masked("sqlite:////home/me/x.db") == "sqlite:////home/me/x.db"

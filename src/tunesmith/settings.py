@@ -7,35 +7,41 @@ To add one, add a field with a docstring to ``Settings``; its variable, its key 
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
     EnvSettingsSource,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
 
 from tunesmith.spec.errors import BadValue, UnknownKey, UnreadableFile, did_you_mean
+from tunesmith.spec.wrong_values import wanted
 
 PREFIX: Final = "TUNESMITH_"
 CONFIG_FILE: Final = "config.yaml"
 """Name of the settings file inside the home."""
 _FOREIGN: Final = "TUNESMITH_REQUIRE"
 """Begins like a setting, but it is the test suite's, which runs commands too."""
-_WANTED: Final[dict[Any, str]] = {bool: "true or false", float: "a number from 0"}
-"""What a setting of a type takes, in words; the others take paths."""
 _YES: Final = frozenset({"1", "true", "yes", "on"})
 
 
 def _absolute(path: Path) -> Path:
     return Path(os.path.abspath(path.expanduser()))
+
+
+def _words(value: object) -> object:
+    """Read a list as variables hold it: with commas between."""
+    return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
 
 
 class Settings(BaseSettings):
@@ -76,13 +82,13 @@ class Settings(BaseSettings):
     """Wait before a job whose run died is tried again; twice as long each time."""
     stop_seconds: float = Field(30.0, ge=0, le=3600, allow_inf_nan=False)
     """How long a run that is cancelled may take to end by itself before it is killed."""
-    trusted_network: list[str] = []
+    trusted_network: Annotated[list[str], NoDecode, BeforeValidator(_words)] = []
     """Host names under which the server may be called without a key; needed to listen on other than loopback
     addresses without keys."""
-    host_names: list[str] = []
+    host_names: Annotated[list[str], NoDecode, BeforeValidator(_words)] = []
     """Further names under which the server is called, such as that of a proxy before it. A request for any other name
     is refused; loopback names and the address that it listens on need no mention."""
-    allowed_paths: list[Path] = []
+    allowed_paths: Annotated[list[Annotated[Path, AfterValidator(_absolute)]], NoDecode, BeforeValidator(_words)] = []
     """Folders outside of its own that an organisation's requests may name, where keys are in force."""
     max_body_mb: float = Field(100.0, gt=0, allow_inf_nan=False)
     """Largest body of a request that is no upload, in MB (10^6 bytes)."""
@@ -225,5 +231,10 @@ def _validated(found: dict[str, Setting]) -> Settings:
         name = str(fault["loc"][0])
         if name not in Settings.model_fields:
             raise UnknownKey(name, "settings", Settings.model_fields) from error
-        wanted = _WANTED.get(Settings.model_fields[name].annotation, "a path")
-        raise BadValue(f"{name} (from {found[name].origin})", fault["input"], wanted) from error
+        value = masked(fault["input"]) if name == "database_url" else fault["input"]
+        raise BadValue(f"{name} (from {found[name].origin})", value, wanted(Settings.model_fields[name])) from error
+
+
+def masked(address: str) -> str:
+    """Return the address of a database without the password in it."""
+    return re.sub(r"(?<=://)([^:/@]*):.*@", r"\1:***@", str(address))

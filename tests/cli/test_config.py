@@ -6,13 +6,15 @@ from pathlib import Path
 import pytest
 
 from cli.conftest import Call
+from tunesmith.settings import Settings
 
 
 def test_each_setting_is_shown_with_its_origin(tunesmith: Call, home: Path) -> None:
     (home / "config.yaml").write_text("offline: true\n")
     lines = tunesmith("config", "show").out.splitlines()
     shown = {line.split()[0]: line.split()[1:] for line in lines}
-    assert shown == {
+    assert list(shown) == list(Settings.model_fields)
+    assert {name: shown[name] for name in ("home", "offline", "cache_limit_gb")} == {
         "home": [str(home), "(TUNESMITH_HOME)"],
         "offline": ["yes", f"({home / 'config.yaml'})"],
         "cache_limit_gb": ["20.0", "(default)"],
@@ -21,7 +23,8 @@ def test_each_setting_is_shown_with_its_origin(tunesmith: Call, home: Path) -> N
 
 def test_programs_get_json(tunesmith: Call, home: Path) -> None:
     answer = json.loads(tunesmith("config", "show", "--json").out)
-    assert answer == {
+    assert list(answer) == list(Settings.model_fields)
+    assert {name: answer[name] for name in ("home", "offline", "cache_limit_gb")} == {
         "home": {"value": str(home), "origin": "TUNESMITH_HOME"},
         "offline": {"value": False, "origin": "default"},
         "cache_limit_gb": {"value": 20.0, "origin": "default"},

@@ -38,6 +38,16 @@ def ensure(connection: Connection, org: str, service: Service, by: Principal) ->
         accounts.ensure_organisation(connection, org, service.database.now(connection))
 
 
+def make(service: Service, by: Principal, org: str) -> None:
+    """Have an organisation there, as using it would.
+
+    Raises:
+        BadValue: the name is none that an organisation can have.
+    """
+    with service.database.write() as connection:
+        ensure(connection, org, service, by)
+
+
 def create(
     service: Service, by: Principal, org: str, settings: Mapping[str, float | None] | None = None
 ) -> Organisation:
