@@ -99,13 +99,6 @@ def bytes_of(connection: Connection, org: str) -> int:
     return int(connection.execute(total).scalar_one())
 
 
-def limit_of(connection: Connection, org: str) -> int | None:
-    """Return how many bytes an organisation may have; None where it has no limit of its own."""
-    organisations = tables.organisations
-    limit = select(organisations.c.max_bytes).where(organisations.c.id == org)
-    return connection.execute(limit).scalar_one_or_none()
-
-
 def jobs_that_name(connection: Connection, org: str, text: str) -> list[str]:
     """Return the jobs of an organisation that are not over and whose specification holds a text, such as a path."""
     jobs = tables.jobs

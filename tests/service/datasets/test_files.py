@@ -16,6 +16,8 @@ from tunesmith.settings import Settings
 from tunesmith.spec.errors import Conflict, Forbidden, NotFound, QuotaExceeded, TooLarge
 from tunesmith.spec.job import DatasetRef, JobSpec, ModelRef
 
+pytestmark = pytest.mark.usefixtures("two_organisations")
+
 ACME = Principal(org="acme", role=Role.MEMBER)
 OTHER = Principal(org="other", role=Role.MEMBER)
 

@@ -12,6 +12,8 @@ from tunesmith.service.jobs.places import placed
 from tunesmith.spec.errors import BadValue, DataNotFound, ModelNotFound, OutputUnusable, PathNotAllowed
 from tunesmith.spec.job import DatasetRef, JobSpec, ModelRef, Output
 
+pytestmark = pytest.mark.usefixtures("two_organisations")
+
 ACME = Principal(org="acme", role=Role.MEMBER)
 
 

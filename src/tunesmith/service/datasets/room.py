@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection
 
 from tunesmith.spec.errors import QuotaExceeded
-from tunesmith.store import datasets, files, models, uploads
+from tunesmith.store import accounts, datasets, files, models, uploads
 
 if TYPE_CHECKING:
     from tunesmith.service.context import Service
@@ -20,7 +20,8 @@ def used(connection: Connection, org: str) -> int:
 
 def left(connection: Connection, org: str, service: Service) -> int | None:
     """Return how many bytes more an organisation may have; None where nothing limits it."""
-    own = files.limit_of(connection, org)
+    organisation = accounts.organisation(connection, org)
+    own = organisation.max_bytes if organisation is not None else None
     most = own if own is not None else service.settings.max_bytes
     return None if most is None else max(0, most - used(connection, org))
 
