@@ -12,7 +12,7 @@ from fastapi.params import Form
 from fastapi.routing import APIRoute
 
 import tunesmith
-from tunesmith.api import docs, errors
+from tunesmith.api import errors, reference
 from tunesmith.api.broadcast import Broadcast
 from tunesmith.api.middleware.access import Access
 from tunesmith.api.middleware.answers import Answers
@@ -50,7 +50,7 @@ def create_app(service: Service, token: str | None = None) -> FastAPI:
     app.add_middleware(Timing)
     app.add_middleware(SafeHeaders)
     errors.install(app)
-    docs.install(app)
+    reference.install(app)
     for router in found:
         app.include_router(router)
     return app

@@ -15,16 +15,17 @@ from tunesmith.spec.errors import Conflict, WrongJobState
 from tunesmith.spec.states import JOB_OVER
 from tunesmith.store import events as stored_events
 from tunesmith.store import jobs as stored_jobs
+from tunesmith.store import models as stored_models
 from tunesmith.store import runs as stored_runs
 
 
 def delete(service: Service, written: str, by: Principal) -> Job:
-    """Delete a job, its runs and their folders. What it published, and the models that it made, stay.
+    """Delete a job, its runs and their folders. What it published stays.
 
     Raises:
         NotFound: there is none.
         WrongJobState: it is not over.
-        Conflict: the command line made it, or another job goes on with one of its runs.
+        Conflict: the command line made it, a model is its result, or another job goes on with one of its runs.
     """
     job = queue.get(service, written, by)
     by.needs(Role.MEMBER)
@@ -38,6 +39,8 @@ def delete(service: Service, written: str, by: Principal) -> Job:
         runs = [run.id for run in stored_runs.of_job(connection, job.id)]
         if (user := stored_jobs.first_that_continues(connection, runs)) is not None:
             raise Conflict(f"Job {user} goes on with the result of job {job.id}.", "Wait for it, or cancel it.")
+        if made := stored_models.listed(connection, job=job.id):
+            raise Conflict(f"Job {job.id} made model '{made[0].name}', which needs its runs.", "Delete the model first.")
         stored_events.remove(connection, job.id)
         stored_jobs.remove(connection, job.id)
     for run in runs:

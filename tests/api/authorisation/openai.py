@@ -1,0 +1,26 @@
+"""The routes that OpenAI's clients call."""
+
+from __future__ import annotations
+
+from api.authorisation.rows import CHANGE_OURS, FILE, LOOK, LOOK_AT_OURS, Least, Row
+
+ROWS = {
+    "POST /v1/files": Row(Least.MEMBER, files=FILE, data={"purpose": "fine-tune"}),
+    "GET /v1/files": LOOK,
+    "GET /v1/files/{file_id}": LOOK_AT_OURS,
+    "DELETE /v1/files/{file_id}": CHANGE_OURS,
+    "GET /v1/files/{file_id}/content": LOOK_AT_OURS,
+    "POST /v1/fine_tuning/jobs": Row(
+        Least.MEMBER, json={"model": "someone/some-model", "training_file": "{file_id}"}, stranger=404
+    ),
+    "GET /v1/fine_tuning/jobs": LOOK,
+    "GET /v1/fine_tuning/jobs/{fine_tuning_job_id}": LOOK_AT_OURS,
+    "POST /v1/fine_tuning/jobs/{fine_tuning_job_id}/cancel": CHANGE_OURS,
+    "POST /v1/fine_tuning/jobs/{fine_tuning_job_id}/pause": CHANGE_OURS,
+    "POST /v1/fine_tuning/jobs/{fine_tuning_job_id}/resume": CHANGE_OURS,
+    "GET /v1/fine_tuning/jobs/{fine_tuning_job_id}/events": LOOK_AT_OURS,
+    "GET /v1/fine_tuning/jobs/{fine_tuning_job_id}/checkpoints": LOOK_AT_OURS,
+    "GET /v1/models": LOOK,
+    "GET /v1/models/{model}": LOOK_AT_OURS,
+    "DELETE /v1/models/{model}": CHANGE_OURS,
+}
