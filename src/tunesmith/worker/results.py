@@ -14,6 +14,7 @@ from tunesmith.runs.event_log import read
 from tunesmith.spec.events import Evaluated, RunSummary, Started, Step
 from tunesmith.spec.plan import settled
 from tunesmith.worker.charts import draw_history
+from tunesmith.worker.training_metadata import write_training_metadata
 
 if TYPE_CHECKING:
     from tunesmith.runs.folder import RunFolder
@@ -30,6 +31,7 @@ def write_results(run: RunFolder, plan: Plan, loop: Loop, summary: RunSummary) -
         _save_bin(folder)
     info = "adapter_info.json" if settled(plan.spec.recipe.method, "recipe.method").adapts else "model_info.json"
     write_json(folder / info, _info(run, plan, loop, summary))
+    write_training_metadata(run, plan, summary, folder)
     (folder / "README.md").write_text(_card(plan, summary, _measured(run, loop)))
     title = f"{run.header().name}: {plan.spec.recipe.method} of {Path(plan.model.source).name}"
     counts = task_of(plan.spec.task).counts
