@@ -8,6 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, delete, func, insert, or_, select, text, update
 
 from tunesmith.store import tables
+from tunesmith.store.conflicts import insert_unless_there
 
 organisations, members, keys = tables.organisations, tables.members, tables.keys
 USED_EVERY: Final = 60.0
@@ -58,7 +59,7 @@ class Key:
 def ensure_organisation(connection: Connection, id: str, now: float) -> None:
     """Make an organisation unless it is there."""
     if organisation(connection, id) is None:
-        connection.execute(insert(organisations).values(id=id, created_at=now, weight=1.0))
+        insert_unless_there(connection, organisations, id=id, created_at=now, weight=1.0)
 
 
 def organisation(connection: Connection, id: str) -> Organisation | None:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, delete, func, insert, select, update
 
 from tunesmith.store import tables
+from tunesmith.store.conflicts import insert_unless_there
 
 machines, servers, devices = tables.machines, tables.servers, tables.devices
 
@@ -76,7 +77,7 @@ class Machine:
 def see(connection: Connection, machine: str, now: float) -> None:
     """Note that a machine lives; it is made when it is seen for the first time."""
     if connection.execute(update(machines).where(machines.c.id == machine).values(seen_at=now)).rowcount == 0:
-        connection.execute(insert(machines).values(id=machine, created_at=now, seen_at=now))
+        insert_unless_there(connection, machines, id=machine, created_at=now, seen_at=now)
 
 
 def listed(connection: Connection) -> list[Machine]:
@@ -121,7 +122,7 @@ def offer(connection: Connection, machine: str, kind: str, slots: Sequence[Slot]
         if number in there:
             connection.execute(update(devices).where(here).values(**vars(slot)))
         else:
-            connection.execute(insert(devices).values(machine=machine, kind=kind, number=number, **vars(slot)))
+            insert_unless_there(connection, devices, machine=machine, kind=kind, number=number, **vars(slot))
     surplus = and_(devices.c.machine == machine, devices.c.kind == kind, devices.c.number >= len(slots))
     connection.execute(delete(devices).where(surplus, devices.c.job.is_(None)))
 

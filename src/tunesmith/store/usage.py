@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from tunesmith.store import tables
+from tunesmith.store.conflicts import insert_for
 
 usage, devices, organisations = tables.usage, tables.devices, tables.organisations
 
@@ -28,9 +28,8 @@ class Limit:
 
 def add(connection: Connection, org: str, *, start: float, end: float, slots: int) -> None:
     """Charge an organisation for so many devices from one time to another."""
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     for hour, seconds in hours_of(start, end):
-        charged = insert(usage).values(org=org, hour=hour, device_seconds=seconds * slots)
+        charged = insert_for(connection, usage).values(org=org, hour=hour, device_seconds=seconds * slots)
         more = usage.c.device_seconds + charged.excluded.device_seconds
         connection.execute(charged.on_conflict_do_update(index_elements=["org", "hour"], set_={"device_seconds": more}))
 
