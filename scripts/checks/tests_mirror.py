@@ -7,7 +7,9 @@ from pathlib import Path
 
 from scripts.checks import Fault, public_names
 
-OWN = frozenset({"assets", "benchmarks", "browser", "chaos", "gpu", "integration", "scripts", "__pycache__"})
+OWN = frozenset(
+    {"assets", "benchmarks", "browser", "authorisation", "chaos", "gpu", "integration", "scripts", "__pycache__"}
+)
 """Folders of tests that stand for no package, with all that is in them."""
 ONE_EACH = {"data/formats": "FORMAT", "cli": "command"}
 """Packages in which every module that offers this name has a test of its own name."""

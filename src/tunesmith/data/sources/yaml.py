@@ -59,7 +59,7 @@ def _refused(content: str) -> str:
         if isinstance(event, yaml.AliasEvent):
             if event.anchor in (anchor for anchor, _ in open_):
                 return f"'*{event.anchor}' stands inside of what it means"
-            anchor, count = None, counts.get(event.anchor, 1)
+            anchor, count = None, counts.get(event.anchor or "", 1)
         elif isinstance(event, yaml.CollectionEndEvent):
             anchor, count = open_.pop()
         elif isinstance(event, yaml.ScalarEvent):

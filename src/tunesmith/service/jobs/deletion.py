@@ -40,7 +40,9 @@ def delete(service: Service, written: str, by: Principal) -> Job:
         if (user := stored_jobs.first_that_continues(connection, runs)) is not None:
             raise Conflict(f"Job {user} goes on with the result of job {job.id}.", "Wait for it, or cancel it.")
         if made := stored_models.listed(connection, job=job.id):
-            raise Conflict(f"Job {job.id} made model '{made[0].name}', which needs its runs.", "Delete the model first.")
+            raise Conflict(
+                f"Job {job.id} made model '{made[0].name}', which needs its runs.", "Delete the model first."
+            )
         stored_events.remove(connection, job.id)
         stored_jobs.remove(connection, job.id)
     for run in runs:
