@@ -2,8 +2,8 @@
 
     .venv/bin/python benchmarks/service_load.py [--jobs 10000] [--clients 100] [--database-url URL] [--model FOLDER]
 
-Starts `tunesmith serve` in an empty home, and prints one line of JSON for each figure, milliseconds where nothing else is
-said: posting and listing over HTTP with all jobs queued, claiming (the transaction of the supervisor, on the same
+Starts `tunesmith serve` in an empty home, and prints one line of JSON for each figure, milliseconds where nothing else
+is said: posting and listing over HTTP with all jobs queued, claiming (the transaction of the supervisor, on the same
 database), the time from a post to the first step of a real tiny training less what its worker took by itself, and how
 many events listening clients missed. Ends with exit status 1 if a figure is above what we require of ourselves.
 """
