@@ -24,7 +24,7 @@ class Registered(Part):
     name: Name
     """What it is to be called."""
     uri: str = Field(min_length=1, max_length=4096, pattern=r"^[^\x00]+$", examples=["data/support.jsonl"])
-    """A file, folder or glob that the organisation may name, or file:ID."""
+    """A file or folder that the organisation may name, or file:ID."""
     org: str | None = None
     """Organisation. Open: the key's own."""
 

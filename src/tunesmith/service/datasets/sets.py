@@ -19,7 +19,7 @@ from tunesmith.service.accounts.principal import Principal, Role
 from tunesmith.service.datasets import files, room
 from tunesmith.service.jobs.places import placed_data, placed_model
 from tunesmith.service.models.registry import size_of
-from tunesmith.spec.errors import NotFound
+from tunesmith.spec.errors import DataNotFound, NotFound
 from tunesmith.spec.ids import new_id
 from tunesmith.spec.job import DatasetRef, ModelRef
 from tunesmith.store import datasets as stored
@@ -77,6 +77,8 @@ def register(service: Service, by: Principal, *, org: str | None = None, name: s
     org = by.acting_for(org)
     ref = placed_data(service, [DatasetRef(uri=uri)], folder=Path.cwd(), org=org, by=by)[0]
     path = Path(ref.uri)
+    if not path.exists():
+        raise DataNotFound(uri, "Only a file or a folder that is there can be registered")
     size = path.stat().st_size if path.is_file() else size_of(path)
     with service.database.write() as connection:
         ensure(connection, org, service, by)

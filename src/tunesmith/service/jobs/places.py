@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tunesmith.data import files
-from tunesmith.service.accounts.paths import Reach, reach_of
+from tunesmith.service.accounts.paths import Reach, organisation_folder, reach_of
 from tunesmith.service.jobs.continuation import PREFIX, TEMPLATE
 from tunesmith.service.jobs.index import find
 from tunesmith.service.models.directory import ModelDirectory, is_model_directory
@@ -39,6 +39,10 @@ SAVED: Final = "saved_models"
 """Folder in an organisation's own for results of jobs that name no other."""
 MOST_MATCHES: Final = 10_000
 """Files that a glob of an organisation may mean."""
+EMPTY: Final = "empty"
+"""Folder in the home in which nothing ever lies."""
+LONGEST: Final = 255
+"""Bytes of a name in most file systems."""
 _REVISION: Final = re.compile(r"[A-Za-z0-9_][\w.+/-]{0,199}")
 _NAMING: Final = ("model", "datasets", "output", f"options.{TEMPLATE}", "suggested")
 """Fields that name places; a suggestion for one would come past everything that is checked here."""
@@ -82,11 +86,16 @@ def placed_model(service: Service, ref: ModelRef, *, folder: Path, org: str, by:
 
 
 def start_folder(service: Service, folder: Path, *, org: str, by: Principal) -> Path:
-    """Return what the relative paths of a job start from; an organisation's own folder is made where it is needed."""
-    reach = reach_of(service.settings, org, by, folder)
-    if not by.is_operator:
-        reach.start.mkdir(parents=True, exist_ok=True)
-    return reach.start
+    """Return the folder in which a job is planned and run; its paths are absolute by then.
+
+    For an organisation it is one in which nothing lies: what has passed as a name must not become a path later.
+    """
+    if by.is_operator:
+        return reach_of(service.settings, org, by, folder).start
+    organisation_folder(service.settings, org).mkdir(parents=True, exist_ok=True)
+    empty = service.settings.home / EMPTY
+    empty.mkdir(mode=0o500, exist_ok=True)
+    return empty
 
 
 class _Asked:
@@ -176,7 +185,9 @@ def _divided(asked: _Asked, part: str) -> str | None:
     """Return ``folder:split`` or ``folder:config:split`` with the folder made absolute, if that is what is meant."""
     pieces = part.split(":")
     for length in range(len(pieces) - 1, max(0, len(pieces) - 3), -1):
-        folder = asked.reach.found(":".join(pieces[:length])) if pieces[0] else None
+        base = ":".join(pieces[:length])
+        asked.reach.real(base)  # A folder that may not be named is no name of the hub either.
+        folder = asked.reach.found(base) if pieces[0] else None
         if folder is not None and folder.is_dir():
             asked.reach.refuse_links_out(folder)
             return ":".join([str(folder), *pieces[length:]])
@@ -224,7 +235,7 @@ def _options(asked: _Asked, options: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(template, str) or not template:
         return options
     place = asked.reach.real(template)
-    if not place.is_file():
+    if asked.reach.found(template) is None or not place.is_file():
         raise DataNotFound(template, "It is to be the chat template. Check the path")
     return {**options, TEMPLATE: str(place)}
 
@@ -236,6 +247,8 @@ def _output(asked: _Asked, spec: JobSpec) -> Output:
         name = spec.name or f"job-{secrets.token_hex(4)}"
         return spec.output.model_copy(update={"dir": str(reach.start / SAVED / name)})
     place = reach.real(spec.output.dir)
+    if any(len(os.fsencode(part)) > LONGEST for part in place.parts):
+        raise OutputUnusable(spec.output.dir[:80], "its name is too long")
     if place.is_file():
         raise OutputUnusable(place, "it is a file")
     if reach.roots is not None and place in reach.roots:

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 _WORD: Final = re.compile(r"[A-Za-z0-9][\w.-]{2,95}")
 """Names of the hub's oldest data sets, which have no owner; a shorter one is rather a drive."""
+_CHOICE: Final = re.compile(r"[\w.+-]+")
+"""Names of configurations and splits."""
+_LONGEST: Final = 250
+"""Characters of a name, with what is chosen of it."""
 
 
 def resolve_model(ref: ModelRef, settings: Settings) -> Path:
@@ -66,6 +70,8 @@ def resolve_data(uri: str, settings: Settings) -> str:
 
 def is_model_name(source: str, settings: Settings) -> bool:
     """Whether a model could be called so that was pulled or may be fetched; nothing is asked of the network."""
+    if len(source) > _LONGEST:
+        return False
     if _pulled(source, settings.models_dir) is not None:
         return True
     alias = ALIASES.get(source)
@@ -75,12 +81,14 @@ def is_model_name(source: str, settings: Settings) -> bool:
 def is_data_name(part: str, settings: Settings) -> bool:
     """Whether a data set could be called so that was pulled or may be fetched; nothing is asked of the network."""
     name, *choice = part.split(":")
+    if len(part) > _LONGEST or len(choice) > 2 or not all(map(_CHOICE.fullmatch, choice)):
+        return False
     if _pulled(name, settings.datasets_dir) is not None:
         return True
     alias = ALIASES.get(name)
     if alias is not None:
         return alias.kind == "dataset"
-    return len(choice) <= 2 and (hub.is_hub_id(name) or ("/" not in name and _may_be_on_the_hub(name)))
+    return hub.is_hub_id(name) or ("/" not in name and _may_be_on_the_hub(name))
 
 
 def no_such_model(source: str, settings: Settings) -> ModelNotFound:
