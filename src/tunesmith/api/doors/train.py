@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
 from tunesmith.api.doors.fields import job_of, model_label, typed_values
+from tunesmith.api.doors.incoming import named
 from tunesmith.service.jobs.queue import Submission
 from tunesmith.service.jobs.training_config import TrainingConfig
 from tunesmith.spec.ids import new_job_id
@@ -86,7 +87,7 @@ def submission(request: TrainRequest, config: TrainingConfig) -> Submission:
         },
         fixed={
             "model.source": defaults.model_name,
-            "datasets": [{"uri": request.dataset_path}],
+            "datasets": [{"uri": named(request.dataset_path)}],
             "output.dir": output,
             "resources.device": DEVICES[request.gpu],
         },

@@ -85,13 +85,13 @@ class MergeRequest(Part):
 @router.post("/lora/start")
 def start_lora(request: AdapterJob, service: Serving, by: Asker) -> Started:
     """Train a LoRA adapter on data that lies on the server."""
-    return _start(request, request.dataset_path, Method.LORA, service, by)
+    return _start(request, named(request.dataset_path), Method.LORA, service, by)
 
 
 @router.post("/qlora/start")
 def start_qlora(request: AdapterJob, service: Serving, by: Asker) -> Started:
     """Train an adapter on a base that is kept in 4 bits."""
-    return _start(request, request.dataset_path, Method.QLORA, service, by)
+    return _start(request, named(request.dataset_path), Method.QLORA, service, by)
 
 
 @router.post("/lora")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
+from anyio import create_task_group
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from starlette.websockets import WebSocketState
@@ -74,26 +76,28 @@ class _Line:
     async def hold(self, connected: Message, job: queue.Job | None = None) -> None:
         """Talk until the client goes or the server stops."""
         cursor = await run_sync(stream.newest, self.service)
-        parts = [self._listen(), self._beat()]
-        tasks = [asyncio.ensure_future(part) for part in parts]
-        try:
-            await self._send(connected)
-            if job is not None:
-                await self._subscribe(job.id)
-            tasks.append(asyncio.ensure_future(self._follow(cursor)))
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for ended in done:
-                ended.result()
+        async with create_task_group() as parts:
+            end = parts.cancel_scope.cancel
+            parts.start_soon(self._while_connected, self._tell_all(cursor, connected, job), end)
+            parts.start_soon(self._while_connected, self._listen(), end)
+            parts.start_soon(self._while_connected, self._beat(), end)
+        if self._is_connected:
             await self.socket.close(SERVER_STOPS)
+
+    async def _while_connected(self, part: Coroutine[Any, Any, None], end: Callable[[], None]) -> None:
+        """Do one of the parts; with the first that ends all do."""
+        try:
+            await part
         except WebSocketDisconnect:
             pass
         except RuntimeError:  # So starlette calls it when somebody sends to a client that has gone.
-            if WebSocketState.DISCONNECTED not in (self.socket.client_state, self.socket.application_state):
+            if self._is_connected:
                 raise
-        finally:
-            for each in tasks:
-                each.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        end()
+
+    @property
+    def _is_connected(self) -> bool:
+        return WebSocketState.DISCONNECTED not in (self.socket.client_state, self.socket.application_state)
 
     async def _listen(self) -> None:
         while True:
@@ -121,8 +125,11 @@ class _Line:
             await asyncio.sleep(HEARTBEAT_SECONDS)
             await self._send(said("heartbeat"))
 
-    async def _follow(self, cursor: int) -> None:
-        """Hand on what the tasks say from now on."""
+    async def _tell_all(self, cursor: int, connected: Message, job: queue.Job | None) -> None:
+        """Say what is so, and then hand on what the tasks say from now on."""
+        await self._send(connected)
+        if job is not None:
+            await self._subscribe(job.id)
         async for event in self.broadcast.events(cursor, org=self.by.org, quiet=HEARTBEAT_SECONDS):
             if event is not None and (event.job in self.subscribed or not (self.subscribed or self.is_of_one)):
                 await self._tell(event)
