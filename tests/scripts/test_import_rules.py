@@ -10,7 +10,20 @@ from pathlib import Path
 import pytest
 
 PACKAGES = (
-    *("cli", "service", "worker", "executors", "planning", "modalities/text", "training", "data", "runs", "spec"),
+    *(
+        "cli",
+        "api",
+        "service",
+        "store",
+        "worker",
+        "executors",
+        "planning",
+        "modalities/text",
+        "training",
+        "data",
+        "runs",
+        "spec",
+    ),
     *("modalities", "."),
 )
 MODULES = (
