@@ -237,4 +237,5 @@ def _validated(found: dict[str, Setting]) -> Settings:
 
 def masked(address: str) -> str:
     """Return the address of a database without the password in it."""
-    return re.sub(r"(?<=://)([^:/@]*):.*@", r"\1:***@", str(address))
+    shown = re.sub(r"^((?:[^:/@]*:/+)?[^:/@]*):.*@", r"\1:***@", str(address))
+    return re.sub(r"([?&](?:ssl)?password=)[^&]*", r"\1***", shown)

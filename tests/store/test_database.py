@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from database import postgres_bin, postgres_server
+from require import need
 from small_disk import small_disk
 from tunesmith.service.context import Service
-from tunesmith.spec.errors import DatabaseUnusable, DiskFull
+from tunesmith.spec.errors import DatabaseUnusable, DiskFull, PackageMissing
 from tunesmith.store.database import Database
 from tunesmith.store.mounts import network_file_system
 
@@ -61,6 +63,10 @@ def test_a_transaction_that_breaks_off_changes_nothing(service: Service) -> None
         ("postgresql://me:secret@127.0.0.1:1/none", "cannot be used"),
         ("mysql://me:secret@127.0.0.1/none", "only sqlite:///FILE and postgresql"),
         ("nonsense", "no address of a database"),
+        ("me:secret@host/none", "no address of a database"),
+        ("postgresql://me:secret@host:port/none", "no address of a database"),
+        ("postgresql://me@127.0.0.1:1/none?password=secret", "cannot be used"),
+        ("sqlite://", "name a file"),
     ],
 )
 def test_an_address_that_leads_nowhere_is_one_sentence_without_its_password(url: str, why: str) -> None:
@@ -73,8 +79,10 @@ def test_a_network_file_system_is_refused(tmp_path: Path) -> None:
     mounts = tmp_path / "mounts"
     mounts.write_text(
         "/dev/sda1 / ext4 rw 0 0\nserver:/x /mnt/team\\040share nfs4 rw 0 0\n/dev/sdb /mnt/team ext4 rw 0 0\n"
+        "server:/y /mnt/Müller cifs rw 0 0\n"
     )
     assert network_file_system(Path("/mnt/team share/home/tunesmith.db"), mounts) == "nfs4"
+    assert network_file_system(Path("/mnt/Müller/tunesmith.db"), mounts) == "cifs"
     assert network_file_system(Path("/mnt/team/tunesmith.db"), mounts) is None
     assert network_file_system(Path("/home/me/tunesmith.db"), mounts) is None
 
@@ -90,3 +98,34 @@ def test_a_full_disk_is_said_and_loses_nothing(tmp_path: Path) -> None:
         with database.read() as connection:
             assert connection.execute(text("SELECT text FROM rows")).scalars().all() == ["kept"]
         database.close()
+
+
+def test_a_file_that_is_no_database_is_said(tmp_path: Path) -> None:
+    (tmp_path / "notes.db").write_text("I am a letter, and no database at all.\n" * 100)
+    with pytest.raises(DatabaseUnusable, match="not a database"), Database(f"sqlite:///{tmp_path / 'notes.db'}").read():
+        pass
+
+
+def test_a_missing_driver_of_postgresql_is_told_how_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(PackageMissing, match=r"tunesmith\[postgres\]"):
+        Database("postgresql://me@127.0.0.1/none")
+
+
+def test_a_server_that_stops_is_said_and_found_again(tmp_path_factory: pytest.TempPathFactory) -> None:
+    need(postgres_bin() is not None, "PostgreSQL's server binaries are not installed")
+    with postgres_server(tmp_path_factory.mktemp("stopped")) as address:
+        database = Database(address)
+        with database.read() as connection:
+            own = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        with pytest.raises(DatabaseUnusable), database.write() as connection:
+            with Database(address).read() as other:
+                mine = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+                other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": mine})
+            connection.execute(text("SELECT 1"))
+        with database.read() as connection:
+            assert connection.execute(text("SELECT pg_backend_pid()")).scalar_one() != own
+    with pytest.raises(DatabaseUnusable) as caught, database.read():
+        pass
+    assert caught.value.status == 503 and "\n" not in caught.value.message
+    database.close()

@@ -90,9 +90,9 @@ def hold(connection: Connection, id: str) -> Organisation | None:
 
 def put_member(connection: Connection, org: str, name: str, role: str, now: float) -> None:
     """Make somebody a member, or give a member another role."""
+    insert_unless_there(connection, members, org=org, name=name, role=role, created_at=now)
     which = (members.c.org == org) & (members.c.name == name)
-    if connection.execute(update(members).where(which).values(role=role)).rowcount == 0:
-        connection.execute(insert(members).values(org=org, name=name, role=role, created_at=now))
+    connection.execute(update(members).where(which).values(role=role))
 
 
 def member(connection: Connection, org: str, name: str) -> Member | None:

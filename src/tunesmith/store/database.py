@@ -11,10 +11,11 @@ from typing import Any, Final, NoReturn
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InternalError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InternalError, NoSuchModuleError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from tunesmith.runs.durable import disk_full
+from tunesmith.settings import masked
 from tunesmith.spec.errors import DatabaseUnusable, PackageMissing
 from tunesmith.store.mounts import network_file_system
 
@@ -44,7 +45,7 @@ class Database:
     @property
     def shown(self) -> str:
         """The address as it may be shown: without the password."""
-        return self.address.render_as_string(hide_password=True)
+        return masked(self.address.render_as_string(hide_password=False))
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -81,7 +82,8 @@ class Database:
         except (OperationalError, InternalError, PoolExhausted) as error:
             self._refuse(error)
         except DBAPIError as error:
-            if error.connection_invalidated:
+            # Of SQLite's errors the plain one, of no kind in particular, says that the file is damaged or no database.
+            if error.connection_invalidated or type(error) is DatabaseError:
                 self._refuse(error)
             raise
 
@@ -116,13 +118,15 @@ def sqlite_url(path: Path) -> str:
 def _address(url: str) -> URL:
     try:
         address = make_url(url)
-    except ArgumentError as error:
-        raise DatabaseUnusable(url[:20], "this is no address of a database") from error
+    except (ArgumentError, ValueError) as error:
+        raise DatabaseUnusable(masked(url), "this is no address of a database") from error
     if address.drivername in ("postgres", "postgresql"):
         return address.set(drivername="postgresql+psycopg")
     if address.drivername not in ("sqlite", "postgresql+psycopg"):
         why = "only sqlite:///FILE and postgresql://USER:PASSWORD@HOST/NAME are known"
-        raise DatabaseUnusable(address.render_as_string(hide_password=True), why)
+        raise DatabaseUnusable(masked(url), why)
+    if address.drivername == "sqlite" and address.database in (None, "", ":memory:"):
+        raise DatabaseUnusable(masked(url), "a database in memory ends with its connection; name a file")
     return address
 
 
@@ -158,8 +162,15 @@ def _write_ahead(cursor: sqlite3.Cursor) -> None:
         time.sleep(0.01)
 
 
+_CONNECTING: Final = {
+    "connect_timeout": 5,
+    # A server that is stopped in the middle of a transaction must not keep the others from what it has locked.
+    "options": f"-c idle_in_transaction_session_timeout={int(TIMEOUT * 1000)}",
+}
+
+
 def _postgres(address: URL) -> Engine:
     try:
-        return create_engine(address, pool_size=POOL, pool_pre_ping=True, connect_args={"connect_timeout": 5})
+        return create_engine(address, pool_size=POOL, pool_pre_ping=True, connect_args=_CONNECTING)
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         raise PackageMissing("psycopg", "postgres") from error

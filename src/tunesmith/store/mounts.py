@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +28,7 @@ def network_file_system(path: Path, mounts: Path = MOUNTS) -> str | None:
         if len(fields) < 3:
             continue
         # The table writes blanks and backslashes in octal.
-        mounted = fields[1].encode().decode("unicode_escape")
+        mounted = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), fields[1])
         inside = where == mounted or where.startswith(mounted.rstrip("/") + "/")
         if inside and len(mounted) >= longest:
             found, longest = fields[2], len(mounted)

@@ -11,6 +11,7 @@ from tunesmith.service.context import Service
 from tunesmith.service.jobs import queue
 from tunesmith.spec.errors import BadValue, Conflict, Forbidden, NotFound, QuotaExceeded, Unauthenticated
 from tunesmith.spec.job import DatasetRef, JobSpec, ModelRef
+from tunesmith.spec.states import RunState
 from tunesmith.store import accounts, tables
 
 
@@ -108,7 +109,17 @@ def test_an_organisations_name_is_a_plain_word(service: Service, name: str) -> N
         organisations.create(service, OPERATOR, name)
 
 
-@pytest.mark.parametrize("values", [{"weight": 0}, {"max_bytes": -1}, {"max_queued": float("nan")}, {"colour": 1}])
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"weight": 0},
+        {"max_bytes": -1},
+        {"max_queued": float("nan")},
+        {"max_queued": 1.5},
+        {"max_bytes": 2**63},
+        {"colour": 1},
+    ],
+)
 def test_a_quota_that_cannot_be_is_refused(service: Service, acme: Principal, values: dict[str, float]) -> None:
     with pytest.raises(BadValue):
         organisations.change(service, OPERATOR, "acme", values)
@@ -127,6 +138,28 @@ def test_many_at_once_never_queue_more_than_the_quota(service: Service, acme: Pr
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(submit, range(20))) == 5
+
+
+def test_a_paused_job_comes_back_only_where_the_quota_has_room(service: Service, acme: Principal) -> None:
+    organisations.change(service, OPERATOR, "acme", {"max_queued": 1})
+    spec = JobSpec(model=ModelRef(source="some/model"), datasets=[DatasetRef(uri="some/data")])
+    first = queue.submit(service, queue.Submission(spec=spec, door="api"), acme)
+    queue.pause(service, first.id, acme)
+    second = queue.submit(service, queue.Submission(spec=spec, door="api"), acme)
+    with pytest.raises(QuotaExceeded):
+        queue.resume(service, first.id, acme)
+    queue.cancel(service, second.id, acme)
+    assert queue.resume(service, first.id, acme).state is RunState.QUEUED
+
+
+def test_a_new_organisation_is_made_once_by_many_at_once(service: Service) -> None:
+    spec = JobSpec(model=ModelRef(source="some/model"), datasets=[DatasetRef(uri="some/data")])
+
+    def submit(_: int) -> str:
+        return queue.submit(service, queue.Submission(spec=spec, door="api", org="fresh"), OPERATOR).org
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(submit, range(16))) == {"fresh"}
 
 
 def test_device_hours_that_are_used_up_refuse_further_jobs(service: Service, acme: Principal) -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["Member", "Organisation"]
 
 QUOTAS: Final = ("max_queued", "max_running", "max_device_hours", "max_bytes")
+MOST: Final = {"max_queued": 2**31 - 1, "max_running": 2**31 - 1, "max_device_hours": 10**9, "max_bytes": 2**63 - 1}
+"""The largest that a quota may be: what its column holds."""
 MEMBER_NAME: Final = 128
 
 
@@ -161,8 +163,10 @@ def _checked(settings: Mapping[str, float | None]) -> dict[str, float | None]:
                 raise BadValue("weight", value, "a number above 0, up to 1000")
         elif name not in QUOTAS:
             raise BadValue("quota", name, f"one of {', '.join((*QUOTAS, 'weight'))}")
-        elif value is not None and (value < 0 or not math.isfinite(value)):
-            raise BadValue(name, value, "a number from 0")
+        elif value is not None and not (math.isfinite(value) and 0 <= value <= MOST[name]):
+            raise BadValue(name, value, f"a number from 0 to {MOST[name]:,}")
+        elif value is not None and name != "max_device_hours" and value != int(value):
+            raise BadValue(name, value, "a whole number")
     return dict(settings)
 
 

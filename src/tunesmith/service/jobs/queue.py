@@ -176,10 +176,15 @@ def resume(service: Service, written: str, by: Principal) -> Job:
     Raises:
         NotFound: there is none.
         WrongJobState: it goes on, is finished or was cancelled.
+        QuotaExceeded: the organisation may have no further job in the queue.
     """
+    from tunesmith.service.accounts.quotas import admit
+
     job = get(service, written, by)
     by.needs(Role.MEMBER)
     with service.database.write() as connection:
+        if job.state in (RunState.PAUSED, RunState.FAILED):
+            admit(connection, job.org, service)
         now = service.database.now(connection)
         done = stored_jobs.move(
             connection, job.id, RunState.QUEUED, request=str(Request.NONE), requested_at=None, reason=None,
