@@ -190,11 +190,7 @@ def write(path: Path, chunks: Iterable[bytes], *, most: int) -> tuple[int, str]:
 
 
 def keep(service: Service, draft: Draft, also: Callable[[Connection], None] = lambda connection: None) -> File:
-    """Give a whole file its place, and its row together with what ``also`` stores; repeating it changes nothing.
-
-    Raises:
-        QuotaExceeded: others have used the room up in the meantime.
-    """
+    """Give a whole file its place, and its row together with what ``also`` stores; repeating it changes nothing."""
     place = draft.folder.with_name(draft.id)
     if draft.folder.exists():
         sync_folder(draft.folder)

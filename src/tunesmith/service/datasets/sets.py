@@ -122,8 +122,8 @@ def settle(
     """Make a data set of a file, which goes; repeating it after a kill ends what was begun.
 
     Raises:
-        ArchiveRefused: it is an archive that is not unpacked; nothing of it stays but the file.
-        QuotaExceeded: more comes out of it than the organisation may have.
+        ArchiveRefused: it is an archive that is not unpacked, or more comes out of it than the organisation may have;
+            nothing of it stays but the file.
     """
     place = _folder(service, wanted.org) / wanted.id
     if not place.exists():
