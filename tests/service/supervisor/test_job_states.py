@@ -107,6 +107,7 @@ class Jobs(RuleBasedStateMachine):
             assert claims.adopt(connection, id, token=holding.token, owner="me", until=0.0)
         self.stale.append(holding)
         self.holdings[id] = Holding(holding.job, holding.token + 1, "cpu")
+        self.who_lost_a_lease_writes_nothing()
 
     @rule(id=ids)
     def starts(self, id: str) -> None:
