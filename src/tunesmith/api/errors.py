@@ -103,6 +103,16 @@ def _answer(
     return JSONResponse(shape(status, code, message, param), status, headers)
 
 
+def described(path: str) -> dict[str, Any]:
+    """Describe the errors below a path for the API's description: an object, and an example of it."""
+    shape = next(shape for prefix, shape in SHAPES if path.startswith(prefix))
+    example = shape(422, "invalid_request", "epochs: it takes a number above 0, and not -1.", "epochs")
+    return {
+        "description": "The request is not as it should be; one sentence says why.",
+        "content": {"application/json": {"schema": {"type": "object"}, "example": example}},
+    }
+
+
 def _of_status(error: HTTPException, scope: Scope) -> tuple[str, str]:
     """Return code and sentence of what the framework itself refuses."""
     path = scope["path"][:SHOWN]

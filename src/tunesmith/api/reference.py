@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
+
+from tunesmith.api import errors
 
 STATIC: Final = Path(__file__).with_name("static")
 
@@ -37,7 +39,18 @@ REDOC: Final = _PAGE.format(
 
 
 def install(app: FastAPI) -> None:
-    """Add the pages and their files."""
+    """Add the pages and their files, and have errors described as each way in says them."""
+    describe = app.openapi
+
+    def _described() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            for path, operations in describe()["paths"].items():
+                for operation in operations.values():
+                    if "422" in operation["responses"]:
+                        operation["responses"]["422"] = errors.described(path)
+        return describe()
+
+    app.openapi = _described  # type: ignore[method-assign]
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
 
     @app.get("/docs", include_in_schema=False)
