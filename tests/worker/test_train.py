@@ -69,8 +69,10 @@ BUILD: Final = {
     "gradient_checkpointing", "batch.joined",
 }  # fmt: skip
 """What decides how the model and its pass are built."""
-ELSEWHERE: Final = {"length", "checkpoints.keep", "circular.cycles", "circular.batch_multiplier"}
-"""For the data; for the keeper; spent in the plan, as its epochs; for mode circular alone."""
+ELSEWHERE: Final = {
+    "length", "checkpoints.keep", "circular.cycles", "circular.batch_multiplier", "learning_rate_multiplier",
+}  # fmt: skip
+"""For the data; for the keeper; spent in the plan, as its epochs; for mode circular alone; in the plan's rate."""
 
 
 @pytest.fixture
