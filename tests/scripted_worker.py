@@ -24,6 +24,8 @@ NEVER = threading.Event()
 MOMENT = 0.002
 LIFETIME = 120
 """Seconds after which a worker that a failed test forgot ends itself."""
+STEPS = 3
+"""Steps of a job that names no number."""
 WORKER = (__file__,)
 """What ``LocalExecutor(worker=...)`` wants."""
 
@@ -38,7 +40,7 @@ def run(run: RunFolder, reporter: Reporter) -> None:
 def train(run: RunFolder, reporter: Reporter, *, wait_at: int | None = None) -> None:
     """Take the plan's steps, save each, publish the count; at ``wait_at`` an unresumed run waits for a request."""
     start = checkpoints.start_of(run)
-    done, total = start.step if start else 0, run.spec().recipe.max_steps or 0
+    done, total = start.step if start else 0, run.spec().recipe.max_steps or STEPS
     reporter.say(started(done, total))
     for step in range(done + 1, total + 1):
         reporter.say(taken(step))

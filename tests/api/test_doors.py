@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
-from tunesmith.service.supervisor.supervisor import Supervisor
 
 from fleet import until
 from scripted_worker import WORKER
@@ -20,6 +19,7 @@ from tunesmith.executors.local import LocalExecutor
 from tunesmith.service.accounts import keys
 from tunesmith.service.accounts.principal import OPERATOR, Role
 from tunesmith.service.context import Service
+from tunesmith.service.supervisor.supervisor import Supervisor
 from tunesmith.spec.ids import job_id_of
 
 Submit = Callable[["Client", Path, Path, Path], str]
@@ -93,7 +93,7 @@ DOORS = [
     Door(
         "ours", _ours, "/api/jobs/{id}", WORDS, lambda body: body["error"]["message"],
         cancel=("POST", "/api/jobs/{id}/cancel"), listing="/api/jobs",
-        listed=lambda body: [row["id"] for row in body["data"]],
+        listed=lambda body: [row["id"] for row in body["jobs"]],
     ),
     Door(
         "train", _train, "/jobs/{id}",
