@@ -192,6 +192,7 @@ def test_a_paused_job_goes_on_and_finishes(
 ) -> None:
     id = door.submit(client, model("train and wait"), chat_file, tmp_path / "out")
     reach(client, door, id, "running")
+    until(lambda: client.send("GET", f"/api/jobs/{id}")["progress"].get("step") == 2, "it waits at its second step")
     client.send("POST", f"/api/jobs/{id}/pause")
     reach(client, door, id, "paused")
     client.send("POST", f"/api/jobs/{id}/resume")
