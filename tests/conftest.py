@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from require import need
 from tiny import make_tiny_model
 from tunesmith.service.context import Service, open_service
 from tunesmith.settings import Settings
+from tunesmith.store.database import Database
+from tunesmith.store.migrations import upgrade
 
 # Before torch is imported: threads that spin while they wait make two busy processes ten times slower.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -56,13 +59,47 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
+@pytest.fixture(scope="session")
+def postgres_tables(postgres: str) -> Iterator[str]:
+    """The name of a PostgreSQL database with all tables and no row, to copy: quicker than to apply every revision."""
+    with fresh_postgres_database(postgres) as address:
+        _make_tables(address)
+        yield address.rpartition("/")[2]
+
+
+@pytest.fixture(scope="session")
+def sqlite_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with all tables and no row, to copy."""
+    file = tmp_path_factory.mktemp("sqlite") / "tables.db"
+    _make_tables(f"sqlite:///{file}")
+    return file
+
+
+def _make_tables(address: str) -> None:
+    database = Database(address)
+    upgrade(database)
+    database.close()
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of an empty database; every test that takes it runs on both kinds."""
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a database without any table; every test that takes it runs on both kinds."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'tunesmith.db'}"
         return
     with fresh_postgres_database(request.getfixturevalue("postgres")) as address:
+        yield address
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a database with all tables and no row; every test that takes it runs on both kinds."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("sqlite_tables"), tmp_path / "tunesmith.db")
+        yield f"sqlite:///{tmp_path / 'tunesmith.db'}"
+        return
+    server, template = request.getfixturevalue("postgres"), request.getfixturevalue("postgres_tables")
+    with fresh_postgres_database(server, template) as address:
         yield address
 
 

@@ -43,7 +43,10 @@ def postgres_server(folder: Path) -> Iterator[str]:
     run = {"check": True, "capture_output": True, "cwd": "/"}
     subprocess.run(as_postgres([str(binaries / "initdb"), "-D", str(data), "-A", "trust", "-U", "test"]), **run)  # type: ignore[call-overload]
     port = _free_port()
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=200"
+    # Without fsync a machine that stops may lose what was written; a server that is killed does not.
+    options = (
+        f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=200 -c fsync=off"
+    )
     control = [str(binaries / "pg_ctl"), "-D", str(data), "-w", "-l", str(data / "log")]
     subprocess.run(as_postgres([*control, "-o", options, "start"]), **run)  # type: ignore[call-overload]
     try:
@@ -53,13 +56,13 @@ def postgres_server(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def fresh_postgres_database(server: str) -> Iterator[str]:
-    """Make a database of its own on a server and drop it afterwards; give its address."""
+def fresh_postgres_database(server: str, template: str = "template1") -> Iterator[str]:
+    """Make a database of its own on a server, a copy of ``template``, and drop it afterwards; give its address."""
     import psycopg
 
     name = f"t{uuid.uuid4().hex[:12]}"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')  # type: ignore[call-overload]
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')  # type: ignore[call-overload]
     try:
         yield server.rpartition("/")[0] + "/" + name
     finally:

@@ -35,8 +35,8 @@ def test_a_filled_database_goes_down_and_up_again(service: Service) -> None:
     assert again.number == 1
 
 
-def test_servers_that_start_at_once_make_the_tables_once(database_url: str) -> None:
-    databases = [Database(database_url) for _ in range(6)]
+def test_servers_that_start_at_once_make_the_tables_once(empty_database_url: str) -> None:
+    databases = [Database(empty_database_url) for _ in range(6)]
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(upgrade, databases))
     with databases[0].read() as connection:
