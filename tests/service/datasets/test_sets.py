@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from tunesmith.service.accounts.principal import Principal, Role
 from tunesmith.service.context import Service
 from tunesmith.service.datasets import files, sets
 from tunesmith.service.jobs import queue
-from tunesmith.spec.errors import Conflict, DataNotFound, Forbidden, NotFound, PathNotAllowed, TunesmithError
+from tunesmith.spec.errors import Conflict, DataNotFound, Forbidden, NotFound, PathNotAllowed, Relayed, TunesmithError
 from tunesmith.spec.job import DatasetRef, JobSpec, ModelRef
 
 pytestmark = pytest.mark.usefixtures("two_organisations")
@@ -81,6 +82,23 @@ def test_data_is_registered_where_it_lies(service: Service) -> None:
         sets.register(service, ACME, name="x", uri="data/missing.jsonl")
     file = files.store_file(service, ACME, name="f.jsonl", purpose="fine-tune", chunks=[ROWS])
     assert sets.register(service, ACME, name="f", uri=f"file:{file.id}").path == file.path
+
+
+def test_what_stays_a_name_is_none_of_the_servers_folders(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: Path
+) -> None:
+    made = stored(service)
+    for name in ("others/rows", "others/model", "rows-of-others"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "rows.jsonl").write_bytes(ROWS)
+    shutil.copytree(tiny_model, tmp_path / "others" / "model", dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    for name in ("others/rows", "rows-of-others", "others/rows:train"):
+        with pytest.raises(DataNotFound):
+            sets.register(service, ACME, name="theirs", uri=name)
+    for reading in (sets.check_set, lambda *asked: sets.preview_set(*asked, 1)):
+        with pytest.raises(Relayed, match="others/model"):
+            reading(service, ACME, made.id, sets.Reading(model="others/model"))
 
 
 def test_a_data_set_that_a_job_reads_stays(service: Service) -> None:

@@ -194,3 +194,17 @@ def test_one_of_several_configurations_has_to_be_named(settings: Settings, tmp_p
     with pytest.raises(DataNotFound, match="There is set:a:train, set:b:train"):
         used("set", settings)
     assert used("set:b", settings) == [("set:b:train", False, False)]
+
+
+def test_a_name_is_a_path_from_one_folder_alone(settings: Settings, tmp_path: Path) -> None:
+    model_at(tmp_path / "someone" / "model")
+    (tmp_path / "some-rows").mkdir()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    here, there = DatasetRef(uri="some-rows"), ModelRef(source="someone/model")
+    assert resolve_model(there, settings, tmp_path) == tmp_path / "someone" / "model"
+    assert resolve_data(here.uri, settings, tmp_path) == here.uri
+    with pytest.raises(Offline):
+        resolve_model(there, settings, elsewhere)
+    with pytest.raises((Offline, DataNotFound)):
+        resolve_datasets([here], settings, elsewhere)

@@ -20,36 +20,45 @@ if TYPE_CHECKING:
 
 
 def checked(
-    *, datasets: list[dict[str, Any]], model: str | None, length: int | None, split: float | None, home: str
+    *,
+    datasets: list[dict[str, Any]],
+    model: str | None,
+    length: int | None,
+    split: float | None,
+    home: str,
+    folder: str,
 ) -> dict[str, Any]:
     """Return what a check of data found, with a model also what that would make of it.
+
+    ``folder`` is where a model's name is taken for a path.
 
     Raises:
         DataError, ConfigError: as ``check.check`` and ``resolve_model``.
     """
     settings = Settings(home=Path(home), offline=True)
-    folder = resolve_model(ModelRef(source=model), settings) if model is not None else None
-    longest = longest_row(folder, str(model)) if folder is not None else None
+    found = resolve_model(ModelRef(source=model), settings, Path(folder)) if model is not None else None
+    longest = longest_row(found, str(model)) if found is not None else None
     chosen = length is None and longest is not None
     report = check.check(
         _found(datasets, settings),
-        _encoder(folder),
+        _encoder(found),
         check.Settings(length=longest if chosen else length, split=split, length_chosen=chosen),
     )
     return report.as_dict()
 
 
 def previewed(
-    *, datasets: list[dict[str, Any]], model: str | None, length: int | None, rows: int, home: str
+    *, datasets: list[dict[str, Any]], model: str | None, length: int | None, rows: int, home: str, folder: str
 ) -> dict[str, Any]:
-    """Return the first rows: as they are read, or with a model as it would see them.
+    """Return the first rows: as they are read, or with a model as it would see them; ``folder`` as for ``checked``.
 
     Raises:
         NoUsableRow: there is none.
         DataError, ConfigError: as ``read`` and ``resolve_model``.
     """
     settings = Settings(home=Path(home), offline=True)
-    encoder = _encoder(resolve_model(ModelRef(source=model), settings)) if model is not None else None
+    source = ModelRef(source=model) if model is not None else None
+    encoder = _encoder(resolve_model(source, settings, Path(folder))) if source is not None else None
     found = _found(datasets, settings)
     shown: list[dict[str, Any]] = []
     faults: list[str] = []

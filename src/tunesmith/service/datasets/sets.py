@@ -17,7 +17,7 @@ from tunesmith.service.accounts.organisations import ensure
 from tunesmith.service.accounts.paths import organisation_folder
 from tunesmith.service.accounts.principal import Principal, Role
 from tunesmith.service.datasets import files, room
-from tunesmith.service.jobs.places import placed_data, placed_model
+from tunesmith.service.jobs.places import placed_data, placed_model, start_folder
 from tunesmith.service.models.registry import size_of
 from tunesmith.spec.errors import DataNotFound, NotFound
 from tunesmith.spec.ids import new_id
@@ -77,7 +77,8 @@ def register(service: Service, by: Principal, *, org: str | None = None, name: s
     org = by.acting_for(org)
     ref = placed_data(service, [DatasetRef(uri=uri)], folder=Path.cwd(), org=org, by=by)[0]
     path = Path(ref.uri)
-    if not path.exists():
+    # What stayed a name is none of this server's folders, even where one is called so.
+    if not path.is_absolute() or not path.exists():
         raise DataNotFound(uri, "Only a file or a folder that is there can be registered")
     size = path.stat().st_size if path.is_file() else size_of(path)
     with service.database.write() as connection:
@@ -272,4 +273,5 @@ def _asked(service: Service, by: Principal, dataset: Dataset, reading: Reading) 
         "model": model,
         "length": reading.length,
         "home": str(service.settings.home),
+        "folder": str(start_folder(service, Path.cwd(), org=dataset.org, by=by)),
     }

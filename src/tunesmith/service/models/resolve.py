@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from tunesmith.spec.job import DatasetRef, ModelRef
 if TYPE_CHECKING:
     from tunesmith.settings import Settings
 
+WORKING_FOLDER: Final = Path()
 _WORD: Final = re.compile(r"[A-Za-z0-9][\w.-]{2,95}")
 """Names of the hub's oldest data sets, which have no owner; a shorter one is rather a drive."""
 _CHOICE: Final = re.compile(r"[\w.+-]+")
@@ -28,13 +30,15 @@ _LONGEST: Final = 250
 """Characters of a name, with what is chosen of it."""
 
 
-def resolve_model(ref: ModelRef, settings: Settings) -> Path:
+def resolve_model(ref: ModelRef, settings: Settings, start: Path = WORKING_FOLDER) -> Path:
     """Return the folder of a model: a folder itself, a pulled name, or a snapshot of the hub (fetched if need be).
+
+    What could be a path is one from ``start``.
 
     Raises:
         ModelNotFound: nothing is called that; the message names what comes nearest, or how to get it.
     """
-    folder = Path(ref.source).expanduser()
+    folder = Path(_path_from(start, ref.source)).expanduser()
     if is_model_directory(folder):
         folder = ModelDirectory(folder).model
     if (folder / "config.json").is_file():
@@ -49,15 +53,15 @@ def resolve_model(ref: ModelRef, settings: Settings) -> Path:
         if not isinstance(alias.source, HubRepository):
             raise ModelNotFound(ref.source, f"Fetch it first: tunesmith pull {ref.source}.")
         return hub.fetch(alias.source.repository, ref.revision, offline=settings.offline)
-    if hub.is_hub_id(ref.source) and not _reads_like_a_path(ref.source):
+    if hub.is_hub_id(ref.source) and not _reads_like_a_path(ref.source, start):
         return hub.fetch(ref.source, ref.revision, offline=settings.offline)
     raise no_such_model(ref.source, settings)
 
 
-def resolve_data(uri: str, settings: Settings) -> str:
+def resolve_data(uri: str, settings: Settings, start: Path = WORKING_FOLDER) -> str:
     """Return where data is: a folder or files for the name of a data set, anything else as it was written.
 
-    What is there by that name in the working folder comes first, then what was pulled, then the hub's cache, then the
+    What is there by that name in the folder ``start`` comes first, then what was pulled, then the hub's cache, then the
     hub. A name may be followed by a split, a configuration, or both: ``squad:train``, ``glue:cola:validation``.
 
     Raises:
@@ -65,7 +69,8 @@ def resolve_data(uri: str, settings: Settings) -> str:
         UnreadableData: no file of the hub's data set can be read as rows.
         PullFailed, DiskFull: it could not be fetched.
     """
-    return ",".join(_resolved(part, settings) for part in files.parts(uri))
+    parts = files.parts(uri, there=lambda name: files.is_there(_path_from(start, name)))
+    return ",".join(_resolved(part, settings, start) for part in parts)
 
 
 def is_model_name(source: str, settings: Settings) -> bool:
@@ -88,7 +93,7 @@ def is_data_name(part: str, settings: Settings) -> bool:
     alias = ALIASES.get(name)
     if alias is not None:
         return alias.kind == "dataset"
-    return hub.is_hub_id(name) or ("/" not in name and _may_be_on_the_hub(name))
+    return hub.is_hub_id(name) or ("/" not in name and _may_be_on_the_hub(name, WORKING_FOLDER))
 
 
 def no_such_model(source: str, settings: Settings) -> ModelNotFound:
@@ -113,7 +118,7 @@ class Resolved:
     """What the user should know of how they are used, one sentence each."""
 
 
-def resolve_datasets(datasets: Sequence[DatasetRef], settings: Settings) -> Resolved:
+def resolve_datasets(datasets: Sequence[DatasetRef], settings: Settings, start: Path = WORKING_FOLDER) -> Resolved:
     """Find data sets; a folder that has splits of its own trains on ``train`` alone.
 
     Its validation rows validate, unless other data is marked for that, and its test rows are kept for the end.
@@ -124,7 +129,7 @@ def resolve_datasets(datasets: Sequence[DatasetRef], settings: Settings) -> Reso
     notes: list[str] = []
     marked = {side for side in ("validation", "test") for dataset in datasets if getattr(dataset, side)}
     for dataset in datasets:
-        ref = dataset.model_copy(update={"uri": resolve_data(dataset.uri, settings)})
+        ref = dataset.model_copy(update={"uri": resolve_data(dataset.uri, settings, start)})
         splits = None if ref.validation or ref.test else _own_splits(ref.uri)
         if splits is None:
             found.append(ref)
@@ -173,8 +178,14 @@ def _how_used(written: str, splits: _Splits, taken: Mapping[str, str]) -> str:
     return f"{written} has splits of its own: {train} trains{others}.{left_out}"
 
 
-def _resolved(part: str, settings: Settings) -> str:
-    if files.is_there(part) or files.divided(part) or glob.has_magic(part):
+def _path_from(start: Path, written: str) -> str:
+    """Return what was written as a path that begins at ``start``, unless it begins elsewhere by itself."""
+    return written if written.startswith("~") else os.path.join(start, written)
+
+
+def _resolved(part: str, settings: Settings, start: Path) -> str:
+    place = _path_from(start, part)
+    if files.is_there(place) or files.divided(place) or glob.has_magic(part):
         return part
     name, *choice = part.split(":")
     pulled = _pulled(name, settings.datasets_dir)
@@ -183,7 +194,7 @@ def _resolved(part: str, settings: Settings) -> str:
     alias = ALIASES.get(name)
     if alias is not None and alias.kind == "dataset":
         raise DataNotFound(part, f"Fetch it first: tunesmith pull {name}")
-    if len(choice) > 2 or not _may_be_on_the_hub(name):
+    if len(choice) > 2 or not _may_be_on_the_hub(name, start):
         return part
     return ":".join([str(hub_data.fetch(name, choice, offline=settings.offline)), *choice])
 
@@ -195,10 +206,10 @@ def _part_of(pulled: Path, choice: Sequence[str]) -> str:
     return ",".join(sorted(str(file) for file in pulled.glob("*.jsonl"))) or str(pulled)
 
 
-def _may_be_on_the_hub(name: str) -> bool:
+def _may_be_on_the_hub(name: str, start: Path) -> bool:
     """Whether a name could be one of the hub's, and is not rather the name of a file that is missing."""
     if "/" in name:
-        return hub.is_hub_id(name) and not _reads_like_a_path(name)
+        return hub.is_hub_id(name) and not _reads_like_a_path(name, start)
     return _WORD.fullmatch(name) is not None and not Path(name).suffix
 
 
@@ -208,9 +219,9 @@ def _pulled(name: str, folder: Path) -> Path | None:
     return folder / name if plain and (folder / name).is_dir() else None
 
 
-def _reads_like_a_path(source: str) -> bool:
+def _reads_like_a_path(source: str, start: Path) -> bool:
     """Whether somebody who wrote this meant a folder: its first part is one, or it begins like a path."""
-    return source.startswith((".", "~", "/")) or Path(source).parent.is_dir()
+    return source.startswith((".", "~", "/")) or Path(start, source).parent.is_dir()
 
 
 def _what_there_is(source: str, settings: Settings) -> str:

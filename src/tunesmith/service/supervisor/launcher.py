@@ -36,7 +36,7 @@ def plan(
     if parent is not None:
         return parent.plan()
     spec, warnings = _on(job.spec, devices, device_kind)
-    _fetch(spec, service)
+    _fetch(spec, service, Path(job.folder))
     found = service.subtasks.call(
         "plan",
         timeout=PLAN_SECONDS,
@@ -85,14 +85,14 @@ def _on(spec: JobSpec, devices: Sequence[int] | None, lane: str) -> tuple[JobSpe
     return spec.model_copy(update={"resources": resources}), [f"{why}, so this job computes on the CPU."]
 
 
-def _fetch(spec: JobSpec, service: Service) -> None:
-    """Have the model and the data on this machine."""
+def _fetch(spec: JobSpec, service: Service, start: Path) -> None:
+    """Have the model and the data on this machine; a name is none of this server's folders, whatever lies there."""
     from tunesmith.service.jobs.continuation import take_over
     from tunesmith.service.models.resolve import resolve_datasets, resolve_model
 
     continued = take_over(spec, service.settings)
-    resolve_model((continued.job if continued else spec).model, service.settings)
-    resolve_datasets(spec.datasets, service.settings)
+    resolve_model((continued.job if continued else spec).model, service.settings, start)
+    resolve_datasets(spec.datasets, service.settings, start)
 
 
 def _numbers(devices: Sequence[int] | None) -> str:
