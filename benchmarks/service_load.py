@@ -165,11 +165,9 @@ def _listen(url: str, ids: set[int], over: threading.Event) -> None:
 
 def _stored(url: str) -> Iterator[dict[str, Any]]:
     """Yield every event of every job, as the pages of the jobs have them."""
-    for job in httpx.get(f"{url}/api/jobs", timeout=60).json()["data"]:
-        after = 0
-        while page := httpx.get(f"{url}/api/jobs/{job['id']}/events", params={"after": after}, timeout=60).json()[
-            "data"
-        ]:
+    for job in httpx.get(f"{url}/api/jobs", timeout=60).json()["jobs"]:
+        after, asked = 0, f"{url}/api/jobs/{job['id']}/events"
+        while page := httpx.get(asked, params={"after": after}, timeout=60).json()["events"]:
             yield from page
             after = page[-1]["id"]
 

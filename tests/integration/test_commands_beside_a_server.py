@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from fleet import LightServer, fleet, light_job, until
+from tunesmith.runs import checkpoints
 from tunesmith.runs.folder import RunFolder, run_folders
 from tunesmith.runs.handle import handle_of
 from tunesmith.runs.status import status
@@ -134,6 +135,47 @@ def test_ctrl_c_pauses_the_job_and_resuming_goes_on_with_it(at: Desk) -> None:
     assert at.state(job.group()) == "paused"
     assert "Done in" in at.says("runs", "resume", at.runs()[0].id)
     assert at.state(job.group()) == "succeeded"
+    assert len(at.runs()) == 2
+
+
+def test_train_resume_goes_on_with_the_job_also_beyond_its_end(at: Desk) -> None:
+    job = at.job("lora", does="train and wait", steps=6)
+    terminal = at.types("train", job)
+    named = JOB.search(terminal.hears("has it as"))
+    at.sees_step(2)
+    terminal.interrupt()
+    assert terminal.ends() == 75, terminal.said
+    assert named is not None
+    first = at.runs()[0]
+    differs = at.types("train", job, "--resume", "--max-steps", "5")
+    assert differs.ends() == 78
+    assert "recipe.max_steps was 6 and is 5" in differs.said
+    checkpoint = checkpoints.start_of(first)
+    assert checkpoint is not None
+    at.says("train", job, "--resume-from", str(checkpoint.path), "--max-steps", "8")
+    assert at.state(named.group()) == "succeeded"
+    assert (at.folder / "lora/steps.txt").read_text() == "8"
+    assert [run.header().job for run in at.runs()] == [first.header().job] * 2, "no run beside the server's"
+    shown = httpx.get(f"{at.server.url}/api/jobs/{named.group()}", timeout=30).json()
+    assert (shown["spec"]["recipe"]["max_steps"], shown["plan"]["steps"]) == (8, 8)
+
+
+def test_what_the_server_would_not_go_on_from_is_refused_until_the_job_is_given_up(at: Desk) -> None:
+    job = at.job("lora", does="train and wait", steps=6)
+    terminal = at.types("train", job)
+    named = JOB.search(terminal.hears("has it as"))
+    at.sees_step(2)
+    terminal.interrupt()
+    assert terminal.ends() == 75, terminal.said
+    assert named is not None
+    older = str(checkpoints.listed(at.runs()[0])[0].path)
+    for again in (("train", job, "--resume-from", older), ("runs", "resume", older)):
+        refused = at.types(*again)
+        assert refused.ends() == 78
+        assert f"{named.group()} of the server at {at.server.url} goes on from its newest checkpoint" in refused.said
+    assert len(at.runs()) == 1
+    assert "Asked" not in at.says("runs", "cancel", named.group())
+    assert at.types("runs", "resume", older, "--detach").ends() == 0
     assert len(at.runs()) == 2
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from tunesmith.spec.errors import RunNotFound
+from tunesmith.spec.errors import GoesOnFromNewest, RunNotFound
 from tunesmith.spec.ids import job_id_of
 from tunesmith.spec.states import RunState
 
@@ -74,23 +76,46 @@ def find(settings: Settings, name: str) -> RunOrJob:
     return RunOrJob(settings, run, server, job if job is not None and job.run == run.id else None)
 
 
-def resumed_by_server(name: str, settings: Settings) -> Callable[[], Queued] | None:
+def resumed_by_server(
+    name: str, settings: Settings, checkpoint: Path | None = None, limits: Mapping[str, Any] | None = None
+) -> Callable[[], Queued] | None:
     """Return what has a server go on with its job of that name; None where that is for this process to do.
 
     A cancelled or finished job is the server's no more: its run goes on as a run of its own.
 
     Raises:
         RunAmbiguous: there are several runs.
+        GoesOnFromNewest: an older run or checkpoint of the job is meant.
     """
     from tunesmith.cli.job_follower import Queued
+    from tunesmith.runs.folder import RunFolder
     from tunesmith.service.jobs.remote import server_of
 
-    if server_of(settings) is None:
+    server = server_of(settings)
+    if server is None:
         return None
+    job = server.get(name) if job_id_of(name) else None
+    run = _run_named(settings, name) if job is None else None
+    job = server.get(run.id) if run is not None else job
+    if job is None or job.state in (RunState.CANCELLED, RunState.SUCCEEDED):
+        return None
+    newest = RunFolder(settings.runs_dir / job.run) if job.run else None
+    if (run and newest and run.id != newest.id) or (checkpoint and newest and not _starts_at(newest, checkpoint)):
+        raise GoesOnFromNewest(job.id, server.url, checkpoint or name)
+    past = frozenset({job.run} if job.run else ())
+    return lambda: Queued(server, server.resume(job.id, limits), settings, past)
+
+
+def _run_named(settings: Settings, name: str) -> RunFolder | None:
+    from tunesmith.service.jobs import index
+
     with suppress(RunNotFound):  # It may be a checkpoint.
-        found = find(settings, name)
-        server, job = found.server, found.job
-        if server is not None and job is not None and job.state not in (RunState.CANCELLED, RunState.SUCCEEDED):
-            past = frozenset({job.run} if job.run else ())
-            return lambda: Queued(server, server.resume(job.id), settings, past)
+        return index.find(settings, name)
     return None
+
+
+def _starts_at(run: RunFolder, checkpoint: Path) -> bool:
+    from tunesmith.runs.checkpoints import start_of
+
+    start = start_of(run)
+    return start is not None and os.path.realpath(start.path) == os.path.realpath(checkpoint)

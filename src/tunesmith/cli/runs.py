@@ -201,6 +201,9 @@ def resume(*, name: str, detach: bool, as_json: bool) -> int:
 
     settings = current_settings()
     by_server = resumed_by_server(name, settings)
+    if by_server is None:
+        found = jobs.find_resumable(settings, reference=name)
+        by_server = resumed_by_server(found.run.id, settings, found.checkpoint)
     if by_server is not None:
         if not detach:
             return attend(by_server, as_json=as_json)
@@ -208,7 +211,6 @@ def resume(*, name: str, detach: bool, as_json: bool) -> int:
         goes_on = f"{queued.job.id} goes on. Watch it with: tunesmith runs follow {queued.job.id}"
         _say(RunOrJob(settings, None, queued.server, queued.job), "resume", goes_on, as_json)
         return 0
-    found = jobs.find_resumable(settings, reference=name)
     if not detach:
         return attend(lambda: jobs.resume(found, settings), as_json=as_json)
     run = jobs.resume(found, settings)

@@ -112,7 +112,7 @@ def _queued(server: RemoteServer, spec: JobSpec, settings: Settings, *, quiet: b
 def _resuming(params: dict[str, Any], reference: str | None, settings: Settings) -> Callable[[], RunFolder | Queued]:
     """Find the run to go on with; return what does so, with its stored plan and the typed changes that it allows.
 
-    A server goes on with its own jobs, as far as nothing is typed differently.
+    A server goes on with its own jobs.
     """
     from tunesmith.cli.job_flags import changes_from_flags
     from tunesmith.cli.run_or_job import resumed_by_server
@@ -120,11 +120,8 @@ def _resuming(params: dict[str, Any], reference: str | None, settings: Settings)
 
     typed = changes_from_flags(params)
     found = find_resumable(settings, output=_output(params, typed), reference=reference)
-    if found.checkpoint is None and not changes_of(found, settings, typed):
-        by_server = resumed_by_server(found.run.id, settings)
-        if by_server is not None:
-            return by_server
-    return lambda: resume(found, settings, typed)
+    by_server = resumed_by_server(found.run.id, settings, found.checkpoint, changes_of(found, settings, typed))
+    return by_server or (lambda: resume(found, settings, typed))
 
 
 def _output(params: dict[str, Any], typed: dict[str, object]) -> str:

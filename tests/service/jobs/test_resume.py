@@ -18,7 +18,7 @@ from tunesmith.service.jobs.control import pause, stop_now
 from tunesmith.service.jobs.resume import Resumable, find_resumable, resume, with_limits
 from tunesmith.settings import Settings
 from tunesmith.spec.errors import NothingToResume, ResumeDiffers, RunNotFound, WrongRunState
-from tunesmith.spec.job import DatasetRef
+from tunesmith.spec.job import DatasetRef, Device
 from tunesmith.spec.states import RunState
 
 
@@ -142,6 +142,7 @@ def test_what_was_typed_again_is_fine(
     typed = {
         "recipe.epochs": 1,
         "recipe.max_steps": 3,
+        "resources.device": Device.AUTO,
         "model.source": "tiny",
         "datasets": [DatasetRef(uri=str(started_in / "chat.jsonl"))],
         "output.dir": output.name,

@@ -47,6 +47,20 @@ class Posted(Part):
     """What relative paths start from; for the operator alone. Open: the server's folder, or the organisation's."""
 
 
+class Resumed(Part):
+    """Larger limits for a job that goes on; null: none any more."""
+
+    epochs: float | None = Field(None, gt=0)
+    max_steps: int | None = Field(None, ge=1)
+    cycles: int | None = Field(None, ge=1)
+    """In mode circular."""
+
+    def limits(self) -> dict[str, Any]:
+        """Return what was asked for, by dotted path in the job."""
+        given = self.model_dump(exclude_unset=True)
+        return {f"recipe.{'circular.cycles' if name == 'cycles' else name}": given[name] for name in given}
+
+
 class JobView(Part):
     """A job as it stands."""
 
@@ -208,9 +222,14 @@ def pause(job_id: str, service: Serving, by: Asker) -> JobView:
 
 
 @router.post("/{job_id}/resume")
-def resume(job_id: str, service: Serving, by: Asker) -> JobView:
-    """Queue a paused or failed job again."""
-    return view(queue.resume(service, job_id, by))
+def resume(
+    job_id: str,
+    service: Serving,
+    by: Asker,
+    larger: Annotated[Resumed | None, Body(examples=[{"epochs": 5}])] = None,
+) -> JobView:
+    """Queue a paused or failed job again, to its end or, with larger limits, beyond it."""
+    return view(queue.resume(service, job_id, by, larger.limits() if larger else None))
 
 
 @router.post("/{job_id}/cancel")

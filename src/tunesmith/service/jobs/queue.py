@@ -170,25 +170,30 @@ def pause(service: Service, written: str, by: Principal) -> Job:
     return _ask(service, job, Request.PAUSE, by, "paused")
 
 
-def resume(service: Service, written: str, by: Principal) -> Job:
+def resume(service: Service, written: str, by: Principal, limits: Mapping[str, Any] | None = None) -> Job:
     """Queue a paused or failed job again; it goes on from its newest checkpoint that verifies.
+
+    ``limits`` are larger ones than it had, by dotted path in the job.
 
     Raises:
         NotFound: there is none.
         WrongJobState: it goes on, is finished or was cancelled.
+        ResumeDiffers: a limit is not larger than it was.
         QuotaExceeded: the organisation may have no further job in the queue.
     """
     from tunesmith.service.accounts.quotas import admit
+    from tunesmith.service.jobs.resume import raised
 
-    job = get(service, written, by)
+    job = get(service, written, by, with_plan=bool(limits))
     by.needs(Role.MEMBER)
+    larger = raised(job, limits) if limits else {}
     with service.database.write() as connection:
         if job.state in (RunState.PAUSED, RunState.FAILED):
             admit(connection, job.org, service)
         now = service.database.now(connection)
         done = stored_jobs.move(
             connection, job.id, RunState.QUEUED, request=str(Request.NONE), requested_at=None, reason=None,
-            waiting=None, error=None, ended_at=None, attempts=0, available_at=now,
+            waiting=None, error=None, ended_at=None, attempts=0, available_at=now, **larger,
         ) if job.state in (RunState.PAUSED, RunState.FAILED) else False  # fmt: skip
         if done:
             service.database.order_events(connection)
@@ -216,7 +221,7 @@ def _changeable(service: Service, written: str, by: Principal, action: str, *, o
 def _settle(service: Service, job: Job, state: RunState, reason: str) -> bool:
     """Bring a job on which nobody works into a state; False if somebody began to in the meantime."""
     with service.database.write() as connection:
-        current = stored_jobs.get(connection, job.id)
+        current = stored_jobs.get(connection, job.id, alone=True)
         if current is None or current.state not in (RunState.QUEUED, RunState.PAUSED):
             return False
         now = service.database.now(connection)
@@ -236,7 +241,7 @@ _WEIGHT: Final = {Request.NONE: 0, Request.CHECKPOINT: 1, Request.PAUSE: 2, Requ
 def _ask(service: Service, job: Job, request: Request, by: Principal, action: str) -> Job:
     """Store what is asked of a job; the supervisor that has it tells its run. What goes further stays in force."""
     with service.database.write() as connection:
-        current = stored_jobs.get(connection, job.id)
+        current = stored_jobs.get(connection, job.id, alone=True)
         if current is not None and current.state in (RunState.PREPARING, RunState.RUNNING):
             if _WEIGHT[request] > _WEIGHT[current.request]:
                 now = service.database.now(connection)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Final
@@ -76,9 +76,10 @@ class RemoteServer:
         """Have a job save its state and stop."""
         return _job(self._ask("POST", f"/api/jobs/{job}/pause"))
 
-    def resume(self, job: str) -> RemoteJob:
-        """Queue a paused or failed job again."""
-        return _job(self._ask("POST", f"/api/jobs/{job}/resume"))
+    def resume(self, job: str, limits: Mapping[str, Any] | None = None) -> RemoteJob:
+        """Queue a paused or failed job again, with larger limits by dotted path in the job."""
+        body = {path.rpartition(".")[2]: value for path, value in (limits or {}).items()}
+        return _job(self._ask("POST", f"/api/jobs/{job}/resume", body))
 
     def cancel(self, job: str) -> RemoteJob:
         """End a job."""

@@ -18,10 +18,12 @@ from tunesmith.service.jobs.index import find
 from tunesmith.service.jobs.submit import start, with_data_found
 from tunesmith.settings import Settings
 from tunesmith.spec.errors import NothingToResume, ResumeDiffers, RunNotFound, WrongRunState
+from tunesmith.spec.job import Device
 from tunesmith.spec.modes import CIRCULAR
 from tunesmith.spec.plan import Plan
 from tunesmith.spec.recipe import Recipe
 from tunesmith.spec.states import RunState
+from tunesmith.store.jobs import Job
 
 LIMITS: Final = ("recipe.epochs", "recipe.max_steps", "recipe.circular.cycles")
 """What may be larger than it was: it only decides where training ends."""
@@ -86,6 +88,23 @@ def changes_of(found: Resumable, settings: Settings, typed: Mapping[str, object]
         ResumeDiffers: something else is typed differently.
     """
     return _changes(found.run, found.run.plan(), typed, settings)
+
+
+def raised(job: Job, limits: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a stored job says, by column, once its limits are larger.
+
+    Raises:
+        ResumeDiffers: a limit is not larger than it was.
+    """
+    spec = job.spec.model_copy(update={"recipe": _with_limits(job.spec.recipe, limits)})
+    columns = {"spec": spec.model_dump(mode="json", exclude_unset=True)}
+    if job.plan is None:
+        return columns  # Nothing was planned yet, so nothing is changed.
+    for path, value in limits.items():
+        was = _stored(job.plan, path)
+        if value != was and not _is_larger(value, was):
+            raise ResumeDiffers(job.run or job.id, path, _shown(was), _shown(value))
+    return columns | {"plan": with_limits(job.plan, limits).model_dump(mode="json")}
 
 
 def with_limits(plan: Plan, limits: Mapping[str, Any]) -> Plan:
@@ -233,6 +252,8 @@ def _is_same(path: str, was: object, now: object, run: RunFolder, plan: Plan, se
     if _plain(was) == _plain(now):
         return True
     started_in = Path(run.header().folder)
+    if path == "resources.device":
+        return now == Device.AUTO  # Whichever was chosen.
     if path == "output.dir":
         return os.path.realpath(str(now)) == os.path.realpath(run.header().output or "")
     if path == "model.source" and plan.spec.model.source.startswith(PREFIX):

@@ -30,8 +30,8 @@ def prepare(bench: Bench, holding: Holding) -> None:
     parent = last_folder(bench, holding)
 
     def work() -> Plan:
-        if parent is None and holding.job.plan is not None:
-            return holding.job.plan
+        if holding.job.plan is not None:
+            return holding.job.plan  # Also that of the run which is gone on with, by now perhaps with larger limits.
         return launcher.plan(bench.service, holding.job, parent=parent, devices=holding.gpus, device_kind=holding.kind)
 
     holding.begin(bench, work, lambda result: _planned(bench, holding, parent, result))

@@ -20,7 +20,7 @@ TunesmithError
 │   ├── AdapterMismatch, TokenizerMismatch, NothingToExport, MissingTarget
 │   ├── OutputUnusable, OutputBusy, OutputLocked, DiskFull
 │   ├── WillNotFit, NoSuchDevice, PrecisionUnusable
-│   ├── NothingToResume, ResumeDiffers, RunNotFound, RunAmbiguous, WrongRunState
+│   ├── NothingToResume, ResumeDiffers, GoesOnFromNewest, RunNotFound, RunAmbiguous, WrongRunState
 │   ├── DirectoryTaken, NotAModelDirectory, NoLogsYet, NoFreePort
 │   ├── PackageMissing, PackageUnusable, PullFailed, Offline
 ├── RunError                exit 70, HTTP 500   the run failed
@@ -47,6 +47,7 @@ from tunesmith.spec.errors.configuration import (
     ContradictingKeys,
     DirectoryTaken,
     DiskFull,
+    GoesOnFromNewest,
     MissingTarget,
     ModelNotFound,
     NoChatTemplate,
@@ -185,6 +186,7 @@ __all__ = [
     "Forbidden",
     "ForeignHost",
     "ForeignOrigin",
+    "GoesOnFromNewest",
     "Interruption",
     "KeyReused",
     "KeysNeeded",

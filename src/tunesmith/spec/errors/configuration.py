@@ -277,6 +277,18 @@ class ResumeDiffers(ConfigError):
         )
 
 
+class GoesOnFromNewest(ConfigError):
+    """Something older of a job was named, of which a server has the newest."""
+
+    code = "goes_on_from_newest"
+
+    def __init__(self, job: str, url: str, named: object) -> None:
+        super().__init__(
+            f"{job} of the server at {url} goes on from its newest checkpoint, not from {named}. "
+            f"Go on with: tunesmith runs resume {job}; or give it up first: tunesmith runs cancel {job}."
+        )
+
+
 class NothingToContinue(ConfigError):
     """A run whose result another one cannot begin with."""
 
