@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tunesmith.service.accounts import organisations
 from tunesmith.service.accounts.paths import organisation_folder
 from tunesmith.service.accounts.principal import OPERATOR, Principal, Role
 from tunesmith.service.context import Service
-from tunesmith.service.datasets import files
+from tunesmith.service.datasets import files, room, sets, uploads
 from tunesmith.service.jobs import queue
 from tunesmith.settings import Settings
 from tunesmith.spec.errors import Conflict, Forbidden, NotFound, QuotaExceeded, TooLarge
@@ -89,6 +92,35 @@ def test_more_than_the_organisation_may_have_leaves_nothing(service: Service) ->
     with pytest.raises(QuotaExceeded):
         stored(service, b"1")
     assert sum(path.stat().st_size for path in left_on_disk(service)) == 10
+
+
+@pytest.mark.parametrize("what", ["file", "data set", "upload"])
+def test_many_at_once_never_have_more_bytes_than_the_quota(service: Service, what: str) -> None:
+    organisations.change(service, OPERATOR, "acme", {"max_bytes": 1000})
+    start = threading.Barrier(8)
+
+    def chunks() -> Iterator[bytes]:
+        start.wait(30)  # By now each of them was told that there is room.
+        yield b"x" * 400
+
+    def send(_: int) -> bool:
+        try:
+            if what == "file":
+                files.store_file(service, ACME, name="a.txt", purpose="x", chunks=chunks())
+            elif what == "data set":
+                sets.store_set(service, ACME, name="a", file="a.txt", chunks=chunks())
+            else:
+                start.wait(30)
+                uploads.create(service, ACME, length=400, metadata={})
+        except QuotaExceeded:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(send, range(8))) == 2
+    assert len(left_on_disk(service)) == 2
+    with service.database.read() as connection:
+        assert room.used(connection, "acme") == 800
 
 
 def test_a_file_that_a_job_reads_stays_until_the_job_is_over(service: Service) -> None:

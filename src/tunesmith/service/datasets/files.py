@@ -80,10 +80,14 @@ def store_file(
     try:
         safe = safe_name(name)
         size, digest = write(folder / safe, chunks, most=most)
-        return keep(service, Draft(id, org, folder, safe, purpose, size, digest, expires_after))
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        draft = Draft(id, org, folder, safe, purpose, size, digest, expires_after)
+        # Others of the organisation may have been sending at the same time.
+        return keep(service, draft, before=lambda connection: room.admit(connection, org, service, size))
+    except QuotaExceeded:
+        shutil.rmtree(folder.with_name(id), ignore_errors=True)
         raise
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)  # With all going well it has another name by now.
 
 
 def get_file(service: Service, by: Principal, id: str) -> File:
@@ -189,8 +193,11 @@ def write(path: Path, chunks: Iterable[bytes], *, most: int) -> tuple[int, str]:
     return size, digest.hexdigest()
 
 
-def keep(service: Service, draft: Draft, also: Callable[[Connection], None] = lambda connection: None) -> File:
-    """Give a whole file its place, and its row together with what ``also`` stores; repeating it changes nothing."""
+def keep(service: Service, draft: Draft, before: Callable[[Connection], None] = lambda connection: None) -> File:
+    """Give a whole file its place, and its row in the transaction in which ``before`` does the rest.
+
+    Repeating it changes nothing.
+    """
     place = draft.folder.with_name(draft.id)
     if draft.folder.exists():
         sync_folder(draft.folder)
@@ -198,6 +205,7 @@ def keep(service: Service, draft: Draft, also: Callable[[Connection], None] = la
         sync_folder(place.parent)
     path = place / draft.name
     with service.database.write() as connection:
+        before(connection)
         there = stored.get(connection, draft.id)
         if there is None:
             now = service.database.now(connection)
@@ -207,7 +215,6 @@ def keep(service: Service, draft: Draft, also: Callable[[Connection], None] = la
                 None, now, expires,
             )  # fmt: skip
             stored.add(connection, there)
-        also(connection)
     return there
 
 

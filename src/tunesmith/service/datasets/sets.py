@@ -19,7 +19,7 @@ from tunesmith.service.accounts.principal import Principal, Role
 from tunesmith.service.datasets import files, room
 from tunesmith.service.jobs.places import placed_data, placed_model, start_folder
 from tunesmith.service.models.registry import size_of
-from tunesmith.spec.errors import DataNotFound, NotFound
+from tunesmith.spec.errors import DataNotFound, NotFound, QuotaExceeded
 from tunesmith.spec.ids import new_id
 from tunesmith.spec.job import DatasetRef, ModelRef
 from tunesmith.store import datasets as stored
@@ -118,13 +118,22 @@ def store_set(
 
 
 def settle(
-    service: Service, wanted: Wanted, source: Path, also: Callable[[Connection], None] = lambda connection: None
+    service: Service,
+    wanted: Wanted,
+    source: Path,
+    *,
+    admitted: int = 0,
+    before: Callable[[Connection], None] = lambda connection: None,
 ) -> Dataset:
     """Make a data set of a file, which goes; repeating it after a kill ends what was begun.
+
+    ``admitted`` is how many bytes of it were let in already; ``before`` stores what else belongs to it, in the same
+    transaction.
 
     Raises:
         ArchiveRefused: it is an archive that is not unpacked, or more comes out of it than the organisation may have;
             nothing of it stays but the file.
+        QuotaExceeded: the organisation came to have too much while it was brought; nothing of it stays.
     """
     place = _folder(service, wanted.org) / wanted.id
     if not place.exists():
@@ -133,16 +142,23 @@ def settle(
         sync_folder(place.parent)
     single = place / wanted.file
     path = place if archives.is_archive(wanted.file) else single
-    with service.database.write() as connection:
-        dataset = stored.get(connection, wanted.id)
-        if dataset is None:
-            now = service.database.now(connection)
-            dataset = Dataset(
-                wanted.id, wanted.org, wanted.name[:255], wanted.type or _type(path), str(path), None, size_of(place),
-                wanted.sha256, now,
-            )  # fmt: skip
-            stored.add(connection, dataset)
-        also(connection)
+    size = size_of(place)
+    try:
+        with service.database.write() as connection:
+            before(connection)
+            dataset = stored.get(connection, wanted.id)
+            if dataset is None:
+                if size > admitted:
+                    room.admit(connection, wanted.org, service, size)
+                now = service.database.now(connection)
+                dataset = Dataset(
+                    wanted.id, wanted.org, wanted.name[:255], wanted.type or _type(path), str(path), None, size,
+                    wanted.sha256, now,
+                )  # fmt: skip
+                stored.add(connection, dataset)
+    except QuotaExceeded:
+        shutil.rmtree(place, ignore_errors=True)
+        raise
     source.unlink(missing_ok=True)
     return dataset
 

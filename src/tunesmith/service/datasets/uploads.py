@@ -26,6 +26,7 @@ from tunesmith.spec.errors import (
     ChecksumDiffers,
     NotFound,
     OffsetDiffers,
+    QuotaExceeded,
     Relayed,
     SubtaskDied,
     SubtaskTooSlow,
@@ -307,9 +308,14 @@ def _ended(service: Service, upload: Upload) -> Upload:
         wanted = sets.Wanted(became, upload.org, metadata.get("name") or name, name, digest or None)
         try:
             sets.settle(
-                service, wanted, path, also=lambda connection: stored.change(connection, upload.id, became=became)
+                service,
+                wanted,
+                path,
+                admitted=upload.length,
+                # From then on the data set counts, and no more what the upload announced.
+                before=lambda connection: stored.change(connection, upload.id, became=became),
             )
-        except (Relayed, SubtaskDied, SubtaskTooSlow) as error:
+        except (QuotaExceeded, Relayed, SubtaskDied, SubtaskTooSlow) as error:
             if not isinstance(error, Relayed) or error.code == ArchiveRefused.code:
                 _forget(service, upload)
             raise
@@ -329,7 +335,7 @@ def _into_file(service: Service, upload: Upload, id: str, name: str, digest: str
     digest = digest or _digest_of(whole)
     purpose = upload.metadata.get("purpose") or PURPOSE
     kept = files.Draft(id, upload.org, draft, name, purpose[:24], upload.length, digest)
-    files.keep(service, kept, also=lambda connection: stored.change(connection, upload.id, became=id))
+    files.keep(service, kept, before=lambda connection: stored.change(connection, upload.id, became=id))
 
 
 def _digest_of(path: Path) -> str:
