@@ -20,6 +20,14 @@ def pid() -> int:
     return os.getpid()
 
 
+def get_ready() -> None:
+    os.environ["READY_SINCE"] = str(os.getpid())
+
+
+def ready_since() -> int:
+    return int(os.environ["READY_SINCE"])
+
+
 def loaded(*, names: list[str]) -> list[str]:
     return [name for name in names if name in sys.modules]
 

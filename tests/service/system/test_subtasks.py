@@ -17,7 +17,7 @@ from tunesmith.service.system.subtasks import FUNCTIONS, Subtasks
 from tunesmith.spec.errors import DataNotFound, Relayed, SubtaskDied, SubtaskTooSlow
 
 HERE = Path(__file__).parent
-NAMES = ("echo", "pid", "loaded", "hang", "lack_data", "crash", "die", "fill_memory")
+NAMES = ("get_ready", "echo", "pid", "loaded", "ready_since", "hang", "lack_data", "crash", "die", "fill_memory")
 TABLE = {name: f"subtask_functions:{name}" for name in NAMES}
 SOON = 60.0
 """Seconds within which any of these is done on the slowest machine."""
@@ -42,6 +42,18 @@ def gone(pid: int) -> None:
 def test_json_goes_in_and_comes_out(subtasks: Subtasks) -> None:
     said = {"text": "größer\nals", "number": 1.5, "none": None, "list": [1, {"a": True}], "much": "x" * 3_000_000}
     assert subtasks.call("echo", timeout=SOON, **said) == said
+
+
+def test_a_child_that_got_ready_does_what_comes_first(subtasks: Subtasks) -> None:
+    subtasks.get_ready()
+    assert subtasks.call("pid", timeout=SOON) == subtasks.call("ready_since", timeout=SOON)
+
+
+def test_a_child_that_cannot_get_ready_keeps_nobody_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(HERE))
+    made = Subtasks(1, {"get_ready": "subtask_functions:die"})
+    made.get_ready()
+    made.close()
 
 
 def test_one_child_does_many_things_one_after_another(subtasks: Subtasks) -> None:

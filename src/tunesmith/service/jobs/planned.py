@@ -16,6 +16,10 @@ VISIBLE: str = "CUDA_VISIBLE_DEVICES"
 """Which GPUs a process may use; NVML numbers them as CUDA does where ``CUDA_DEVICE_ORDER`` says so."""
 
 
+def get_ready() -> None:
+    """Do nothing: by now this module is loaded, and what it needs."""
+
+
 def planned(*, spec: dict[str, Any], home: str, folder: str, offline: bool, gpus: str | None) -> dict[str, Any]:
     """Plan a job whose relative paths start from ``folder``; ``gpus`` are those that it may use, None for all.
 

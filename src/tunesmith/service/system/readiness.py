@@ -31,6 +31,7 @@ class Supervising:
 
     def start(self) -> None:
         """Begin to take jobs on."""
+        threading.Thread(target=self.service.subtasks.get_ready, name="subtasks", daemon=True).start()
         self._thread.start()
 
     def stop(self, timeout: float | None = None) -> None:

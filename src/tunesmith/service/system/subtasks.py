@@ -14,9 +14,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tunesmith.runs.exits import explain
-from tunesmith.spec.errors import Relayed, SubtaskDied, SubtaskTooSlow
+from tunesmith.spec.errors import Relayed, RunError, SubtaskDied, SubtaskTooSlow
 
 FUNCTIONS: Final[dict[str, str]] = {
+    "get_ready": "tunesmith.service.jobs.planned:get_ready",
     "plan": "tunesmith.service.jobs.planned:planned",
     "count_rows": "tunesmith.service.datasets.counting:counted",
     "check": "tunesmith.service.datasets.reading:checked",
@@ -24,6 +25,8 @@ FUNCTIONS: Final[dict[str, str]] = {
     "unpack": "tunesmith.service.datasets.unpack:unpacked",
 }
 """What a child does by name: ``module:function``. Arguments come as keywords, both ways only what JSON can say."""
+GET_READY: Final = 60.0
+"""Seconds after which a child is not waited for any more before there is anything to do."""
 SIZE: Final = max(2, min(4, os.cpu_count() or 1))
 """Children at once; each is started when it is first needed."""
 
@@ -65,6 +68,11 @@ class Subtasks:
         finally:
             self._give_back(child)
         return _result(answer, name, timeout)
+
+    def get_ready(self) -> None:
+        """Have a child started that has loaded what plans need: the first job does not wait for it then."""
+        with contextlib.suppress(RunError):  # It is tried again, and told, when there is something to do.
+            self.call("get_ready", timeout=GET_READY)
 
     def close(self) -> None:
         """End the children; those that work end with what they do."""
