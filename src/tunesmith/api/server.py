@@ -21,6 +21,7 @@ from tunesmith.api.middleware.hosts import WILDCARDS, is_loopback
 from tunesmith.executors.local import LocalExecutor
 from tunesmith.service.accounts import keys
 from tunesmith.service.context import Service, open_service
+from tunesmith.service.jobs.organisation_defaults import use_model_cache
 from tunesmith.service.system.readiness import Supervising
 from tunesmith.service.system.server_file import announced
 from tunesmith.settings import Settings
@@ -44,6 +45,7 @@ def serve(settings: Settings, say: Say) -> None:
         DatabaseUnusable: the database cannot be reached, or lies on a network file system.
         KeysNeeded: others could call without being asked who they are.
     """
+    use_model_cache()
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(_listening(settings)) if settings.role != "worker" else None
         service = open_service(settings)

@@ -75,7 +75,7 @@ def _cpu(resources: Resources) -> DeviceFacts:
         kind="cpu",
         name=name,
         count=1,
-        memory=(_limit(resources) or free) // resources.processes,
+        memory=_limited(free, resources) // resources.processes,
         cores=cores(),
         bf16=bool(BF16_FLAGS & flags),
         quantizes=find_spec("bitsandbytes") is not None,
@@ -87,7 +87,7 @@ def _cuda(used: list[Gpu], resources: Resources) -> DeviceFacts:
         kind="cuda",
         name=used[0].name,
         count=len(used),
-        memory=_limit(resources) or min(gpu.free for gpu in used),
+        memory=_limited(min(gpu.free for gpu in used), resources),
         cores=cores(),
         bf16=all(gpu.bf16 for gpu in used),
         quantizes=find_spec("bitsandbytes") is not None,
@@ -95,8 +95,9 @@ def _cuda(used: list[Gpu], resources: Resources) -> DeviceFacts:
     )
 
 
-def _limit(resources: Resources) -> int | None:
-    return None if resources.memory_limit_gb is None else int(resources.memory_limit_gb * GIB)
+def _limited(free: int, resources: Resources) -> int:
+    """Return the memory that a plan may count on: a limit makes no memory."""
+    return free if resources.memory_limit_gb is None else min(free, int(resources.memory_limit_gb * GIB))
 
 
 def _torch_takes_gpus() -> bool:

@@ -10,8 +10,8 @@ from pydantic.config import JsonDict
 
 from tunesmith.api.doors.fields import job_of, typed_values
 from tunesmith.api.doors.tasks import asked
+from tunesmith.service.idempotency import job_id
 from tunesmith.service.jobs.queue import Submission
-from tunesmith.spec.ids import new_job_id
 from tunesmith.spec.recipe import Part
 
 ModelType = Literal["image_classifier", "object_detector", "text_to_image"]
@@ -121,7 +121,7 @@ class DetectorForm(_Common):
 
 def submission(request: BaseModel, model_type: str, dataset: str, **defaults: Any) -> Submission:
     """Turn a request into a job; ``defaults`` are those of the form, by the last part of their path."""
-    typed, id = typed_values(request), new_job_id()
+    typed, id = typed_values(request), job_id()
     further = {f"recipe.{name}": value for name, value in defaults.items()}
     fixed = {
         "model.source": getattr(request, "base_model", None),

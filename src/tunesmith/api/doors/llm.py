@@ -10,9 +10,9 @@ from pydantic.config import JsonDict
 
 from tunesmith.api.doors.fields import job_of, model_label, typed_values
 from tunesmith.api.doors.tasks import LLM, asked
+from tunesmith.service.idempotency import job_id
 from tunesmith.service.jobs.queue import Submission
 from tunesmith.spec.errors import Contradiction
-from tunesmith.spec.ids import new_job_id
 from tunesmith.spec.recipe import PRECISION_NAMES, Method, Part
 
 Dtype = Literal["float16", "bfloat16", "float32"]
@@ -119,7 +119,7 @@ class AdapterForm(Adapter):
 
 def submission(request: BaseModel, dataset: str, method: Method, defaults: dict[str, Any]) -> Submission:
     """Turn a request into a job; ``defaults`` are what the document takes for a model of this size."""
-    typed, id = typed_values(request), new_job_id()
+    typed, id = typed_values(request), job_id()
     if typed.get("bnb_4bit_compute_dtype") == PRINTED_COMPUTE:
         del typed["bnb_4bit_compute_dtype"]
     compute = {"recipe.quantization.compute": PRECISION_NAMES[PRINTED_COMPUTE]} if method is Method.QLORA else {}

@@ -9,9 +9,9 @@ from pydantic.config import JsonDict
 
 from tunesmith.api.doors.fields import job_of, model_label, typed_values
 from tunesmith.api.doors.incoming import named
+from tunesmith.service.idempotency import job_id
 from tunesmith.service.jobs.queue import Submission
 from tunesmith.service.jobs.training_config import TrainingConfig
-from tunesmith.spec.ids import new_job_id
 from tunesmith.spec.job import Device, JobSpec
 from tunesmith.spec.recipe import Part
 
@@ -70,7 +70,7 @@ class TrainRequest(Part):
 
 def submission(request: TrainRequest, config: TrainingConfig) -> Submission:
     """Turn a request into a job, with the defaults that are in force now."""
-    typed, id = typed_values(request), new_job_id()
+    typed, id = typed_values(request), job_id()
     defaults = config.category(request.category)
     output = f"saved_models/{request.category}/{request.run_name or id}"
     spec = job_of(
@@ -82,8 +82,7 @@ def submission(request: TrainRequest, config: TrainingConfig) -> Submission:
             "recipe.batch.size": config.training.batch_size,
             "recipe.batch.accumulation": 1,
             "recipe.learning_rate": config.training.learning_rate,
-            **({"recipe.length": defaults.max_length} if defaults.max_length else {}),
-            **({"options.language": defaults.language} if defaults.language else {}),
+            **defaults.suggested,
         },
         fixed={
             "model.source": defaults.model_name,

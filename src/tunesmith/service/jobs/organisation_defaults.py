@@ -5,11 +5,12 @@ They are defaults of that way in alone, and read again for each job. The environ
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tunesmith.spec.errors import BadValue
 from tunesmith.spec.recipe import PRECISION_NAMES
@@ -19,6 +20,10 @@ FEW_SAMPLES: Final = 100
 """Answers below which a job is warned about."""
 GRAD_NORM: Final = 0.3
 """Gradients with a larger norm are scaled down to it; this API has no setting for it."""
+
+
+def _names(value: object) -> object:
+    return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
 
 
 class OrganisationDefaults(BaseSettings):
@@ -39,6 +44,9 @@ class OrganisationDefaults(BaseSettings):
     """Batches per optimizer step."""
     learning_rate: float = Field(2e-4, gt=0, le=1)
     num_train_epochs: float = Field(3, gt=0, le=10_000)
+    warmup_steps: int | None = Field(None, ge=0, le=1_000_000)
+    """Steps over which the learning rate rises. Open: a tenth of them, as most histories have fewer than the 100 that
+    are usual."""
     save_steps: int = Field(500, ge=1)
     """Steps between two checkpoints."""
     eval_steps: int = Field(500, ge=1)
@@ -48,7 +56,9 @@ class OrganisationDefaults(BaseSettings):
     lora_alpha: float = Field(32, gt=0)
     """Scale of the adapter."""
     lora_dropout: float = Field(0.05, ge=0, lt=1)
-    lora_target_modules: str = Field("q_proj,v_proj", min_length=1)
+    lora_target_modules: Annotated[list[str], NoDecode, BeforeValidator(_names)] = Field(
+        ["q_proj", "v_proj"], min_length=1
+    )
     """Names of the layers that get an adapter, with commas between them."""
     use_4bit: bool = True
     """Store the base in 4 bits."""
@@ -68,12 +78,12 @@ class OrganisationDefaults(BaseSettings):
     top_p: float = Field(0.9, gt=0, le=1)
     top_k: int = Field(50, ge=0)
 
-    warmup_steps: int = Field(100, ge=0)
+    max_gpu_memory_gb: float | None = Field(None, gt=0)
+    """Memory that a job may count on, in GiB. Open: what its device has."""
+
     logging_steps: int = Field(10, ge=1)
-    model_cache_dir: str = "./models/cache"
     checkpoint_dir: str = "./models/checkpoints"
     max_concurrent_trainings: int = Field(2, ge=1)
-    max_gpu_memory_gb: float = Field(24, gt=0)
 
     @property
     def method(self) -> str:
@@ -90,7 +100,7 @@ class OrganisationDefaults(BaseSettings):
             "recipe.adapter.rank": self.lora_r,
             "recipe.adapter.alpha": self.lora_alpha,
             "recipe.adapter.dropout": self.lora_dropout,
-            "recipe.adapter.targets": [name.strip() for name in self.lora_target_modules.split(",") if name.strip()],
+            "recipe.adapter.targets": self.lora_target_modules,
             **({f"recipe.quantization.{name}": value for name, value in quantization.items()} if self.use_4bit else {}),
             "recipe.length": self.max_seq_length,
             "recipe.batch.size": self.batch_size,
@@ -100,6 +110,8 @@ class OrganisationDefaults(BaseSettings):
             "recipe.max_grad_norm": GRAD_NORM,
             "recipe.checkpoints.every_steps": self.save_steps,
             "recipe.evaluate_every": self.eval_steps,
+            **({} if self.warmup_steps is None else {"recipe.warmup_steps": self.warmup_steps}),
+            **({} if self.max_gpu_memory_gb is None else {"resources.memory_limit_gb": self.max_gpu_memory_gb}),
         }
 
     @property
@@ -121,14 +133,26 @@ class OrganisationDefaults(BaseSettings):
 
 
 _ELSEWHERE: Final = {
-    "warmup_steps": "the learning rate rises over a tenth of the steps instead",
     "logging_steps": "every step is logged, whatever it says",
-    "model_cache_dir": "base models lie in the cache of the hub (HF_HOME) and in the server's home",
     "checkpoint_dir": "checkpoints lie in the run's folder, and the result has a link to them",
-    "max_concurrent_trainings": "TUNESMITH_CPU_SLOTS and the GPUs limit how many jobs run at once",
-    "max_gpu_memory_gb": "a plan counts on the memory that the GPU has",
+    "max_concurrent_trainings": "TUNESMITH_CPU_SLOTS, the GPUs and the quota max_running limit how many run at once",
 }
 """Settings that are read and not followed, and what holds instead."""
+
+
+class Places(BaseSettings):
+    """The setting that is read when the server starts, and not for each job."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", protected_namespaces=())
+
+    model_cache_dir: str | None = None
+
+
+def use_model_cache() -> None:
+    """Have what is fetched from the hub in MODEL_CACHE_DIR, unless the hub's own variables say where it goes."""
+    folder = Places().model_cache_dir
+    if folder and not (os.environ.get("HF_HUB_CACHE") or os.environ.get("HF_HOME")):
+        os.environ["HF_HUB_CACHE"] = os.path.abspath(os.path.expanduser(folder))
 
 
 def read_organisation_defaults() -> OrganisationDefaults:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pydantic import Field, ValidationError
@@ -13,7 +14,7 @@ from tunesmith.spec.wrong_values import explained
 
 
 class CategoryConfig(Part):
-    """The defaults of one category; each key is good for every category."""
+    """The defaults of one category: the keys that every category has."""
 
     model_name: str = Field(min_length=1)
     """The model to start from."""
@@ -21,8 +22,11 @@ class CategoryConfig(Part):
     """Longest row in tokens."""
     num_labels: int | None = Field(None, ge=1)
     """Number of classes; it gives way to the classes in the data."""
-    language: str | None = Field(None, min_length=1)
-    """Language of the recordings."""
+
+    @property
+    def suggested(self) -> dict[str, Any]:
+        """The values for fields of a job that a request leaves open, by dotted path."""
+        return {"recipe.length": self.max_length} if self.max_length else {}
 
 
 class TrainingParameters(Part):
@@ -30,7 +34,7 @@ class TrainingParameters(Part):
 
     epochs: int = Field(3, ge=1, le=10_000)
     batch_size: int = Field(8, ge=1, le=4096)
-    learning_rate: float = Field(2e-5, gt=0, le=1)
+    learning_rate: float = Field(2e-5, gt=0, le=0.1)
 
 
 class LangTextConfig(CategoryConfig):
@@ -52,6 +56,12 @@ class AudioConfig(CategoryConfig):
 
     model_name: str = Field("openai/whisper-small", min_length=1)
     language: str | None = Field("en", min_length=1)
+    """Language of the recordings."""
+
+    @property
+    def suggested(self) -> dict[str, Any]:
+        """The values for fields of a job that a request leaves open, by dotted path."""
+        return {**super().suggested, **({"options.language": self.language} if self.language else {})}
 
 
 class MultiModalConfig(CategoryConfig):

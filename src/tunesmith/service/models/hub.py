@@ -1,7 +1,7 @@
 """The Hugging Face hub: what its cache on this machine holds, and fetching what it does not hold.
 
 ``HF_HOME``, ``HF_HUB_CACHE``, ``HF_ENDPOINT`` and ``HF_TOKEN`` (or ``HUGGINGFACE_TOKEN``) mean what they mean to
-other programs.
+other programs. The token may stand in ``.env`` as well.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ WANTED: Final = ("*.safetensors", "*.json", "*.jinja", "tokenizer*", "*.model", 
 """What is fetched of a repository: no pickled weights, no copies in other formats."""
 UNWANTED: Final = ("*/*",)
 """Copies of the same model for other programs lie in subfolders."""
+TOKENS: Final = ("HF_TOKEN", "HUGGINGFACE_TOKEN")
+"""Names under which the token stands; it is handed on to the hub and to nobody else."""
 PROBE_SECONDS: Final = 2.0
 """Longest wait for a sign of life; without it an unreachable hub costs half a minute for each file."""
 _ID: Final = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -89,6 +91,14 @@ def endpoint() -> str:
     return constants.ENDPOINT
 
 
+def token() -> str | None:
+    """Return what this user is known by to the hub: from the environment, or from ``.env`` in the working folder."""
+    from dotenv import dotenv_values
+
+    written = dotenv_values(".env")
+    return next((found for source in (os.environ, written) for name in TOKENS if (found := source.get(name))), None)
+
+
 def reachable() -> bool:
     """Whether the hub answers at all; asked once a process."""
     return _answers(endpoint())
@@ -145,14 +155,13 @@ def _snapshot(repository: str, revision: str | None) -> Path:
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.hf_api import RepoFile
 
-    token = os.environ.get("HF_TOKEN") or os.environ.get("HUGGINGFACE_TOKEN") or None
-    tree = HfApi(endpoint=endpoint(), token=token).list_repo_tree(repository, recursive=True, revision=revision)
+    tree = HfApi(endpoint=endpoint(), token=token()).list_repo_tree(repository, recursive=True, revision=revision)
     sizes = {entry.path: entry.size for entry in tree if isinstance(entry, RepoFile)}
     refuse_pickles(repository, list(sizes))
     wanted = [name for name in sizes if "/" not in name and any(fnmatch.fnmatch(name, one) for one in WANTED)]
     with room_for(cache_dir(), sum(sizes[name] for name in wanted)):
         path = snapshot_download(
-            repository, revision=revision, cache_dir=cache_dir(), endpoint=endpoint(), token=token,
+            repository, revision=revision, cache_dir=cache_dir(), endpoint=endpoint(), token=token(),
             allow_patterns=list(WANTED), ignore_patterns=list(UNWANTED),
         )  # fmt: skip
     return Path(path)

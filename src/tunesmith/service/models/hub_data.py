@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,9 +78,8 @@ def _download(name: str, choice: Sequence[str], asked: str) -> Path:
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HFValidationError, RepositoryNotFoundError
 
     broken: tuple[type[Exception], ...] = (*cast(tuple[type[Exception], ...], HfHubHTTPError.__bases__), OSError)
-    token = os.environ.get("HF_TOKEN") or os.environ.get("HUGGINGFACE_TOKEN") or None
     try:
-        return _Repository.of(HfApi(endpoint=hub.endpoint(), token=token), name).fetch(choice, asked)
+        return _Repository.of(HfApi(endpoint=hub.endpoint(), token=hub.token()), name).fetch(choice, asked)
     except GatedRepoError as error:
         raise DataNotFound(asked, "Accept its terms on its page on the hub and set HF_TOKEN") from error
     except (RepositoryNotFoundError, HFValidationError) as error:
