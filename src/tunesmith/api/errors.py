@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final, Protocol
 
 from fastapi import FastAPI, Request
@@ -51,6 +52,8 @@ SHAPES: Final[tuple[tuple[str, Shape], ...]] = (
 )
 """The shape of errors below a path; the first that fits."""
 
+AWAY: Final = 5
+"""Seconds after which it is worth asking again where the database or another server is away."""
 SHOWN: Final = 80
 """Characters of a wrong value that its sentence repeats."""
 
@@ -85,15 +88,14 @@ def install(app: FastAPI) -> None:
 
 def rendered(scope: Scope, error: TunesmithError) -> JSONResponse:
     """Render a known error for the way in that a request came through."""
-    headers = {"Retry-After": f"{error.wait:.0f}"} if isinstance(error, TooManyRequests) else None
-    return _answer(scope, error.status, error.code, error.message, headers)
+    return _answer(scope, error.status, error.code, error.message, _when_again(error))
 
 
-def answer(
-    request: Request, status: int, code: str, message: str, headers: dict[str, str] | None = None
-) -> JSONResponse:
-    """Render an error that has no class of its own."""
-    return _answer(request.scope, status, code, message, headers)
+def _when_again(error: TunesmithError) -> dict[str, str] | None:
+    """Say after how many seconds the same request may succeed, where waiting helps."""
+    if isinstance(error, TooManyRequests):
+        return {"Retry-After": f"{math.ceil(error.wait)}"}
+    return {"Retry-After": f"{AWAY}"} if error.status == 503 else None
 
 
 def _answer(

@@ -21,6 +21,8 @@ from tunesmith.store import idempotency as kept
 
 PATIENCE: Final = 10.0
 """Seconds after which a request that was not answered is taken for one whose server died."""
+PATIENCE_FOR_FILES: Final = 600.0
+"""The same for a request that brings a file, which takes its time."""
 KEPT_SECONDS: Final = 24 * 3600.0
 """How long answers are kept."""
 _SEEDS: ContextVar[Iterator[str] | None] = ContextVar("seeds of ids", default=None)
@@ -34,6 +36,7 @@ class Once:
     key: str
     request: str
     """Digest of method, path and body."""
+    brings_file: bool = False
 
     @property
     def seed(self) -> str:
@@ -69,7 +72,8 @@ def begin(service: Service, once: Once) -> Kept | None:
             return Kept(found.status, found.answer["body"], found.answer["headers"])
         if found.status is not None:
             raise Conflict("This request was carried out, and its answer holds a secret.", "Make another one.")
-        if kept.take_over(connection, once.org, once.key, now - PATIENCE, now):
+        patience = PATIENCE_FOR_FILES if once.brings_file else PATIENCE
+        if kept.take_over(connection, once.org, once.key, now - patience, now):
             return None
     raise Conflict("A request with this idempotency key is being answered right now.", "Try again in a second.")
 

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from tunesmith.api.app import create_app
 from tunesmith.api.middleware import once as middleware
 from tunesmith.service import idempotency
 from tunesmith.service.context import Service
@@ -87,6 +90,71 @@ def test_a_refused_request_may_be_sent_again(client: TestClient, app: FastAPI, j
 
     assert client.post("/api/flaky", headers=KEY).status_code == 500
     assert client.post("/api/flaky", headers=KEY).json() == {"done": 1}
+
+
+def test_what_was_refused_may_succeed_later_under_its_key(
+    client: TestClient, job_body: dict[str, Any], tmp_path: Path
+) -> None:
+    late = tmp_path / "late.jsonl"
+    job_body["spec"]["datasets"] = [{"uri": str(late)}]
+    assert client.post("/api/jobs", json=job_body, headers=KEY).status_code == 422
+    late.write_text('{"text": "Hello"}\n')
+    assert client.post("/api/jobs", json=job_body, headers=KEY).status_code == 201
+    assert count(client) == 1
+
+
+@pytest.mark.parametrize("path", ["/api/datasets/upload", "/v1/files"])
+def test_a_file_that_is_sent_twice_is_there_once(client: TestClient, path: str) -> None:
+    answers = [
+        client.post(
+            path, headers=KEY, data={"purpose": "fine-tune"} if path == "/v1/files" else {},
+            files={"file": ("rows.jsonl", b'{"messages": [{"role": "user", "content": "Hello"}]}\n')},
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    assert answers[0].is_success and answers[0].json() == answers[1].json()
+    assert answers[1].headers["Idempotency-Replayed"] == "true"
+    listed = client.get(path.removesuffix("/upload")).json()
+    assert len(listed.get("datasets") or listed["data"]) == 1
+
+
+def test_an_upload_is_begun_once(client: TestClient) -> None:
+    tus = {**KEY, "Tus-Resumable": "1.0.0", "Upload-Length": "3"}
+    first, again = (client.post("/api/uploads", headers=tus) for _ in range(2))
+    for name in ("Location", "Tus-Resumable", "Upload-Expires"):
+        assert first.headers[name] == again.headers[name]
+
+
+def test_a_body_that_grows_too_large_is_told_so(service: Service) -> None:
+    service.settings = service.settings.model_copy(update={"max_body_mb": 0.001})
+    pieces = iter([b" " * 600] * 2)
+    with TestClient(create_app(service), base_url="http://localhost:8000") as client:
+        answer = client.post("/api/jobs", content=pieces, headers={**KEY, "Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
+
+
+def test_half_a_request_is_none(app: FastAPI, service: Service) -> None:
+    whole = iter([{"type": "http.request", "body": b'{"sp', "more_body": True}, {"type": "http.disconnect"}])
+    said: list[Any] = []
+
+    async def call() -> None:
+        async def receive() -> Any:
+            return next(whole)
+
+        async def send(message: Any) -> None:
+            said.append(message)
+
+        headers = [(b"host", b"localhost"), (b"idempotency-key", b"one-key"), (b"content-type", b"application/json"),
+                   (b"transfer-encoding", b"chunked")]  # fmt: skip
+        scope = {"type": "http", "method": "POST", "path": "/api/jobs", "query_string": b"", "headers": headers,
+                 "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8000), "http_version": "1.1", "scheme": "http",
+                 "root_path": "", "raw_path": b"/api/jobs"}  # fmt: skip
+        await app(scope, receive, send)
+
+    asyncio.run(call())
+    assert said == []
+    with service.database.read() as connection:
+        assert kept.get(connection, "", "one-key") is None
 
 
 @pytest.mark.parametrize("key", [" ", "x" * (middleware.LONGEST + 1)])

@@ -49,3 +49,12 @@ def test_the_answer_says_when_to_come_back_and_whoever_watches_is_not_counted(se
         assert answer.status_code == 429 and int(answer.headers["Retry-After"]) >= 1
         assert answer.json()["error"]["type"] == "rate_limit_error"
         assert client.get("/healthz").status_code == 200
+
+
+def test_the_commands_of_this_home_are_not_counted(service: Service) -> None:
+    service.settings = service.settings.model_copy(update={"rate_limit": 2})
+    token = {"Authorization": "Bearer the token"}
+    with TestClient(create_app(service, "the token"), base_url="http://localhost:8000") as client:
+        assert {client.get("/api/jobs", headers=token).status_code for _ in range(9)} == {200}
+        assert [client.get("/api/jobs").status_code for _ in range(3)] == [200, 200, 429]
+        assert client.get("/api/jobs", headers=token).status_code == 200

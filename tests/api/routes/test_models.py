@@ -5,17 +5,19 @@ from pathlib import Path
 
 from starlette.testclient import TestClient
 
+from tunesmith.service.accounts import keys
 from tunesmith.service.accounts.organisations import ensure
-from tunesmith.service.accounts.principal import OPERATOR
+from tunesmith.service.accounts.principal import OPERATOR, Role
 from tunesmith.service.context import Service
+from tunesmith.service.models import catalogue
 from tunesmith.store import models as stored
 
 
-def made(service: Service, id: str, parent: str | None = None) -> stored.Model:
+def made(service: Service, id: str, parent: str | None = None, org: str = "default") -> stored.Model:
     with service.database.write() as connection:
-        ensure(connection, "default", service, OPERATOR)
+        ensure(connection, org, service, OPERATOR)
         model = stored.Model(
-            id=id, org="default", name=f"named {id}", kind="full", path="/nowhere/else", job="0123456789ab", run=None,
+            id=id, org=org, name=f"named {id}", kind="full", path="/nowhere/else", job="0123456789ab", run=None,
             base="tiny", base_fingerprint=None, parent=parent, recipe={"recipe": {}}, data={"sets": []},
             versions={"torch": "2"}, metrics={"train_loss": 1.0}, bytes=5, created_at=float(id[-1]),
         )  # fmt: skip
@@ -38,6 +40,16 @@ def test_models_have_a_list_and_a_lineage(client: TestClient, service: Service, 
     assert middle["versions"] == {"torch": "2"} and middle["metrics"] == {"train_loss": 1.0}
     assert client.get("/api/models", params={"job": "train_0123456789ab"}).json()["models"] == found["models"]
     assert client.get("/api/models", params={"job": "job-000000000000"}).json()["models"] == []
+
+
+def test_a_lineage_ends_where_another_organisation_begins(client: TestClient, service: Service) -> None:
+    for number, org in enumerate(("acme", "other", "acme"), start=1):
+        made(service, f"model-{number}", f"model-{number - 1}" if number > 1 else None, org)
+    _, secret = keys.create(service, OPERATOR, org="other", role=Role.ADMIN)
+    found = client.get("/api/models/model-2", headers={"Authorization": f"Bearer {secret}"})
+    assert found.status_code == 200 and found.json()["ancestors"] == [] and found.json()["children"] == []
+    whole = catalogue.get_model(service, OPERATOR, "model-2")
+    assert len(whole.ancestors) == len(whole.children) == 1
 
 
 def test_a_model_is_deleted_once(client: TestClient, service: Service) -> None:

@@ -38,6 +38,8 @@ class Answers:
             await self.app(scope, receive, sending)
         except TunesmithError as error:
             await _answer(error, begun, scope, receive, send)
+        except errors.Refused as refused:
+            await _answer(refused.error, begun, scope, receive, send)
         except Exception as error:
             id = f"error-{secrets.token_hex(6)}"
             log.error("%s: %s %s", id, scope.get("method", "websocket"), scope["path"], exc_info=error)

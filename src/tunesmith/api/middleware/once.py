@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from contextlib import suppress
 from typing import Any, Final
 
@@ -20,11 +19,9 @@ from tunesmith.spec.errors import BadValue
 
 LONGEST: Final = 255
 """Characters of a key."""
-TIDY_SECONDS: Final = 3600.0
-"""How often keys whose time is over are forgotten."""
-NOT_CARRIED_OUT: Final = frozenset({401, 403, 409, 413, 415, 429})
-"""Answers after which the same request may well succeed, so that they are not kept; nor are faults of the server."""
-KEPT_HEADERS: Final = ("content-type", "location")
+REFUSED: Final = 400
+"""From this status on a request was not carried out: the key is free again, and the same request may well succeed."""
+KEPT_HEADERS: Final = ("content-type", "location", "tus-resumable", "upload-expires", "upload-became")
 
 
 class Once:
@@ -33,35 +30,37 @@ class Once:
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self.app = app
         self.service = service
-        self._tidied_at = time.monotonic()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand the request on unless it was answered before."""
         key = Headers(scope=scope).get("idempotency-key") if scope["type"] == "http" else None
         principal = scope.get("state", {}).get("principal")
-        if key is None or scope["method"] != "POST" or principal is None or _is_upload(scope):
+        if key is None or scope["method"] != "POST" or principal is None:
             await self.app(scope, receive, send)
             return
         if not key.strip() or len(key) > LONGEST or not key.isprintable():
             raise BadValue("Idempotency-Key", key[:80], f"1 to {LONGEST} printable characters")
-        body = await _read(receive)
-        once = idempotency.Once(principal.org or "", key, _digest(scope, body))
+        brings_file = _brings_file(scope)
+        body = b"" if brings_file else await _read(receive)
+        if body is None:
+            return  # Whoever sent it has gone before it was whole: it is no request, and nobody waits for an answer.
+        once = idempotency.Once(principal.org or "", key, _digest(scope, body), brings_file)
         found = await run_sync(idempotency.begin, self.service, once)
         if found is not None:
+            await _read_on(receive, brings_file)
             await _replayed(found)(scope, receive, send)
             return
-        await self._carry_out(once, body, scope, receive, send)
-        await self._tidy()
+        await self._carry_out(once, scope, receive if brings_file else _again(body, receive), send)
 
-    async def _carry_out(self, once: idempotency.Once, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _carry_out(self, once: idempotency.Once, scope: Scope, receive: Receive, send: Send) -> None:
         answer = _Answer()
         try:
             with idempotency.ids_from(once):
-                await self.app(scope, _again(body, receive), answer.take)
+                await self.app(scope, receive, answer.take)
         except BaseException:
             await run_sync(idempotency.forget, self.service, once)
             raise
-        if answer.status >= 500 or answer.status in NOT_CARRIED_OUT:
+        if answer.status >= REFUSED:
             await run_sync(idempotency.forget, self.service, once)
         else:
             secret = answer.headers.get("cache-control") == "no-store"
@@ -69,11 +68,6 @@ class Once:
             await run_sync(lambda: idempotency.finish(self.service, once, kept, is_secret=secret))
         for message in answer.messages:
             await send(message)
-
-    async def _tidy(self) -> None:
-        if time.monotonic() - self._tidied_at > TIDY_SECONDS:
-            self._tidied_at = time.monotonic()
-            await run_sync(idempotency.forget_old, self.service)
 
 
 class _Answer:
@@ -96,21 +90,30 @@ class _Answer:
         return b"".join(message.get("body", b"") for message in self.messages).decode()
 
 
-def _is_upload(scope: Scope) -> bool:
-    """Whether the body is a file: too large to be held, and each upload has a name of its own."""
+def _brings_file(scope: Scope) -> bool:
+    """Whether the body is a file: too large to be held, so that the key alone tells two requests to a path apart."""
     kind = Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower()
     return kind not in ("", "application/json") and not kind.endswith("+json")
 
 
-async def _read(receive: Receive) -> bytes:
+async def _read(receive: Receive) -> bytes | None:
+    """Return the whole body; None where the client has gone."""
     body = b""
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            return body
+            return None
         body += bytes(message.get("body", b""))
         if not message.get("more_body", False):
             return body
+
+
+async def _read_on(receive: Receive, brings_file: bool) -> None:
+    """Take the rest off the line: most clients listen for an answer only after they have sent all."""
+    more = brings_file
+    while more:
+        message = await receive()
+        more = message["type"] != "http.disconnect" and message.get("more_body", False)
 
 
 def _digest(scope: Scope, body: bytes) -> str:

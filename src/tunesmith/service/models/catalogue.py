@@ -63,7 +63,7 @@ def pulled_models(service: Service, by: Principal) -> list[Pulled]:
 
 
 def get_model(service: Service, by: Principal, id: str) -> Lineage:
-    """Return a model, by its id or its name, with its lineage.
+    """Return a model, by its id or its name, with its lineage, as far as that belongs to those who may see it.
 
     Raises:
         NotFound: there is none, or it belongs to an organisation that is not theirs.
@@ -77,11 +77,13 @@ def get_model(service: Service, by: Principal, id: str) -> Lineage:
         while parent is not None and parent not in seen:
             seen.add(parent)
             above = stored.get(connection, parent)
-            if above is None:
+            if above is None or not by.sees(above.org):
                 break
             ancestors.append(above)
             parent = above.parent
-        return Lineage(model, ancestors, list(stored.children(connection, model.id)))
+        return Lineage(
+            model, ancestors, [child for child in stored.children(connection, model.id) if by.sees(child.org)]
+        )
 
 
 def delete_model(service: Service, by: Principal, id: str) -> Model:
