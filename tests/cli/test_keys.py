@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from cli.conftest import Call
 from tunesmith.service.accounts import keys
 from tunesmith.service.accounts.principal import Role
@@ -19,6 +21,21 @@ def test_a_key_is_shown_once_and_works(tunesmith: Call, home: Path) -> None:
     assert (principal.org, principal.role) == ("acme", Role.ADMIN)
     listed = tunesmith("keys", "list").out
     assert "acme" in listed and "ci" in listed and secret not in listed
+
+
+def test_only_the_first_key_changes_who_may_call(tunesmith: Call, home: Path) -> None:
+    said = [tunesmith("keys", "create").err for _ in range(2)]
+    assert ["from now on every call needs a key" in words for words in said] == [True, False]
+
+
+def test_a_key_stands_in_one_line_of_a_narrow_terminal(
+    tunesmith: Call, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    tunesmith("keys", "create", "--org", "an-organisation-with-a-long-name", "--label", "build")
+    line = next(line for line in tunesmith("keys", "list").out.splitlines() if line.startswith("key-"))
+    assert "an-organisation-with-a-long-name" in line and "never" in line and "build" in line
+    assert "member   " in line, "the role; the column of members is empty and left out"
 
 
 def test_an_operators_key_is_for_every_organisation(tunesmith: Call, home: Path) -> None:

@@ -117,3 +117,10 @@ def test_a_reader_that_goes_away_ends_it_silently() -> None:
     done = python("-m", "tunesmith.cli.main", "train", "--help", stdout=writing)
     os.close(writing)
     assert (done.returncode, done.stderr) == (PIPE_CLOSED, "")
+
+
+@pytest.mark.parametrize("group", ["runs", "keys", "orgs", "models", "data"])
+def test_a_group_without_a_command_shows_its_help(tunesmith: Call, group: str) -> None:
+    said = tunesmith(group)
+    assert said.status == 2
+    assert said.err.startswith(f"Usage: tunesmith {group}") and "\nCommands:\n" in said.err

@@ -18,10 +18,14 @@ def test_an_organisation_is_made_changed_and_shown(tunesmith: Call, home: Path) 
 
 def test_members_come_and_go(tunesmith: Call, home: Path) -> None:
     tunesmith("orgs", "create", "acme")
-    tunesmith("orgs", "members", "add", "acme", "Ann Müller", "--role", "viewer")
+    added = json.loads(tunesmith("orgs", "members", "add", "acme", "Ann Müller", "--role", "viewer", "--json").out)
+    assert (added["org"], added["name"], added["role"]) == ("acme", "Ann Müller", "viewer")
     assert "Ann Müller (viewer)" in tunesmith("orgs", "show", "acme").out
     assert tunesmith("orgs", "members", "remove", "acme", "Ann Müller").status == 0
     assert "nobody" in tunesmith("orgs", "show", "acme").out
+    tunesmith("orgs", "members", "add", "acme", "Bo")
+    removed = json.loads(tunesmith("orgs", "members", "remove", "acme", "Bo", "--json").out)
+    assert removed == {"org": "acme", "name": "Bo", "removed": True}
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,7 @@ def create(*, org: str | None, role: str, operator: bool, member: str | None, la
         raise Contradiction("--operator", "--org")
     wanted = None if operator else org or DEFAULT_ORGANISATION
     with opened() as service:
+        first = not keys.in_force(service)
         if wanted is not None:
             organisations.make(service, OPERATOR, wanted)
         granted = Role.ADMIN if operator else Role[role.upper()]
@@ -57,8 +58,9 @@ def create(*, org: str | None, role: str, operator: bool, member: str | None, la
         return 0
     click.echo(secret)
     whom = f"organisation {key.org}" if key.org else "every organisation"
-    said = f"Key {key.id}: {key.role} of {whom}. It is not shown again. From now on every call needs a key."
-    click.echo(printable(said), err=True)
+    click.echo(printable(f"Key {key.id}: {key.role} of {whom}. It is not shown again."), err=True)
+    if first:
+        click.echo("It is the first one: from now on every call needs a key.", err=True)
     return 0
 
 
@@ -115,12 +117,12 @@ def _print(found: Sequence[Key]) -> None:
         (
             key.id,
             key.prefix + "...",
-            key.org or "(every)",
+            key.org or "every",
             key.role,
             key.member or "",
-            "revoked" if key.revoked_at else ago(key.used_at) if key.used_at else "never used",
+            "revoked" if key.revoked_at else ago(key.used_at) if key.used_at else "never",
             key.label,
         )
         for key in found
     ]
-    table(("key", "begins", "organisation", "role", "member", "used", "for"), rows)
+    table(("key", "begins", "org", "role", "member", "used", "for"), rows)

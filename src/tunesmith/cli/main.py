@@ -125,6 +125,9 @@ def _explain(error: Exception, *, as_json: bool) -> int | None:
     from tunesmith.spec.errors import TunesmithError
     from tunesmith.spec.wrong_values import translated
 
+    if isinstance(error, click.exceptions.NoArgsIsHelpError) and not as_json:
+        click.echo(error.format_message(), err=True)  # The help itself: a group was typed without a command of it.
+        return error.exit_code
     if isinstance(error, click.ClickException):
         return report("usage", " ".join(error.format_message().split()), error.exit_code, as_json=as_json)
     known = error if isinstance(error, TunesmithError) else translated(error)

@@ -146,7 +146,8 @@ def members() -> None:
 @click.argument("org")
 @click.argument("name")
 @click.option("--role", type=ROLES, default="member", show_default=True, help="The most that their keys may do.")
-def add(*, org: str, name: str, role: str) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def add(*, org: str, name: str, role: str, as_json: bool) -> int:
     """Make somebody a member, or give a member another role."""
     from tunesmith.cli.service import opened
     from tunesmith.cli.terminal import printable
@@ -155,14 +156,16 @@ def add(*, org: str, name: str, role: str) -> int:
 
     with opened() as service:
         member = organisations.put_member(service, OPERATOR, org, name, Role[role.upper()])
-    click.echo(printable(f"{member.name} is {member.role} of {member.org}."))
+    said = printable(f"{member.name} is {member.role} of {member.org}.")
+    click.echo(json.dumps(vars(member)) if as_json else said)
     return 0
 
 
 @members.command("remove")
 @click.argument("org")
 @click.argument("name")
-def remove(*, org: str, name: str) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def remove(*, org: str, name: str, as_json: bool) -> int:
     """Remove a member and revoke their keys."""
     from tunesmith.cli.service import opened
     from tunesmith.cli.terminal import printable
@@ -171,7 +174,8 @@ def remove(*, org: str, name: str) -> int:
 
     with opened() as service:
         organisations.remove_member(service, OPERATOR, org, name)
-    click.echo(printable(f"{name} is no member of {org} any more; their keys are revoked."))
+    said = printable(f"{name} is no member of {org} any more; their keys are revoked.")
+    click.echo(json.dumps({"org": org, "name": name, "removed": True}) if as_json else said)
     return 0
 
 
@@ -181,4 +185,4 @@ def _typed(limits: dict[str, float | str | None]) -> dict[str, Any]:
 
 def _row(org: Organisation) -> tuple[str, ...]:
     limits = (org.max_queued, org.max_running, org.max_device_hours, org.max_bytes)
-    return (org.id, f"{org.weight:g}", *("" if limit is None else f"{limit:,}" for limit in limits))
+    return (org.id, f"{org.weight:g}", *("setting" if limit is None else f"{limit:,}" for limit in limits))
