@@ -117,7 +117,9 @@ def _own_word(body: Body) -> _End | None:
             because = str(body.summary.get("stopped_because") or "done")
             return _End(Reason.FINISHED, Explanation(because, "", ""), 0)
         case Failed():
-            return _End(Reason.FAULT, Explanation(body.message, body.message, ""), body.exit_code)
+            # No terminal shows zero characters and PostgreSQL keeps none; what a library says may hold them.
+            message = body.message.replace("\0", "")
+            return _End(Reason.FAULT, Explanation(message, message, ""), body.exit_code)
         case Ended(request=Request.PAUSE):
             return _End(Reason.PAUSE_REQUESTED, explain(Paused.exit_code), Paused.exit_code)
         case Ended():

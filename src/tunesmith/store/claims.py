@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, func, select, update
+from sqlalchemy import Connection, and_, delete, func, select, update
 
 from tunesmith.spec.errors import LeaseLost
 from tunesmith.spec.states import Request, RunState
@@ -122,6 +122,7 @@ def _take(connection: Connection, place: Place, job: str, **facts: Any) -> bool:
 def release(connection: Connection, job: str) -> list[float]:
     """Give back whatever devices a job holds; return since when it held each."""
     since = list(connection.execute(select(devices.c.since).where(devices.c.job == job)).scalars())
+    connection.execute(delete(devices).where(devices.c.job == job, devices.c.withdrawn))
     connection.execute(update(devices).where(devices.c.job == job).values(job=None, org=None, token=None, since=None))
     return since
 
@@ -145,10 +146,11 @@ def leases(connection: Connection, owner: str) -> list[Lease]:
     return [_lease(row) for row in connection.execute(_LEASES.where(jobs.c.lease_owner == owner))]
 
 
-def renew(connection: Connection, owner: str, until: float) -> None:
-    """Prolong every lease of a supervisor."""
+def renew(connection: Connection, owner: str, until: float) -> dict[str, int]:
+    """Prolong every lease of a supervisor; return their tokens by job."""
     mine = and_(jobs.c.lease_owner == owner, jobs.c.state.in_(_WORKED_ON))
-    connection.execute(update(jobs).where(mine).values(lease_until=until))
+    renewed = update(jobs).where(mine).values(lease_until=until).returning(jobs.c.id, jobs.c.lease_token)
+    return {job: token for job, token in connection.execute(renewed)}
 
 
 def all_leases(connection: Connection) -> list[Lease]:

@@ -133,9 +133,10 @@ def _next_number(connection: Connection) -> int:
     return int(connection.execute(select(tables.job_numbers.next_value())).scalar_one())
 
 
-def get(connection: Connection, id: str, *, with_plan: bool = False) -> Job | None:
-    """Return a job; None if there is none of that id."""
-    row = connection.execute(select(*(jobs.c if with_plan else _LIGHT)).where(jobs.c.id == id)).one_or_none()
+def get(connection: Connection, id: str, *, with_plan: bool = False, alone: bool = False) -> Job | None:
+    """Return a job; None if there is none of that id. ``alone``: nobody else changes it until this transaction ends."""
+    chosen = select(*(jobs.c if with_plan else _LIGHT)).where(jobs.c.id == id)
+    row = connection.execute(chosen.with_for_update() if alone else chosen).one_or_none()
     return _job(row) if row is not None else None
 
 

@@ -58,6 +58,8 @@ class Device:
     name: str
     memory: int
     real: bool
+    withdrawn: bool
+    """Offered no more, and still held by a job."""
     job: str | None
     org: str | None
     token: int | None
@@ -83,6 +85,12 @@ def see(connection: Connection, machine: str, now: float) -> None:
 def listed(connection: Connection) -> list[Machine]:
     """Return every machine."""
     return [Machine(**row._mapping) for row in connection.execute(select(machines).order_by(machines.c.id))]
+
+
+def forget(connection: Connection, before: float) -> None:
+    """Drop the machines that were not seen since a time, their servers and devices, unless a job still holds one."""
+    held = select(devices.c.machine).where(devices.c.job.is_not(None))
+    connection.execute(delete(machines).where(machines.c.seen_at < before, machines.c.id.not_in(held)))
 
 
 def add_server(connection: Connection, server: Server) -> None:
@@ -115,15 +123,16 @@ def servers_of(connection: Connection, machine: str | None = None) -> list[Serve
 
 
 def offer(connection: Connection, machine: str, kind: str, slots: Sequence[Slot]) -> None:
-    """Have exactly these devices of a kind on a machine; one that a job holds stays until it is given back."""
+    """Have exactly these devices of a kind on a machine; one that a job holds goes when it is given back."""
     there = {device.number: device for device in devices_of(connection, machine) if device.kind == kind}
     for number, slot in enumerate(slots):
         here = and_(devices.c.machine == machine, devices.c.kind == kind, devices.c.number == number)
         if number in there:
-            connection.execute(update(devices).where(here).values(**vars(slot)))
+            connection.execute(update(devices).where(here).values(**vars(slot), withdrawn=False))
         else:
             insert_unless_there(connection, devices, machine=machine, kind=kind, number=number, **vars(slot))
     surplus = and_(devices.c.machine == machine, devices.c.kind == kind, devices.c.number >= len(slots))
+    connection.execute(update(devices).where(surplus).values(withdrawn=True))
     connection.execute(delete(devices).where(surplus, devices.c.job.is_(None)))
 
 

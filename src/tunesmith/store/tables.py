@@ -102,6 +102,8 @@ devices = Table(
     Column("memory", BigInteger, nullable=False),
     # Whether it is what it claims: a gpu lane on a machine without a GPU computes on the CPU.
     Column("real", Boolean, nullable=False, default=True),
+    # Offered no more: it goes as soon as the job that holds it gives it back.
+    Column("withdrawn", Boolean, nullable=False, default=False),
     # Who has it, whose job that is, under which lease, and since when; all NULL while it is free.
     Column("job", String(12)),
     Column("org", String(64)),

@@ -146,7 +146,7 @@ class Jobs(RuleBasedStateMachine):
         elif end == "crashes":
             ends.crash(self.bench, holding, "no process")
         else:
-            ends.queue_again(self.bench, holding, waiting="the output folder", delay=0.0)
+            ends.queue_again(self.bench, holding, waiting="the output folder")
 
     @rule()
     def who_lost_a_lease_writes_nothing(self) -> None:

@@ -32,7 +32,7 @@ def delete(service: Service, written: str, by: Principal) -> Job:
     if job.indexed:
         raise Conflict(f"Job {job.id} was made by a command, not by this service.", "Delete its run folder yourself.")
     with service.database.write() as connection:
-        current = stored_jobs.get(connection, job.id)
+        current = stored_jobs.get(connection, job.id, alone=True)
         if current is None or current.state not in JOB_OVER:
             state = current.state if current else "gone"
             raise WrongJobState(job.id, state, "deleted", "Cancel it first.")

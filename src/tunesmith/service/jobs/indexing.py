@@ -24,7 +24,7 @@ from tunesmith.service.jobs.queue import told
 from tunesmith.service.models import registry
 from tunesmith.service.models.registry import NewModel
 from tunesmith.service.supervisor.follower import progress_after
-from tunesmith.spec.errors import TunesmithError
+from tunesmith.spec.errors import DatabaseUnusable
 from tunesmith.spec.events import Event, Failed, Finished, Heartbeat, Warned, parse
 from tunesmith.spec.ids import DEFAULT_ORGANISATION
 from tunesmith.spec.job import Device
@@ -96,10 +96,12 @@ class FolderIndex:
         """Make a job of a folder; return whether it has become one, None if it is too early to say."""
         try:
             found = _found(RunFolder(self._service.settings.runs_dir / name), self._service)
-        except (TunesmithError, OSError, ValueError) as error:
+            indexed = _store(self._service, found, self._owner) if isinstance(found, _Found) else found
+        except DatabaseUnusable:
+            raise
+        except Exception as error:  # noqa: BLE001 -- whatever lies there: nothing else waits for it.
             log.warning("Run folder %s becomes no job: %s", name, error)
-            found = False
-        indexed = _store(self._service, found, self._owner) if isinstance(found, _Found) else found
+            indexed = False
         if indexed is not None:
             self._known.add(name)
         return indexed

@@ -187,21 +187,26 @@ def resume(service: Service, written: str, by: Principal, limits: Mapping[str, A
     job = get(service, written, by, with_plan=bool(limits))
     by.needs(Role.MEMBER)
     larger = raised(job, limits) if limits else {}
+    if job.state not in (RunState.PAUSED, RunState.FAILED):
+        raise _not_resumed(job)
     with service.database.write() as connection:
-        if job.state in (RunState.PAUSED, RunState.FAILED):
-            admit(connection, job.org, service)
+        admit(connection, job.org, service)
+        current = stored_jobs.get(connection, job.id, alone=True)
+        if current is None or current.state is not job.state:  # Somebody else has resumed or cancelled it meanwhile.
+            raise _not_resumed(current or job)
         now = service.database.now(connection)
-        done = stored_jobs.move(
+        stored_jobs.move(
             connection, job.id, RunState.QUEUED, request=str(Request.NONE), requested_at=None, reason=None,
             waiting=None, error=None, ended_at=None, attempts=0, available_at=now, **larger,
-        ) if job.state in (RunState.PAUSED, RunState.FAILED) else False  # fmt: skip
-        if done:
-            service.database.order_events(connection)
-            stored_events.add(connection, [told(job, now, state=RunState.QUEUED, reason="resumed")])
-    if not done:
-        raise WrongJobState(job.id, get(service, job.id, by).state, "resumed", "Only paused or failed jobs can be.")
+        )  # fmt: skip
+        service.database.order_events(connection)
+        stored_events.add(connection, [told(job, now, state=RunState.QUEUED, reason="resumed")])
     service.wake.set()
     return get(service, job.id, by)
+
+
+def _not_resumed(job: Job) -> WrongJobState:
+    return WrongJobState(job.id, job.state, "resumed", "Only paused or failed jobs can be.")
 
 
 def told(job: Job, now: float, *, state: RunState, reason: str | None = None, **facts: Any) -> NewEvent:

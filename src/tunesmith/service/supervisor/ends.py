@@ -31,6 +31,9 @@ log = logging.getLogger(__name__)
 
 LONGEST_DELAY: Final = 3600.0
 """Seconds that a job whose runs die waits before it is tried again, at most."""
+SHORTEST_WAIT: Final = 2.0
+LONGEST_WAIT: Final = 60.0
+"""Seconds after which a job whose output another run writes into is looked at again."""
 CRASHED: Final = "run_crashed"
 ASKED_FOR: Final = {Request.PAUSE: RunState.PAUSED, Request.CANCEL: RunState.CANCELLED}
 """The state in which a job ends that was asked to."""
@@ -110,6 +113,8 @@ def _apply(bench: Bench, holding: Holding, connection: Connection, job: Job, end
     state = ending.status.state
     if state is RunState.SUCCEEDED:
         _succeed(bench, holding, connection, job, ending, now)
+    elif job.request is Request.PAUSE and isinstance(ending.word, Failed):
+        _fail(bench, holding, connection, job, now, _fault(ending))  # It would do so again when it is resumed.
     elif job.request in ASKED_FOR:
         settle(bench, holding, connection, job, now)
     elif state is RunState.CANCELLED:
@@ -147,9 +152,8 @@ def _retry(
     went_further: bool,
 ) -> None:  # fmt: skip
     """Have a job whose run died tried again, or set it aside after too many runs that got no further."""
-    reason = found.reason or "died"
-    attempts = 1 if went_further else job.attempts + 1
-    _try_again(bench, holding, connection, job, now, reason, found.todo, found.exit, attempts)
+    attempts = 0 if went_further else job.attempts + 1
+    _try_again(bench, holding, connection, job, now, found.reason or "died", found.todo, found.exit, attempts)
 
 
 def _try_again(
@@ -158,16 +162,18 @@ def _try_again(
 ) -> None:  # fmt: skip
     settings = bench.service.settings
     if attempts >= settings.max_attempts:
-        aside = f"set aside after {attempts} runs that got no further: {reason}"
+        runs = "a run" if attempts == 1 else f"{attempts} runs"
+        aside = f"set aside after {runs} that got no further: {reason}"
         error = _error(CRASHED, f"The job was {aside}.", todo, exit_code)
         _fail(bench, holding, connection, job, now, error, attempts=attempts)
         return
-    delay = min(LONGEST_DELAY, settings.retry_seconds * 2 ** (attempts - 1))
+    delay = min(LONGEST_DELAY, settings.retry_seconds * 2 ** max(0, attempts - 1))
     _requeue(bench, holding, connection, job, now, reason=f"{reason}; tried again", delay=delay, attempts=attempts)
 
 
 def settle(bench: Bench, holding: Holding, connection: Connection, job: Job, now: float) -> None:
     """Bring a job on which nothing runs any more into the state that was asked for."""
+    forget_run(bench, connection, job, now)
     state = ASKED_FOR[job.request]
     _close(bench, holding, connection, job, now, state, REASONS[state])
 
@@ -175,10 +181,10 @@ def settle(bench: Bench, holding: Holding, connection: Connection, job: Job, now
 def fail(bench: Bench, holding: Holding, error: TunesmithError) -> None:
     """Fail a job of which no run came to life, or whose run left nothing readable."""
     with fenced(bench, holding) as (connection, job, now):
-        forget_run(bench, connection, job, now)
         if job.request in ASKED_FOR:
             settle(bench, holding, connection, job, now)
         else:
+            forget_run(bench, connection, job, now)
             told = _error(error.code, error.message, None, error.exit_code)
             _fail(bench, holding, connection, job, now, told)
 
@@ -186,21 +192,22 @@ def fail(bench: Bench, holding: Holding, error: TunesmithError) -> None:
 def crash(bench: Bench, holding: Holding, reason: str) -> None:
     """Have a job tried again whose run did not come to life for a reason that nobody has words for."""
     with fenced(bench, holding) as (connection, job, now):
-        forget_run(bench, connection, job, now)
         if job.request in ASKED_FOR:
             settle(bench, holding, connection, job, now)
         else:
+            forget_run(bench, connection, job, now)
             reason = reason.replace("\0", "")
             _try_again(bench, holding, connection, job, now, reason, None, 70, job.attempts + 1)
 
 
-def queue_again(bench: Bench, holding: Holding, *, waiting: str, delay: float) -> None:
-    """Put a job back whose run cannot start now, with what it waits for."""
+def queue_again(bench: Bench, holding: Holding, *, waiting: str) -> None:
+    """Put a job back whose run cannot start now, with what it waits for; the longer that takes, the less it asks."""
     with fenced(bench, holding) as (connection, job, now):
-        forget_run(bench, connection, job, now)
         if job.request in ASKED_FOR:
             settle(bench, holding, connection, job, now)
         else:
+            forget_run(bench, connection, job, now)
+            delay = min(LONGEST_WAIT, max(SHORTEST_WAIT, (now - job.created_at) / 10))
             _requeue(bench, holding, connection, job, now, reason=None, delay=delay, waiting=waiting)
 
 

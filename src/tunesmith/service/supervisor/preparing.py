@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import Final
 
 from tunesmith.runs.folder import RunFolder, new_run_id
 from tunesmith.runs.handle import handle_of
+from tunesmith.runs.lease import grant
 from tunesmith.service.supervisor import launcher
 from tunesmith.service.supervisor.ends import ASKED_FOR, crash, fail, forget_run, queue_again, settle
 from tunesmith.service.supervisor.holding import Bench, Holding, fenced, tell
-from tunesmith.spec.errors import OutputBusy, RunAbandoned, TunesmithError
+from tunesmith.spec.errors import OutputBusy, RunAbandoned, SubtaskDied, TunesmithError
 from tunesmith.spec.plan import Plan
 from tunesmith.spec.states import RunState
 from tunesmith.store import jobs as stored_jobs
@@ -20,9 +20,6 @@ from tunesmith.store import runs as stored_runs
 from tunesmith.store.runs import StoredRun
 
 log = logging.getLogger(__name__)
-
-BUSY_WAIT: Final = 2.0
-"""Seconds after which a job whose output another run writes into is looked at again, at the earliest."""
 
 
 def prepare(bench: Bench, holding: Holding) -> None:
@@ -49,6 +46,9 @@ def _planned(bench: Bench, holding: Holding, parent: RunFolder | None, result: C
     """Store the plan and the run that is to be: from here on nothing of the run is unknown."""
     try:
         plan = result()
+    except SubtaskDied as error:
+        crash(bench, holding, error.message)
+        return
     except TunesmithError as error:
         fail(bench, holding, error)
         return
@@ -139,7 +139,7 @@ def _launched(bench: Bench, holding: Holding, id: str, result: Callable[[], RunF
         holding.over = True  # Whoever gave the run up has the job.
         return
     except OutputBusy as error:
-        queue_again(bench, holding, waiting=error.message, delay=max(BUSY_WAIT, bench.service.settings.retry_seconds))
+        queue_again(bench, holding, waiting=error.message)
         return
     except TunesmithError as error:
         fail(bench, holding, error)
@@ -151,15 +151,26 @@ def _launched(bench: Bench, holding: Holding, id: str, result: Callable[[], RunF
     follow_up(bench, holding, run)
 
 
+def renew_run(bench: Bench, holding: Holding, run: RunFolder, until: float) -> None:
+    """Let a run go on until then, where another machine could take its job over.
+
+    Nobody takes over what the command line started: it has no devices of ours, and goes on for as long as it takes.
+    """
+    if holding.numbers and not bench.service.database.is_sqlite:
+        grant(run, until)
+
+
 def follow_up(bench: Bench, holding: Holding, run: RunFolder) -> None:
     """Note that a run was launched, and follow it from now on."""
-    handle = handle_of(run)
+    handle, before = handle_of(run), time.time()
     with fenced(bench, holding) as (connection, job, now):
         stored = stored_runs.get(connection, run.id)
         known = handle.model_dump(mode="json") if handle else None
-        launched_at = (stored.launched_at if stored else None) or now
-        stored_runs.change(connection, run.id, handle=known, launched_at=launched_at, state=str(RunState.PREPARING))
+        stored_runs.change(connection, run.id, handle=known)
         if stored is not None and stored.launched_at is None:
+            stored_runs.change(connection, run.id, launched_at=now, state=str(RunState.PREPARING))
             tell(bench, connection, job, now, RunState.PREPARING, run=run.id, machine=bench.machine)
+        left = (job.lease_until or now) - now
+    renew_run(bench, holding, run, before + left)
     holding.folder, holding.handle, holding.launching = run, handle, False
     holding.offset = stored.event_offset if stored else 0

@@ -15,7 +15,7 @@ from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.handle import handle_of
 from tunesmith.runs.launch import abandon
 from tunesmith.runs.liveness import Process, is_alive
-from tunesmith.service.supervisor.ends import forget_run, leave
+from tunesmith.service.supervisor.ends import ASKED_FOR, forget_run, leave
 from tunesmith.service.supervisor.holding import Bench, Holding
 from tunesmith.service.supervisor.preparing import follow_up, prepare
 from tunesmith.spec.errors import DatabaseUnusable
@@ -86,6 +86,9 @@ def _adopt(bench: Bench, lease: Lease, until: float) -> Holding | None:
         places = [device.machine for device in devices] or ([run.machine] if taken.indexed and run else [])
         # A database in a file is on this machine, whatever the machine was called before.
         here = bench.service.database.is_sqlite or all(place == bench.machine for place in places)
+        if not here and not devices and taken.request not in ASKED_FOR:
+            connection.rollback()  # What somebody started by hand on another machine is that machine's.
+            return None
         if not places or not here:
             _send_back(bench, holding, connection, taken)
             return None

@@ -12,7 +12,6 @@ from typing import Final
 from sqlalchemy.exc import SQLAlchemyError
 
 from tunesmith.executors.base import Executor
-from tunesmith.runs.lease import grant
 from tunesmith.runs.liveness import this_process
 from tunesmith.service.context import Service
 from tunesmith.service.jobs.indexing import FolderIndex
@@ -22,8 +21,8 @@ from tunesmith.service.supervisor.control import steer
 from tunesmith.service.supervisor.follower import follow
 from tunesmith.service.supervisor.holding import Bench, Holding, has_ended
 from tunesmith.service.supervisor.offers import offers_of
-from tunesmith.service.supervisor.preparing import prepare
-from tunesmith.spec.errors import DatabaseUnusable, LeaseLost
+from tunesmith.service.supervisor.preparing import prepare, renew_run
+from tunesmith.spec.errors import DatabaseUnusable, LeaseLost, TunesmithError
 from tunesmith.spec.ids import new_id
 from tunesmith.store import claims, machines
 from tunesmith.store.claims import Lease
@@ -92,10 +91,7 @@ class Supervisor:
 
     def claim_one(self) -> Holding | None:
         """Take the job whose turn it is for the free devices of this machine; None if there is none."""
-        holding = claim_next(self._bench, self._lanes, self._service.settings.lease_seconds)
-        if holding is not None:
-            self._held[holding.job.id] = holding
-        return holding
+        return claim_next(self._bench, self._lanes, self._service.settings.lease_seconds)
 
     def close(self) -> None:
         """Say that this server has ended. Its runs go on; whoever comes next on this machine adopts them.
@@ -121,6 +117,7 @@ class Supervisor:
         with database.write() as connection:
             now = database.now(connection)
             machines.see(connection, settings.machine, now)
+            machines.forget(connection, now - KEPT)
             for server in machines.servers_of(connection, settings.machine):
                 if recovery.is_gone(server) and now - server.seen_at > KEPT:
                     machines.remove_server(connection, server.id)
@@ -145,12 +142,14 @@ class Supervisor:
             now = database.now(connection)
             known = machines.see_server(connection, self.id, now)
             machines.see(connection, settings.machine, now)
-            claims.renew(connection, self.id, now + settings.lease_seconds)
+            renewed = claims.renew(connection, self.id, now + settings.lease_seconds)
         self._registered = known
         self._renewed = time.monotonic()
-        for holding in self._held.values():
-            if holding.folder is not None and not database.is_sqlite:
-                self._guard(holding, partial(grant, holding.folder, before + settings.lease_seconds))
+        until = before + settings.lease_seconds
+        for id, holding in self._held.items():
+            # What has changed hands must not go on, however long this server was away.
+            if holding.folder is not None and renewed.get(id) == holding.token:
+                self._guard(holding, partial(renew_run, self._bench, holding, holding.folder, until))
 
     def _leases(self) -> list[Lease]:
         """Return what this supervisor still has; what it has no more is dropped."""
@@ -191,8 +190,10 @@ class Supervisor:
         except LeaseLost as error:
             log.warning("%s", error.message)
             holding.over = True
-        except (SQLAlchemyError, DatabaseUnusable):
+        except DatabaseUnusable:
             raise
+        except (OSError, TunesmithError) as error:
+            log.warning("Job %s could not be brought further (%s); it is tried again", holding.job.id, error)
         except Exception:
             log.exception("Job %s could not be brought further; it is tried again", holding.job.id)
 
@@ -214,7 +215,9 @@ class Supervisor:
     def _claim(self) -> None:
         """Take jobs for as long as there are any and devices for them."""
         while holding := self.claim_one():
+            # Held only then: what is claimed and not begun, because the database went away, is taken up once more.
             prepare(self._bench, holding)
+            self._held[holding.job.id] = holding
 
 
 def _first_line(error: Exception) -> str:

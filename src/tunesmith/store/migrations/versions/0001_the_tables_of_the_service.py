@@ -91,6 +91,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=128), nullable=False),
         sa.Column("memory", sa.BigInteger(), nullable=False),
         sa.Column("real", sa.Boolean(), nullable=False),
+        sa.Column("withdrawn", sa.Boolean(), nullable=False),
         sa.Column("job", sa.String(length=12), nullable=True),
         sa.Column("org", sa.String(length=64), nullable=True),
         sa.Column("token", sa.Integer(), nullable=True),
