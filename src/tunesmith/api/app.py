@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import re
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, FastAPI
 from fastapi.params import Form
 from fastapi.routing import APIRoute
@@ -23,9 +26,15 @@ from tunesmith.api.middleware.once import Once
 from tunesmith.api.middleware.timing import Timing
 from tunesmith.api.routes import routers
 from tunesmith.service.context import Service
+from tunesmith.service.system.tidying import tidy
 
+log = logging.getLogger("tunesmith.api")
 CHUNKED: Final = re.compile(r"/api/uploads(/|$)")
 """Where uploads come in as plain bytes."""
+TIDY_SECONDS: Final = 3600.0
+"""How often what nobody needs is removed."""
+SETTLED_SECONDS: Final = 60.0
+"""Seconds after its start in which a server has better things to do."""
 
 
 def create_app(service: Service, token: str | None = None) -> FastAPI:
@@ -58,8 +67,22 @@ def create_app(service: Service, token: str | None = None) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    tidying = asyncio.create_task(_tidy(app.state.service))
     yield
+    tidying.cancel()
+    with suppress(asyncio.CancelledError):
+        await tidying
     await app.state.broadcast.close()
+
+
+async def _tidy(service: Service) -> None:
+    await asyncio.sleep(SETTLED_SECONDS)
+    while True:
+        try:
+            await run_sync(tidy, service)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next hour is another try.
+            log.warning("what nobody needs could not be removed: %s", error)
+        await asyncio.sleep(TIDY_SECONDS)
 
 
 def _taking_files(found: Iterable[APIRouter]) -> list[re.Pattern[str]]:

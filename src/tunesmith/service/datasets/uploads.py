@@ -74,7 +74,6 @@ def create(service: Service, by: Principal, *, org: str | None = None, length: i
         raise BadValue("sha256", sha256, "64 hexadecimal digits")
     if length > limit:
         raise TooLarge(limit)
-    sweep(service)
     id = new_id(PREFIX)
     with service.database.write() as connection:
         ensure(connection, org, service, by)
