@@ -124,3 +124,28 @@ def test_a_group_without_a_command_shows_its_help(tunesmith: Call, group: str) -
     said = tunesmith(group)
     assert said.status == 2
     assert said.err.startswith(f"Usage: tunesmith {group}") and "\nCommands:\n" in said.err
+
+
+WITHOUT_SERVER = """
+import sys
+from tunesmith.cli import main
+sys.modules.update(dict.fromkeys(main.OF_SERVER))
+sys.exit(main.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("words", [("serve",), ("keys", "list"), ("orgs", "list")])
+def test_what_needs_the_servers_packages_says_how_to_get_them(home: Path, words: tuple[str, ...]) -> None:
+    said = subprocess.run(
+        [sys.executable, "-c", WITHOUT_SERVER, "--home", str(home), *words], capture_output=True, text=True, check=False
+    )
+    assert said.returncode == 78
+    assert "pip install 'tunesmith[serve]'" in said.stderr and len(said.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("words", [("runs", "list"), ("train", "--resume", "--output", "lora"), ("plan", "--help")])
+def test_whatever_else_needs_none_of_them(home: Path, words: tuple[str, ...]) -> None:
+    said = subprocess.run(
+        [sys.executable, "-c", WITHOUT_SERVER, "--home", str(home), *words], capture_output=True, text=True, check=False
+    )
+    assert "Traceback" not in said.stderr and "tunesmith[serve]" not in said.stderr, said.stderr

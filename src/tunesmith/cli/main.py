@@ -47,6 +47,8 @@ INTERRUPTED: Final = 130
 """Exit status of a command that Ctrl-C ended (128 + SIGINT, as shells count)."""
 PIPE_CLOSED: Final = 1
 """Exit status when the reader of our output went away; click, which usually notices first, uses the same."""
+OF_SERVER: Final = ("alembic", "fastapi", "prometheus_client", "sqlalchemy", "uvicorn", "websockets")
+"""Packages that come with the extra ``serve``."""
 UNUSABLE: Final = 78
 """Exit status when the operating system refuses a file."""
 
@@ -122,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _explain(error: Exception, *, as_json: bool) -> int | None:
     """Say in one sentence what was wrong and return the exit status; None if the fault is the program's own."""
-    from tunesmith.spec.errors import TunesmithError
+    from tunesmith.spec.errors import PackageMissing, TunesmithError
     from tunesmith.spec.wrong_values import translated
 
     if isinstance(error, click.exceptions.NoArgsIsHelpError) and not as_json:
@@ -130,6 +132,8 @@ def _explain(error: Exception, *, as_json: bool) -> int | None:
         return error.exit_code
     if isinstance(error, click.ClickException):
         return report("usage", " ".join(error.format_message().split()), error.exit_code, as_json=as_json)
+    if isinstance(error, ModuleNotFoundError) and error.name in OF_SERVER:
+        error = PackageMissing(error.name, "serve")
     known = error if isinstance(error, TunesmithError) else translated(error)
     if known is not None:
         return report(known.code, known.message, known.exit_code, as_json=as_json)

@@ -19,15 +19,10 @@ def opened() -> Iterator[Service]:
 
     Raises:
         DatabaseUnusable: its database cannot be used.
-        PackageMissing: the extra ``serve`` is not installed.
     """
     from tunesmith.cli.terminal import current_settings
-    from tunesmith.spec.errors import PackageMissing
+    from tunesmith.service.context import open_service
 
-    try:
-        from tunesmith.service.context import open_service
-    except ModuleNotFoundError as error:
-        raise PackageMissing(error.name or "sqlalchemy", "serve") from error
     service = open_service(current_settings())
     try:
         yield service

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import TypeAdapter
 
@@ -23,7 +23,9 @@ from tunesmith.spec.modes import CIRCULAR
 from tunesmith.spec.plan import Plan
 from tunesmith.spec.recipe import Recipe
 from tunesmith.spec.states import RunState
-from tunesmith.store.jobs import Job
+
+if TYPE_CHECKING:
+    from tunesmith.store.jobs import Job
 
 LIMITS: Final = ("recipe.epochs", "recipe.max_steps", "recipe.circular.cycles")
 """What may be larger than it was: it only decides where training ends."""
