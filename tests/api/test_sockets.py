@@ -10,6 +10,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from fleet import PATIENCE
 from jobs_by_hand import STARTED, STEP, bring, say
+from tunesmith.api.doors import connection
 from tunesmith.api.routes import sockets
 from tunesmith.service.context import Service
 from tunesmith.spec.ids import job_id_of
@@ -130,7 +131,7 @@ def test_a_ping_is_answered_and_nonsense_too(client: TestClient, listen: Callabl
 def test_silence_is_filled_with_heartbeats(
     client: TestClient, listen: Callable[..., Ear], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sockets, "HEARTBEAT_SECONDS", 0.02)
+    monkeypatch.setattr(connection, "HEARTBEAT_SECONDS", 0.02)
     with client.websocket_connect(f"{HERE}/ws/training") as socket:
         ear = listen(socket)
         ear.hear("connected")

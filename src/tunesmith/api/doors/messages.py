@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -93,3 +94,12 @@ def ending(job: Job) -> Message | None:
         return said("error", task_id=task_id, error="The task was cancelled.", status=TASKS.state(job))
     error = fault(job) or "The task failed."
     return said("error", task_id=task_id, error=error, status=TASKS.state(job))
+
+
+def heard(text: str) -> dict[str, Any]:
+    """Return a message of the client; the bare word is as good as its JSON."""
+    try:
+        words = json.loads(text)
+    except (ValueError, RecursionError):
+        words = text.strip()
+    return words if isinstance(words, dict) else {"type": words}

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
-from pydantic import ConfigDict, Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints
 
 from tunesmith.api.doors.fields import job_of
+from tunesmith.api.doors.openai_method import SUPERVISED, Hyperparameters, Method
 from tunesmith.api.words import OPENAI_PREFIX
 from tunesmith.service.jobs.queue import Submission
 from tunesmith.service.models.tuned import tuned_name
 from tunesmith.spec.errors import Contradiction
 from tunesmith.spec.recipe import Part
 
-SUPERVISED: Final = "supervised"
-TASKS: Final = {SUPERVISED: "chat"}
-"""Methods that another name stands for here; every other method is called like its task."""
 PATHS: Final = {
     "n_epochs": "recipe.epochs",
     "batch_size": "recipe.batch.size",
@@ -31,58 +29,8 @@ EXAMPLE: Final[dict[str, Any]] = {
     "method": {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": "auto", "batch_size": 8}}},
     "metadata": {"team": "support"},
 }
-Auto = Literal["auto"]
 Key = Annotated[str, StringConstraints(max_length=64)]
 Value = Annotated[str, StringConstraints(max_length=512)]
-
-
-class Hyperparameters(Part):
-    """What is tuned by number; auto leaves it to the plan."""
-
-    n_epochs: Annotated[int, Field(ge=1, le=10_000)] | Auto | None = None
-    """Passes over the rows."""
-    batch_size: Annotated[int, Field(ge=1, le=4096)] | Auto | None = None
-    """Rows per step."""
-    learning_rate_multiplier: Annotated[float, Field(gt=0, le=1000)] | Auto | None = None
-    """Factor on the learning rate that the plan chooses."""
-    beta: Annotated[float, Field(gt=0, le=10)] | Auto | None = None
-    """Method dpo: how closely the model stays with its base."""
-
-    def typed(self) -> dict[str, float]:
-        """Return the numbers that were given."""
-        return {name: value for name, value in self if value not in (None, "auto")}
-
-
-class MethodSettings(Part):
-    """Settings of a method."""
-
-    hyperparameters: Hyperparameters = Hyperparameters()
-
-
-class Method(Part):
-    """How to train: supervised, dpo, or a task such as classification or pretraining; its settings by its name."""
-
-    model_config = ConfigDict(extra="allow")
-
-    __pydantic_extra__: dict[str, MethodSettings] = Field(init=False)
-    type: str = Field(min_length=1, max_length=64)
-
-    @model_validator(mode="after")
-    def _only_its_own_settings(self) -> Method:
-        for name in self.__pydantic_extra__:
-            if name != self.type:
-                raise ValueError(f"settings of the method {self.type}, whose name is '{self.type}'")
-        return self
-
-    @property
-    def hyperparameters(self) -> Hyperparameters:
-        """Those of the method."""
-        return self.__pydantic_extra__.get(self.type, MethodSettings()).hyperparameters
-
-    @property
-    def task(self) -> str:
-        """The task that the method means."""
-        return TASKS.get(self.type, self.type)
 
 
 class CreateRequest(Part):

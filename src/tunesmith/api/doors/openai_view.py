@@ -7,7 +7,8 @@ from typing import Any, Final, Literal
 
 from pydantic import ConfigDict, Field
 
-from tunesmith.api.doors.openai_jobs import TASKS
+from tunesmith.api.doors.openai_hyperparameters import Resolved, resolved
+from tunesmith.api.doors.openai_method import TASKS
 from tunesmith.api.doors.openai_results import RESULTS
 from tunesmith.api.words import OPENAI
 from tunesmith.service.jobs.queue import Job
@@ -15,7 +16,6 @@ from tunesmith.service.models.tuned import tuned_name
 from tunesmith.spec.recipe import Part
 from tunesmith.spec.states import JOB_OVER, RunState
 
-AUTO: Final = "auto"
 METHODS: Final = {task: name for name, task in TASKS.items()}
 OF_DATA: Final = 65
 """Exit code of errors that the data causes."""
@@ -43,15 +43,6 @@ class JobError(Part):
     message: str
     param: str | None = None
     """The field of the request that was at fault, where one was."""
-
-
-class Resolved(Part):
-    """Hyperparameters as they are in force; auto until the job is planned."""
-
-    n_epochs: int | float | Literal["auto"]
-    batch_size: int | Literal["auto"]
-    learning_rate_multiplier: float | Literal["auto"]
-    beta: float | None = None
 
 
 class FineTuningJob(Part):
@@ -84,7 +75,7 @@ class FineTuningJob(Part):
 def view(job: Job) -> FineTuningJob:
     """Render a job, with its plan where it has one; one of another way in is shown in these words too."""
     over, done = job.state in JOB_OVER, job.state is RunState.SUCCEEDED
-    numbers, asked = _hyperparameters(job), job.extra.get("asked", {})
+    numbers, asked = resolved(job), job.extra.get("asked", {})
     method = job.extra.get("method") or METHODS.get(job.spec.task or "chat", job.spec.task or "chat")
     shown = {"type": method, method: {"hyperparameters": numbers.model_dump(exclude_none=True)}}
     return FineTuningJob(
@@ -120,22 +111,6 @@ def model_name(job: Job) -> str:
     asked = job.extra.get("asked", {})
     return str(
         job.extra.get("model_name") or tuned_name(asked.get("model", job.spec.model.source), job.org, "", job.id)
-    )
-
-
-def _hyperparameters(job: Job) -> Resolved:
-    planned = job.plan is not None
-    spec = job.plan.spec if job.plan is not None else job.spec
-    recipe, typed = spec.recipe, job.spec.recipe.model_fields_set
-    epochs, size = recipe.epochs, recipe.batch.size
-    beta = spec.options.get("dpo_beta") if spec.task == "dpo" else None
-    return Resolved(
-        n_epochs=AUTO if epochs is None else int(epochs) if float(epochs).is_integer() else epochs,
-        batch_size=AUTO if size is None else size * (recipe.batch.accumulation or 1),
-        learning_rate_multiplier=(
-            recipe.learning_rate_multiplier if planned or "learning_rate_multiplier" in typed else AUTO
-        ),
-        beta=beta,
     )
 
 

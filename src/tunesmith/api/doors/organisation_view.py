@@ -8,7 +8,7 @@ from typing import Any, Final
 from pydantic import ConfigDict, Field
 
 from tunesmith.api.doors.decisions import told
-from tunesmith.api.words import ORGANISATION, reason, stamp
+from tunesmith.api.words import ORGANISATION, fault, reason, stamp
 from tunesmith.service.jobs.queue import Job
 from tunesmith.spec.recipe import Part
 from tunesmith.spec.states import Request
@@ -96,7 +96,7 @@ def view(job: Job) -> TrainingStatus:
         progress=ORGANISATION.progress(job),
         started_at=stamp(job.started_at),
         completed_at=stamp(job.ended_at),
-        error=job.error["message"] if job.error else None,
+        error=fault(job),
         metadata=_metadata(job),
     )
 

@@ -14,6 +14,7 @@ from tunesmith.spec.recipe import Part
 Status = Literal["pending", "running", "completed", "failed", "cancelled"]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 """Entries of a page."""
+Before = Annotated[str | None, Query(max_length=128, description="The last id of the page before.")]
 LLM: Final = "llm"
 """What a task is called that trains a language model."""
 

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, NoReturn
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Form, Query, UploadFile
-from pydantic import ConfigDict, Field
+from fastapi import APIRouter, Form, UploadFile
 
 from tunesmith.api.deps import Asker, Serving
 from tunesmith.api.doors.incoming import named, stored
 from tunesmith.api.doors.llm import Adapter, AdapterForm, AdapterJob, method_of, submission
 from tunesmith.api.doors.llm_defaults import QLORA_FORM_DEFAULTS, defaults_for
-from tunesmith.api.doors.tasks import Envelope, Limit, Refusal, Started, TaskRow, TaskView, row, started, view
+from tunesmith.api.doors.tasks import Before, Envelope, Limit, Started, TaskRow, TaskView, row, started, view
 from tunesmith.service.accounts.principal import Principal
 from tunesmith.service.context import Service
 from tunesmith.service.datasets.counting import count_rows
 from tunesmith.service.datasets.files import delete_file
 from tunesmith.service.jobs import queue
-from tunesmith.service.models.adapters import adapters as made_adapters
 from tunesmith.service.models.aliases import models_for
 from tunesmith.service.models.sizes import parameters_of
-from tunesmith.spec.errors import DataError, NotYet, Relayed
+from tunesmith.spec.errors import DataError, Relayed, TunesmithError
 from tunesmith.spec.recipe import Method, Part
 
 PREFIX: Final = "/api/llm-finetuning"
@@ -37,16 +35,6 @@ class BaseModelRow(Part):
     description: str
 
 
-class AdapterRow(Part):
-    """An adapter that a task made."""
-
-    path: str
-    name: str
-    task_id: str | None
-    config: dict[str, Any]
-    """adapter_config.json."""
-
-
 class Uploaded(Envelope):
     """Data that was taken in."""
 
@@ -59,27 +47,6 @@ class DataForm(Part):
     """A file of rows."""
 
     file: UploadFile
-
-
-class TestRequest(Part):
-    """A question to what a task made."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"task_id": "9f3a5c01b2d4", "prompt": "Hello!"}]})
-
-    task_id: str = Field(max_length=128)
-    prompt: str = Field(max_length=100_000)
-    max_tokens: int = Field(100, ge=1, le=4096)
-
-
-class MergeRequest(Part):
-    """An adapter to be merged into its base."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"task_id": "9f3a5c01b2d4", "output_path": "/models/merged"}]}
-    )
-
-    task_id: str = Field(max_length=128)
-    output_path: str = Field(min_length=1, max_length=4096)
 
 
 @router.post("/lora/start")
@@ -119,10 +86,8 @@ def stop(task_id: str, service: Serving, by: Asker) -> Started:
 
 
 @router.get("/tasks")
-def tasks(
-    service: Serving, by: Asker, limit: Limit = 100, before: Annotated[str | None, Query(max_length=128)] = None
-) -> list[TaskRow]:
-    """List tasks, the newest first; `before` is the last `task_id` of the page before."""
+def tasks(service: Serving, by: Asker, limit: Limit = 100, before: Before = None) -> list[TaskRow]:
+    """List tasks, the newest first."""
     number = queue.get(service, before, by).number if before else None
     wanted = queue.Wanted(kinds=("train",), before=number, limit=limit)
     return [row(job) for job in queue.listed(service, wanted, by)]
@@ -149,39 +114,6 @@ def upload(form: Annotated[DataForm, Form(media_type="multipart/form-data")], se
     return Uploaded(path=named(file.id), samples=samples, message=f"{file.name} is stored.")
 
 
-@router.get("/adapters")
-def adapters(service: Serving, by: Asker) -> list[AdapterRow]:
-    """List the adapters that tasks made, the newest first."""
-    return [
-        AdapterRow(path=each.path, name=each.name, task_id=each.job, config=each.config)
-        for each in made_adapters(service, by)
-    ]
-
-
-@router.post("/test", status_code=501)
-def test(request: TestRequest, service: Serving, by: Asker) -> Refusal:
-    """Ask what a task made."""
-    _not_yet(request.task_id, "Answering by this API", service, by)
-
-
-@router.post("/merge", status_code=501)
-def merge(request: MergeRequest, service: Serving, by: Asker) -> Refusal:
-    """Merge an adapter into its base."""
-    _not_yet(request.task_id, "Merging by this API", service, by)
-
-
-@router.post("/merge/{task_id}", status_code=501)
-def merge_task(task_id: str, service: Serving, by: Asker) -> Refusal:
-    """Merge an adapter into its base, in the place that the server chooses."""
-    _not_yet(task_id, "Merging by this API", service, by)
-
-
-@router.get("/export/{task_id}", status_code=501)
-def export(task_id: str, service: Serving, by: Asker) -> Refusal:
-    """Export an adapter."""
-    _not_yet(task_id, "Exporting by this API", service, by)
-
-
 def _start(
     request: Adapter, dataset: str, path: Method, service: Service, by: Principal, further: dict[str, Any] | None = None
 ) -> Started:
@@ -194,9 +126,9 @@ def _start_with_file(
     form: AdapterForm, path: Method, service: Service, by: Principal, further: dict[str, Any] | None = None
 ) -> Started:
     method_of(form, path)
-    return _start(form, named(stored(service, by, form.dataset, "fine-tune").id), path, service, by, further)
-
-
-def _not_yet(task_id: str, what: str, service: Service, by: Principal) -> NoReturn:
-    queue.get(service, task_id, by)
-    raise NotYet(what)
+    file = stored(service, by, form.dataset, "fine-tune")
+    try:
+        return _start(form, named(file.id), path, service, by, further)
+    except TunesmithError:
+        delete_file(service, by, file.id)
+        raise

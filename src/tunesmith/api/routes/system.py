@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 
 from tunesmith.api.deps import Asker, Serving
-from tunesmith.api.doors.tasks import Envelope, Limit, TaskRow, TaskView, row, view
+from tunesmith.api.doors.tasks import Before, Envelope, Limit, TaskRow, TaskView, row, view
 from tunesmith.api.words import TASKS
 from tunesmith.service.accounts.principal import Role
 from tunesmith.service.jobs import deletion, queue
@@ -74,12 +74,7 @@ def health() -> Health:
 
 
 @router.get("/tasks")
-def tasks(
-    service: Serving,
-    by: Asker,
-    limit: Limit = 100,
-    before: Annotated[str | None, Query(max_length=128, description="The last id of the page before.")] = None,
-) -> list[TaskRow]:
+def tasks(service: Serving, by: Asker, limit: Limit = 100, before: Before = None) -> list[TaskRow]:
     """List tasks of every kind, the newest first."""
     number = queue.get(service, before, by).number if before else None
     return [row(job) for job in queue.listed(service, queue.Wanted(before=number, limit=limit), by)]

@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Form, Query, UploadFile
-from fastapi.responses import StreamingResponse
-from pydantic import Field
+from fastapi import APIRouter, Form, UploadFile
 
 from tunesmith.api.deps import Asker, Serving
 from tunesmith.api.doors import images
 from tunesmith.api.doors.images import ClassifierForm, DetectorForm, ImageJob, ModelType
 from tunesmith.api.doors.incoming import named, pieces
-from tunesmith.api.doors.tasks import Envelope, Limit, Started, TaskRow, TaskView, row, started, view
-from tunesmith.api.words import stamp
+from tunesmith.api.doors.tasks import Before, Limit, Started, TaskRow, TaskView, row, started, view
 from tunesmith.service.accounts.principal import Principal
 from tunesmith.service.context import Service
 from tunesmith.service.datasets import sets
-from tunesmith.service.datasets.counting import count_set
 from tunesmith.service.jobs import queue
 from tunesmith.service.jobs.installed import need_task
-from tunesmith.service.jobs.run_files import saved
 from tunesmith.service.models.aliases import models_for
-from tunesmith.service.models.archive import result_folder, zipped
+from tunesmith.spec.errors import TunesmithError
 from tunesmith.spec.recipe import Part
 from tunesmith.spec.states import JOB_OVER
 
 PREFIX: Final = "/api/training"
 router = APIRouter(prefix=PREFIX, tags=["training"])
-
-Before = Annotated[str | None, Query(max_length=128, description="The last id of the page before.")]
 
 
 class ModelRow(Part):
@@ -42,43 +34,6 @@ class ModelRow(Part):
     model_type: str
     parameters: str
     description: str
-
-
-class DatasetRow(Part):
-    """A data set that was uploaded or registered."""
-
-    id: str
-    name: str
-    type: str
-    """What it is meant for, or whether it is a file or a folder."""
-    size: int
-    """Bytes."""
-    samples: int | None
-    """Rows, as soon as they were counted."""
-    created_at: str | None
-
-
-class DatasetForm(Part):
-    """A data set to be stored."""
-
-    file: UploadFile
-    """ZIP, tar, tar.gz (which are unpacked) or a file of rows."""
-    name: str | None = Field(None, min_length=1, max_length=200)
-    """What it is called. Open: as the file."""
-    type: str | None = Field(None, pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,31}$")
-    """What it is meant for, such as image_classifier. Open: whether it is a file or a folder."""
-
-
-class CheckpointRow(Part):
-    """A saved state of a task."""
-
-    name: str
-    step: int
-    size: int
-    """Bytes."""
-    best: bool
-    """Whether it is the best one by validation."""
-    run: str
 
 
 @router.post("/start")
@@ -148,54 +103,6 @@ def models(model_type: ModelType | None = None) -> list[ModelRow]:
     ]
 
 
-@router.get("/datasets")
-def datasets(service: Serving, by: Asker, limit: Limit = 100, after: Before = None) -> list[DatasetRow]:
-    """List data sets, the newest first."""
-    return [_dataset(dataset) for dataset in sets.list_sets(service, by, after=after, limit=limit)]
-
-
-@router.post("/datasets/upload")
-def upload(
-    form: Annotated[DatasetForm, Form(media_type="multipart/form-data")], service: Serving, by: Asker
-) -> DatasetRow:
-    """Store a data set; an archive is unpacked."""
-    file = form.file.filename or "data"
-    chunks = pieces(form.file.file)
-    dataset = sets.store_set(service, by, name=form.name or file, file=file, chunks=chunks, type=form.type)
-    return _dataset(count_set(service, dataset))
-
-
-@router.delete("/datasets/{dataset_id}")
-def delete_dataset(dataset_id: str, service: Serving, by: Asker) -> Envelope:
-    """Remove a data set that no task reads."""
-    gone = sets.delete_set(service, by, dataset_id)
-    return Envelope(message=f"The data set '{gone.name}' is removed.")
-
-
-@router.get(
-    "/download/{task_id}",
-    response_class=StreamingResponse,
-    responses={200: {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}}},
-)
-def download(task_id: str, service: Serving, by: Asker) -> StreamingResponse:
-    """Fetch what a task made, as a ZIP file."""
-    job = queue.get(service, task_id, by)
-    content: Iterator[bytes] = zipped(result_folder(service, job))
-    headers = {"Content-Disposition": f'attachment; filename="{job.id}.zip"'}
-    return StreamingResponse(content, media_type="application/zip", headers=headers)
-
-
-@router.get("/checkpoints/{task_id}")
-def checkpoints(task_id: str, service: Serving, by: Asker) -> list[CheckpointRow]:
-    """List the saved states of a task, the oldest first."""
-    job = queue.get(service, task_id, by)
-    return [
-        CheckpointRow(name=each.name, step=each.step, size=each.bytes, best=each.best, run=run.id)
-        for run in queue.runs_of(service, job)
-        for each in saved(service, run)
-    ]
-
-
 def _start_with_archive(
     form: ClassifierForm | DetectorForm,
     model_type: ModelType,
@@ -204,20 +111,13 @@ def _start_with_archive(
     by: Principal,
     **defaults: Any,
 ) -> Started:
-    """Nothing is stored for a task that cannot be trained."""
+    """Nothing is stored for a task that cannot be trained, nor stays of one that is refused."""
     need_task(images.TASKS[model_type], images.TITLES[model_type])
     file = archive.filename or "dataset.zip"
     dataset = sets.store_set(service, by, name=file, file=file, chunks=pieces(archive.file), type=model_type)
-    wanted = images.submission(form, model_type, named(dataset.id), **defaults)
-    return started(queue.submit(service, wanted, by), PREFIX)
-
-
-def _dataset(dataset: sets.Dataset) -> DatasetRow:
-    return DatasetRow(
-        id=dataset.id,
-        name=dataset.name,
-        type=dataset.type,
-        size=dataset.bytes,
-        samples=dataset.rows,
-        created_at=stamp(dataset.created_at),
-    )
+    try:
+        wanted = images.submission(form, model_type, named(dataset.id), **defaults)
+        return started(queue.submit(service, wanted, by), PREFIX)
+    except TunesmithError:
+        sets.delete_set(service, by, dataset.id)
+        raise
