@@ -16,10 +16,11 @@ from fleet import until
 from scripted_worker import WORKER
 from tunesmith.api.app import create_app
 from tunesmith.executors.local import LocalExecutor
-from tunesmith.service.accounts import keys
+from tunesmith.service.accounts import keys, organisations
 from tunesmith.service.accounts.principal import OPERATOR, Role
 from tunesmith.service.context import Service
 from tunesmith.service.supervisor.supervisor import Supervisor
+from tunesmith.service.system.subtasks import Subtasks
 from tunesmith.spec.ids import job_id_of
 
 Submit = Callable[["Client", Path, Path, Path], str]
@@ -131,15 +132,27 @@ def door(request: pytest.FixtureRequest) -> Door:
     return found
 
 
+@pytest.fixture(scope="module")
+def children() -> Iterator[Subtasks]:
+    """The child processes that plan; a start costs each of them more than all plans of these tests."""
+    subtasks = Subtasks(size=2)
+    yield subtasks
+    subtasks.close()
+
+
 @pytest.fixture
-def client(service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+def client(service: Service, children: Subtasks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
     monkeypatch.chdir(tmp_path)
+    # A test asks more often than a client should.
+    service.settings = service.settings.model_copy(update={"rate_limit": 0})
+    own, service.subtasks = service.subtasks, children
     with TestClient(create_app(service), base_url="http://localhost:8000") as http:
         yield Client(http)
+    service.subtasks = own
 
 
 @pytest.fixture
-def supervised(service: Service) -> Iterator[None]:
+def supervised(service: Service, client: Client) -> Iterator[None]:
     """A supervisor beside the service, whose jobs are done by the scripted worker."""
     stop = threading.Event()
     thread = threading.Thread(target=Supervisor(service, LocalExecutor(worker=WORKER)).run, args=(stop,))
@@ -223,8 +236,6 @@ def test_a_job_of_another_organisation_does_not_exist(
     door: Door, client: Client, service: Service, model: Callable[[str], Path], chat_file: Path, tmp_path: Path
 ) -> None:
     id = door.submit(client, model("train"), chat_file, tmp_path / "out")
-    from tunesmith.service.accounts import organisations
-
     organisations.create(service, OPERATOR, "strangers")
     _, secret = keys.create(service, OPERATOR, org="strangers", role=Role.ADMIN, label="theirs")
     stranger = Client(client.http, {"Authorization": f"Bearer {secret}"})
