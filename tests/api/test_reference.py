@@ -16,6 +16,23 @@ def test_the_pages_load_nothing_from_elsewhere(client: TestClient) -> None:
             assert client.get(file).status_code == 200, file
 
 
+def test_every_body_has_an_example_and_every_answer_a_type(client: TestClient) -> None:
+    lacking = []
+    described = client.get("/openapi.json").json()
+    for path, operations in described["paths"].items():
+        for method, operation in operations.items():
+            for kind, content in operation.get("requestBody", {}).get("content", {}).items():
+                name = content["schema"].get("$ref", "").rpartition("/")[2]
+                model = described["components"]["schemas"].get(name, {})
+                if not any("example" in each or "examples" in each for each in (content, content["schema"], model)):
+                    lacking.append(f"{method} {path}: no example of {kind}")
+            for status, answer in operation["responses"].items():
+                contents = answer.get("content", {})
+                if method != "head" and status == "200" and not all(each.get("schema") for each in contents.values()):
+                    lacking.append(f"{method} {path}: {status} has no type")
+    assert not lacking, "\n".join(lacking)
+
+
 def test_files_of_others_are_as_their_packages_hold_them() -> None:
     vendor = STATIC / "vendor"
     sums = dict(reversed(line.split(maxsplit=1)) for line in (vendor / "SHA256SUMS").read_text().splitlines())

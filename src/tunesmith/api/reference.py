@@ -38,6 +38,21 @@ REDOC: Final = _PAGE.format(
 )
 
 
+FILE: Final = "@rows.jsonl"
+"""How an example writes a file, as curl does."""
+EXAMPLES: Final[dict[str, dict[str, Any]]] = {
+    "/v1/files": {"file": FILE, "purpose": "fine-tune"},
+    "/api/datasets/upload": {"file": FILE, "name": "support-2026"},
+    "/api/training/datasets/upload": {"file": FILE, "name": "support-2026", "type": "text"},
+    "/api/training/image-classifier": {"dataset": "@images.zip", "base_model": "resnet50", "epochs": 10},
+    "/api/training/object-detection": {"dataset": "@images.zip", "base_model": "yolov8n", "epochs": 10},
+    "/api/llm-finetuning/lora": {"dataset": FILE, "base_model": "qwen-7b", "lora_r": 8, "epochs": 3},
+    "/api/llm-finetuning/qlora": {"dataset": FILE, "base_model": "qwen-7b", "use_4bit": True, "epochs": 3},
+    "/api/llm-finetuning/data/upload": {"file": FILE},
+}
+"""Forms as they are filled in; a body of JSON has its example beside its route."""
+
+
 def install(app: FastAPI) -> None:
     """Add the pages and their files, and have errors described as each way in says them."""
     describe = app.openapi
@@ -46,6 +61,9 @@ def install(app: FastAPI) -> None:
         if app.openapi_schema is None:
             for path, operations in describe()["paths"].items():
                 for operation in operations.values():
+                    for kind, content in operation.get("requestBody", {}).get("content", {}).items():
+                        if kind != "application/json":
+                            content["example"] = EXAMPLES[path]
                     if "422" in operation["responses"]:
                         operation["responses"]["422"] = errors.described(path)
         return describe()

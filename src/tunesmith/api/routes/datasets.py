@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, File, Form, Query, UploadFile, status
+from fastapi import APIRouter, Body, File, Form, Query, UploadFile, status
 from pydantic import Field
 
 from tunesmith.api.deps import Asker, Serving
@@ -14,7 +14,10 @@ from tunesmith.spec.recipe import Part
 
 router = APIRouter(prefix="/api/datasets", tags=["data sets"])
 
-BLOCK = 2**20
+REGISTERED: Final = {"name": "support-2026", "uri": "data/support.jsonl"}
+CHECKED: Final = {"model": "smollm2-135m-instruct", "split": 0.1}
+PREVIEWED: Final = {"model": "smollm2-135m-instruct", "rows": 3}
+BLOCK: Final = 2**20
 Name = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$", examples=["support-2026"])]
 
 
@@ -120,7 +123,7 @@ def _view(dataset: sets.Dataset) -> DatasetView:
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)
-def register(posted: Registered, service: Serving, by: Asker) -> DatasetView:
+def register(posted: Annotated[Registered, Body(examples=[REGISTERED])], service: Serving, by: Asker) -> DatasetView:
     """Register data where it lies."""
     return _view(sets.register(service, by, org=posted.org, name=posted.name, uri=posted.uri))
 
@@ -164,13 +167,15 @@ def delete(dataset_id: str, service: Serving, by: Asker) -> DatasetView:
 
 
 @router.post("/{dataset_id}/check")
-def check(dataset_id: str, asked: Checking, service: Serving, by: Asker) -> Report:
+def check(dataset_id: str, asked: Annotated[Checking, Body(examples=[CHECKED])], service: Serving, by: Asker) -> Report:
     """Read all of a data set and say what is wrong with it."""
     return Report.model_validate(sets.check_set(service, by, dataset_id, _reading(asked), asked.split))
 
 
 @router.post("/{dataset_id}/preview")
-def preview(dataset_id: str, asked: Previewing, service: Serving, by: Asker) -> Preview:
+def preview(
+    dataset_id: str, asked: Annotated[Previewing, Body(examples=[PREVIEWED])], service: Serving, by: Asker
+) -> Preview:
     """Show the first rows, with a model as it would see them."""
     return Preview.model_validate(sets.preview_set(service, by, dataset_id, _reading(asked), asked.rows))
 

@@ -33,7 +33,9 @@ FILE: Final[dict[str, Any]] = {
     "purpose": "fine-tune",
     "status": "processed",
 }
-BYTES: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"application/octet-stream": {}}}}
+BYTES: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+}
 
 
 class Upload(Part):

@@ -26,7 +26,9 @@ from tunesmith.service.jobs.checkpoints import checkpoints_of
 from tunesmith.spec.errors import NotFound
 
 router = APIRouter(prefix="/v1/fine_tuning/jobs/{fine_tuning_job_id}", tags=["openai"])
-STREAM: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"text/event-stream": {}}}}
+STREAM: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
+}
 
 
 @router.get("/events", response_model=Page[FineTuningEvent], responses=STREAM)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Body, Path, Query
 from pydantic import Field
 
 from tunesmith.api.deps import Asker, Serving
@@ -28,6 +28,9 @@ class Turn(Part):
 
     role: Literal["system", "user", "assistant"]
     content: str
+
+
+ASKED: Final = {"message": "What are your opening hours?", "max_tokens": 128}
 
 
 class GenerateRequest(Part):
@@ -54,7 +57,9 @@ class Health(Part):
 
 
 @router.post("/generate", status_code=501, responses=NOT_YET)
-def generate(request: GenerateRequest, service: Serving, by: Asker, org_id: Open = None) -> None:
+def generate(
+    request: Annotated[GenerateRequest, Body(examples=[ASKED])], service: Serving, by: Asker, org_id: Open = None
+) -> None:
     """Answer with an organisation's newest model; this version checks the request and says that it cannot."""
     succeeded_model(service, by, org_id, LATEST)
     raise NotYet("Answering over HTTP (POST /api/v1/generate)")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Body, Path, Query
 from pydantic import Field
 
 from tunesmith.api.deps import Asker, Serving
@@ -66,6 +66,9 @@ class Prompt(Part):
     expected_response: str | None = None
 
 
+EVALUATED: Final = {"org_id": "org_123", "model_id": "latest", "test_prompts": ["Hello!"]}
+
+
 class EvaluateRequest(Part):
     """Which model to evaluate, on what."""
 
@@ -77,7 +80,7 @@ class EvaluateRequest(Part):
 
 
 @router.post("/evaluate", status_code=501, responses={501: {"description": "It is not part of this version."}})
-def evaluate(request: EvaluateRequest, service: Serving, by: Asker) -> None:
+def evaluate(request: Annotated[EvaluateRequest, Body(examples=[EVALUATED])], service: Serving, by: Asker) -> None:
     """Evaluate a model; this version checks the request and says that it cannot."""
     succeeded_model(service, by, request.org_id, request.model_id)
     raise NotYet("Evaluating a finished model (POST /api/v1/training/evaluate)")
