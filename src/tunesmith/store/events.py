@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, delete, func, insert, select
 
 from tunesmith.store import tables
 
 events = tables.events
+AT_ONCE: Final = 500
+"""Rows of one statement; databases allow some thousands of values in it."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,10 @@ class NewEvent:
 
 def add(connection: Connection, new: Sequence[NewEvent]) -> None:
     """Store events in their order. On PostgreSQL the caller holds ``Database.order_events`` in this transaction."""
-    if new:
-        connection.execute(insert(events), [vars(event) for event in new])
+    # One statement for many rows, never one row after another: psycopg sends those as a pipeline, after which
+    # PostgreSQL lets a transaction idle for ever, and whoever is stopped in it keeps all others waiting.
+    for first in range(0, len(new), AT_ONCE):
+        connection.execute(insert(events).values([vars(event) for event in new[first : first + AT_ONCE]]))
 
 
 def after(
