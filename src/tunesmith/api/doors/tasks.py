@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import Query
+from pydantic import ConfigDict
 
+from tunesmith.api.doors import examples
 from tunesmith.api.doors.decisions import told
 from tunesmith.api.words import TASKS, fault, reason, stamp
 from tunesmith.service.jobs.queue import Job
@@ -38,12 +40,16 @@ class Refusal(Envelope):
 class Started(Envelope):
     """A task that was taken on."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.STARTED]})
+
     task_id: str
     status: Status
 
 
 class TaskRow(Part):
     """A task in a list."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.TASK_ROW]})
 
     task_id: str
     name: str
@@ -76,6 +82,8 @@ class TaskRow(Part):
 class TaskView(TaskRow):
     """A task as it stands."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.TASK]})
+
     success: bool = True
     message: str = ""
     method: str | None
@@ -88,7 +96,7 @@ class TaskView(TaskRow):
 def started(job: Job, where: str, happened: str = "The task is queued.") -> Started:
     """Render a job that something was done to; ``where`` is the path below which it can be followed."""
     id = TASKS.id(job)
-    return Started(task_id=id, status=_status(job), message=f"{happened} Follow it at {where}/status/{id}")
+    return Started(task_id=id, status=TASKS.state(job), message=f"{happened} Follow it at {where}/status/{id}")
 
 
 def row(job: Job) -> TaskRow:
@@ -113,17 +121,12 @@ def asked(model: str, dataset: str, output: str) -> dict[str, str]:
     return {"model": model, "dataset": dataset, "output": output}
 
 
-def _status(job: Job) -> Status:
-    status: Status = TASKS.state(job)  # type: ignore[assignment]
-    return status
-
-
 def _facts(job: Job) -> dict[str, Any]:
     numbers, written = job.progress, job.extra.get("asked", {})
     return {
         "task_id": TASKS.id(job),
         "name": job.name,
-        "status": _status(job),
+        "status": TASKS.state(job),
         "reason": reason(job),
         "progress": TASKS.progress(job),
         "model_type": job.extra.get("model_type", LLM),

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Literal
 
+from pydantic import ConfigDict
+
+from tunesmith.api.doors import examples
 from tunesmith.api.doors.decisions import told
 from tunesmith.api.doors.log_lines import log_line
 from tunesmith.api.doors.train import MODALITIES, TYPES, Category
@@ -20,6 +23,8 @@ Status = Literal["pending", "running", "completed", "failed"]
 class Submitted(Part):
     """A job that was taken on."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.SUBMITTED]})
+
     job_id: str
     status: Status
     message: str
@@ -33,6 +38,8 @@ class Submitted(Part):
 
 class JobRow(Part):
     """A job in a list."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.JOB_ROW]})
 
     job_id: str
     status: Status
@@ -55,6 +62,8 @@ class JobRow(Part):
 
 class JobView(JobRow):
     """A job as it stands."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.JOB]})
 
     epoch: float | None
     epochs: float | None
