@@ -17,10 +17,10 @@ from served import Served, served
 
 
 @pytest.fixture
-def server(home: Path, tmp_path: Path, tiny_model: Path) -> Iterator[Served]:
+def server(home: Path, tmp_path: Path, tiny_model: Path, database_url: str) -> Iterator[Served]:
     (home / "models").mkdir()
     (home / "models" / "tiny").symlink_to(tiny_model)
-    with served(home, "--device", "cpu", folder=tmp_path) as running:
+    with served(home, "--device", "cpu", "--database-url", database_url, folder=tmp_path) as running:
         yield running
 
 

@@ -35,3 +35,9 @@ def test_links_and_hidden_folders_stay_behind(tmp_path: Path) -> None:
     (folder / "link").symlink_to(secret)
     (folder / "parent").symlink_to(tmp_path)
     assert zipfile.ZipFile(io.BytesIO(b"".join(zipped(folder)))).namelist() == []
+
+
+def test_a_file_from_before_zip_files_is_sent_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "old.txt").write_text("old")
+    os.utime(tmp_path / "old.txt", (0, 0))
+    assert zipfile.ZipFile(io.BytesIO(b"".join(zipped(tmp_path)))).read("old.txt") == b"old"

@@ -43,7 +43,7 @@ def zipped(folder: Path) -> Iterator[bytes]:
     written = _Pieces()
     with zipfile.ZipFile(written, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
         for path in _files(folder):
-            info = zipfile.ZipInfo.from_file(path, str(path.relative_to(folder)))
+            info = zipfile.ZipInfo.from_file(path, str(path.relative_to(folder)), strict_timestamps=False)
             with path.open("rb") as file, archive.open(info, "w", force_zip64=True) as entry:
                 while piece := file.read(PIECE):
                     entry.write(piece)
