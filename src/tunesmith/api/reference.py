@@ -1,7 +1,8 @@
-"""The pages of /docs and /redoc, from files that lie beside this one: they work without any network."""
+"""The page of /docs, from files that lie beside this one: it works without any network."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,31 +14,21 @@ from tunesmith.api import errors
 
 STATIC: Final = Path(__file__).with_name("static")
 
-_PAGE: Final = """<!DOCTYPE html>
+PAGE: Final = """<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>tunesmith</title>
-{head}
+<link rel="stylesheet" href="/static/vendor/swagger-ui/swagger-ui.css">
 </head>
 <body>
-{body}
+<div id="swagger-ui"></div>
+<script src="/static/vendor/swagger-ui/swagger-ui-bundle.js"></script>
+<script src="/static/docs.js"></script>
 </body>
 </html>
 """
-SWAGGER: Final = _PAGE.format(
-    head='<link rel="stylesheet" href="/static/vendor/swagger-ui/swagger-ui.css">',
-    body='<div id="swagger-ui"></div>\n<script src="/static/vendor/swagger-ui/swagger-ui-bundle.js"></script>\n'
-    '<script src="/static/docs.js"></script>',
-)
-REDOC: Final = _PAGE.format(
-    head='<link rel="stylesheet" href="/static/docs.css">',
-    body='<redoc spec-url="/openapi.json" disable-search="false"></redoc>\n'
-    '<script src="/static/vendor/redoc/redoc.standalone.js"></script>',
-)
-
-
 FILE: Final = "@rows.jsonl"
 """How an example writes a file, as curl does."""
 EXAMPLES: Final[dict[str, dict[str, Any]]] = {
@@ -54,13 +45,15 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
 
 
 def install(app: FastAPI) -> None:
-    """Add the pages and their files, and have errors described as each way in says them."""
+    """Add the page and its files, and have errors described as each way in says them."""
     describe = app.openapi
 
     def _described() -> dict[str, Any]:
         if app.openapi_schema is None:
             for path, operations in describe()["paths"].items():
                 for operation in operations.values():
+                    # The framework takes the function's name, which is short only beside its module's.
+                    operation["summary"] = re.split(r"[.;:](?: |$)", operation["description"])[0]
                     for kind, content in operation.get("requestBody", {}).get("content", {}).items():
                         if kind != "application/json":
                             content["example"] = EXAMPLES[path]
@@ -72,9 +65,5 @@ def install(app: FastAPI) -> None:
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
 
     @app.get("/docs", include_in_schema=False)
-    def _swagger() -> HTMLResponse:
-        return HTMLResponse(SWAGGER)
-
-    @app.get("/redoc", include_in_schema=False)
-    def _redoc() -> HTMLResponse:
-        return HTMLResponse(REDOC)
+    def _page() -> HTMLResponse:
+        return HTMLResponse(PAGE)

@@ -18,7 +18,7 @@ from tunesmith.spec.errors import Unauthenticated
 
 UNCOUNTED: Final = frozenset({"/healthz", "/readyz"})
 """Paths that whoever watches the server may call, as often as they like."""
-OPEN: Final = frozenset({"/docs", "/redoc", "/openapi.json", "/api/v1/health", "/api/system/health"})
+OPEN: Final = frozenset({"/docs", "/openapi.json", "/api/v1/health", "/api/system/health"})
 """Paths that everybody may call: what the server answers, and whether it is well, in other words."""
 OPEN_BELOW: Final = "/static/"
 PROTOCOL: Final = "bearer."
