@@ -108,6 +108,17 @@ def lack_data(run: RunFolder, reporter: Reporter) -> None:
     raise DataNotFound("nothing.jsonl")
 
 
+def lack_data_with_zeros(run: RunFolder, reporter: Reporter) -> None:
+    raise DataNotFound("no\0thing.jsonl")
+
+
+def crash_when_asked(run: RunFolder, reporter: Reporter) -> None:
+    reporter.say(started(0, 9))
+    while reporter.request() is Request.NONE:
+        NEVER.wait(MOMENT)
+    crash(run, reporter)
+
+
 def use_up_memory(run: RunFolder, reporter: Reporter) -> None:
     raise MemoryError
 
@@ -169,7 +180,9 @@ DOES = {
     "tell environment": tell_environment,
     "tell rank": tell_rank,
     "crash": crash,
+    "crash when asked": crash_when_asked,
     "lack data": lack_data,
+    "lack data with zeros": lack_data_with_zeros,
     "use up memory": use_up_memory,
     "fill disk": fill_disk,
     "lack torch": lack_torch,

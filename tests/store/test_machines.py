@@ -38,3 +38,30 @@ def test_devices_are_offered_anew_and_what_a_job_holds_stays(service: Service) -
             (2, "cpu", False),
         ]
         assert [device.number for device in machines.held_by(connection, last)] == [2]
+        claims.release(connection, last)
+        assert [device.number for device in machines.devices_of(connection)] == [0], "what is offered no more is gone"
+
+
+def test_a_device_that_is_offered_again_stays(service: Service) -> None:
+    with service.database.write() as connection:
+        have_devices(connection, cpu=1)
+        job = queue_job(connection)
+        claims.claim(connection, job.number, Place("m", "cpu", 1), owner="me", now=0, until=9, max_running=None)
+        have_devices(connection, cpu=0)
+        have_devices(connection, cpu=1)
+        claims.release(connection, job.id)
+        assert [device.number for device in machines.devices_of(connection)] == [0]
+
+
+def test_a_machine_that_went_away_for_good_is_forgotten_unless_a_job_is_there(service: Service) -> None:
+    with service.database.write() as connection:
+        for name in ("gone", "busy"):
+            have_devices(connection, name, cpu=1)
+            machines.add_server(connection, server(f"server of {name}", name))
+        job = queue_job(connection)
+        claims.claim(connection, job.number, Place("busy", "cpu", 1), owner="me", now=0, until=9, max_running=None)
+        machines.see(connection, "here", 100.0)
+        machines.forget(connection, 50.0)
+        assert [machine.id for machine in machines.listed(connection)] == ["busy", "here"]
+        assert {device.machine for device in machines.devices_of(connection)} == {"busy"}
+        assert [server.machine for server in machines.servers_of(connection)] == ["busy"]

@@ -122,6 +122,17 @@ def test_what_is_no_run_of_the_command_line_is_left_alone(
     assert queue.listed(service, Wanted(), OPERATOR) == []
 
 
+@pytest.mark.parametrize("line", ["5", "[]", '{"seq": 9}', "no JSON"])
+def test_a_folder_that_makes_no_sense_keeps_nothing_from_the_others(
+    service: Service, start_run: StartRun, line: str
+) -> None:
+    damaged, whole = finished(start_run()), finished(start_run(name="other"))
+    with damaged.events.open("a") as file:
+        file.write(line + "\n")
+    assert index_folders(service) == 1
+    assert only_job(service).run == whole.id
+
+
 def test_a_run_that_is_just_being_started_is_looked_at_again(service: Service, home: Path, tmp_path: Path) -> None:
     index, plan = FolderIndex(service), sample_plan(tmp_path / "out")
     run = RunFolder.create(home, kind="train", name="faq", plan=plan, output=tmp_path / "out")

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 from typing import Any
 
 import pytest
 
+from cancels import cancel_at_random
 from shop import Shop
 from tunesmith.runs.handle import handle_of
 from tunesmith.runs.liveness import is_alive
@@ -86,3 +88,7 @@ def test_a_pause_is_overruled_by_a_cancel(shop: Shop) -> None:
     queue.cancel(shop.service, job.id, OPERATOR)
     shop.until_state(job, RunState.CANCELLED)
     assert "paused" not in shop.states_of(job)
+
+
+def test_jobs_that_are_cancelled_at_any_moment_leave_nothing(shop: Shop) -> None:
+    cancel_at_random(shop, 5, random.Random(7))

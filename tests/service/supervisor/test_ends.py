@@ -4,6 +4,8 @@ import os
 import signal
 from pathlib import Path
 
+import psutil
+
 from shop import Shop
 from tunesmith.runs.handle import handle_of
 from tunesmith.service.accounts.principal import OPERATOR
@@ -27,6 +29,19 @@ def test_a_failure_with_a_last_word_is_told_and_not_tried_again(shop: Shop) -> N
     error, states = ends(shop, "lack data")
     assert error is not None and (error["code"], error["exit_code"]) == ("data_not_found", 65)
     assert "nothing.jsonl" in str(error["message"]) and states.count("preparing") == 2
+
+
+def test_words_that_a_database_does_not_keep_are_told_without_what_it_does_not_keep(shop: Shop) -> None:
+    error, _ = ends(shop, "lack data with zeros")
+    assert error is not None and "nothing.jsonl" in str(error["message"])
+
+
+def test_a_run_that_fails_instead_of_pausing_has_failed(shop: Shop) -> None:
+    job = shop.submit(does="crash when asked")
+    shop.until_state(job, RunState.RUNNING)
+    queue.pause(shop.service, job.id, OPERATOR)
+    shop.turn_until(lambda: shop.job(job).state is RunState.FAILED)
+    assert "the shapes do not agree" in str(shop.job(job).error)
 
 
 def test_a_fault_without_words_of_its_own_is_told(shop: Shop) -> None:
@@ -55,6 +70,32 @@ def test_a_job_that_dies_goes_on_from_its_newest_checkpoint(shop: Shop) -> None:
     assert [(run.attempt, run.state) for run in found] == [(1, RunState.FAILED), (2, RunState.SUCCEEDED)]
     steps = [event.body["step"] for event in queue.events_of(shop.service, job, limit=999) if event.kind == "step"]
     assert steps == [1, 2, 3, 4, 5]
+
+
+def test_a_job_that_gets_further_each_time_is_never_set_aside(shop: Shop) -> None:
+    shop.supervisor = shop.another(max_attempts=1)
+    job = shop.submit(does="train and wait", steps=3)
+    shop.turn_until(lambda: shop.job(job).progress.get("step") == 2)
+    handle = handle_of(shop.run_of(job))
+    assert handle is not None
+    os.killpg(handle.worker.pid, signal.SIGKILL)
+    shop.until_state(job, RunState.SUCCEEDED)
+    poison = shop.submit("two", does="be killed")
+    shop.turn_until(lambda: shop.job(poison).state is RunState.FAILED)
+    assert "set aside after a run that got no further" in str(shop.job(poison).error)
+
+
+def test_a_plan_whose_process_is_killed_is_made_again(shop: Shop) -> None:
+    job = shop.submit()
+    (planner,) = shop.turn_until(planners)
+    planner.kill()
+    done = shop.until_state(job, RunState.SUCCEEDED)
+    assert done.attempts == 1 and "tried again" in str(queue.events_of(shop.service, job))
+
+
+def planners() -> list[psutil.Process]:
+    found = psutil.Process().children()
+    return [process for process in found if "tunesmith.service.system.subtask" in process.cmdline()]
 
 
 def test_attempts_count_only_while_a_job_gets_no_further(shop: Shop) -> None:

@@ -12,6 +12,7 @@ from shop import Shop
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.handle import handle_of
 from tunesmith.runs.launch import abandon
+from tunesmith.runs.lease import LeaseWatch, grant
 from tunesmith.service.accounts.principal import OPERATOR
 from tunesmith.service.jobs import queue
 from tunesmith.spec.states import RunState
@@ -33,6 +34,11 @@ def take_over(shop: Shop, **settings: object) -> None:
     shop.supervisor = shop.another(**settings)
 
 
+def seen_at(shop: Shop, id: str) -> float:
+    with shop.service.database.read() as connection:
+        return next(server.seen_at for server in machines.servers_of(connection) if server.id == id)
+
+
 def steps_told(shop: Shop, job: jobs.Job) -> list[int]:
     return [event.body["step"] for event in queue.events_of(shop.service, job, limit=9999) if event.kind == "step"]
 
@@ -43,8 +49,10 @@ def test_a_living_run_is_followed_by_whoever_comes_next(shop: Shop) -> None:
     run = shop.run_of(job)
     take_over(shop)
     shop.turn_until(lambda: shop.job(job).lease_owner == shop.supervisor.id)
+    assert [run.state for run in queue.runs_of(shop.service, job)] == [RunState.RUNNING]
     queue.pause(shop.service, job.id, OPERATOR)
     shop.until_state(job, RunState.PAUSED)
+    assert [run.state for run in queue.runs_of(shop.service, job)] == [RunState.PAUSED]
     assert shop.run_of(job) == run and steps_told(shop, job) == [1, 2]
     assert shop.job(job).progress["loss"] == pytest.approx((1 + 1 / 2) / 2)
 
@@ -94,6 +102,24 @@ def test_a_run_that_was_written_down_and_not_launched_never_starts(shop: Shop) -
     assert [run.state for run in found] == [RunState.SUCCEEDED] and found[0].id == done.run
 
 
+def test_a_run_that_was_written_down_is_forgotten_with_a_job_that_is_cancelled(shop: Shop) -> None:
+    job = shop.submit(does="wait")
+    intended = shop.turn_until(lambda: shop.job(job).run)
+    started = not abandon(RunFolder(shop.service.settings.runs_dir / intended))
+    take_over(shop)
+    queue.cancel(shop.service, job.id, OPERATOR)
+    shop.until_state(job, RunState.CANCELLED)
+    assert [run.state for run in queue.runs_of(shop.service, job)] == ([RunState.CANCELLED] if started else [])
+
+
+def test_a_job_that_was_claimed_and_not_begun_is_taken_up(shop: Shop) -> None:
+    """As after a database that went away just then."""
+    shop.supervisor.turn()
+    job = shop.submit()
+    assert shop.supervisor.claim_one() is not None
+    shop.until_state(job, RunState.SUCCEEDED)
+
+
 def test_on_another_machine_a_job_goes_on_as_another_run_when_its_lease_has_passed(shop: Shop) -> None:
     if shop.service.database.is_sqlite:
         pytest.skip("a database in a file is one machine's")
@@ -112,6 +138,12 @@ def test_on_another_machine_a_job_goes_on_as_another_run_when_its_lease_has_pass
     second = shop.run_of(job)
     assert second.header().parent == first.id and steps_told(shop, job) == [1, 2, 3, 4]
     published = (shop.folder / "one" / "run.json").read_text()
+
+    # However long it was away: what it renews first of all is its own, and this run is not.
+    grant(first, 1.0)
+    silent = seen_at(shop, shop.supervisor.id)
+    shop.turn_until(lambda: seen_at(shop, shop.supervisor.id) > silent)
+    assert LeaseWatch(first).has_passed()
 
     # The supervisor that was silent finds that the job is not its own, and its run changes nothing.
     os.killpg(handle.worker.pid, signal.SIGCONT)

@@ -11,6 +11,7 @@ from sample_plan import sample_plan
 from scripted_worker import WORKER
 from shop import Shop
 from tunesmith.executors.local import LocalExecutor
+from tunesmith.runs import lease
 from tunesmith.runs.control import ask
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.handle import handle_of
@@ -19,6 +20,7 @@ from tunesmith.service.jobs import queue
 from tunesmith.service.jobs.queue import Job, Wanted
 from tunesmith.service.jobs.submit import start
 from tunesmith.spec.states import Request, RunState
+from tunesmith.store import jobs
 
 
 def start_by_hand(shop: Shop, does: str = "train and wait") -> RunFolder:
@@ -81,3 +83,17 @@ def test_one_that_has_ended_is_listed_as_it_ended(shop: Shop, does: str) -> None
         pass
     state = RunState.SUCCEEDED if does == "train" else RunState.FAILED
     shop.turn_until(lambda: queue.listed(shop.service, Wanted(states=[state]), OPERATOR))
+
+
+def test_one_of_a_machine_that_is_silent_stays_that_machines(shop: Shop) -> None:
+    if shop.service.database.is_sqlite:
+        pytest.skip("a database in a file is one machine's")
+    run = start_by_hand(shop)
+    job = followed(shop)
+    with shop.service.database.write() as connection:
+        jobs.change(connection, job.id, lease_until=0.0)
+    other = shop.another(machine="other")
+    other.turn()
+    assert shop.job(job).lease_owner == shop.supervisor.id and not (run.path / lease.FILE).exists()
+    queue.cancel(shop.service, job.id, OPERATOR)
+    shop.until_state(job, RunState.CANCELLED)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 from tunesmith.runs import control
+from tunesmith.runs.folder import RunFolder
 from tunesmith.service.supervisor.ends import ASKED_FOR, settle
 from tunesmith.service.supervisor.holding import Bench, Holding, fenced, in_a_thread
+from tunesmith.spec.errors import DiskFull
 from tunesmith.spec.states import Request
 from tunesmith.store.claims import Lease
+
+log = logging.getLogger(__name__)
 
 ASKED, KILLED = 1, 2
 """How often the processes of a run were made to end."""
@@ -26,12 +31,23 @@ def steer(bench: Bench, holding: Holding, lease: Lease) -> None:
                 settle(bench, holding, connection, job, now)
         return
     if lease.request is not Request.NONE and lease.requested_at != holding.asked_at:
-        control.ask(holding.folder, lease.request)
-        holding.asked_at, holding.asked_since = lease.requested_at, time.monotonic()
+        holding.asked_at, holding.asked_since, holding.is_told = lease.requested_at, time.monotonic(), False
+    if not holding.is_told:
+        holding.is_told = _tell(holding.folder, lease.request)
     if lease.request is Request.CANCEL:
         _insist(bench, holding, holding.asked_since)
     elif holding.silent_since is not None:
         _insist(bench, holding, holding.silent_since)
+
+
+def _tell(run: RunFolder, request: Request) -> bool:
+    """Write down for a run what is asked of it; a full disk keeps nobody from ending it by other means."""
+    try:
+        control.ask(run, request)
+    except (OSError, DiskFull) as error:
+        log.warning("Run %s cannot be told what is asked of it (%s); it is tried again", run.id, error)
+        return False
+    return True
 
 
 def _insist(bench: Bench, holding: Holding, since: float) -> None:

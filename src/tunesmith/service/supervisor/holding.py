@@ -59,9 +59,11 @@ class Holding:
     launching: bool = False
     """Whether its run is being started right now."""
     asked_at: float | None = None
-    """When what the run was told was asked, by the database's clock."""
+    """When what the run is told was asked, by the database's clock."""
     asked_since: float = 0.0
-    """When it was told, by this process's clock."""
+    """When it was to be told, by this process's clock."""
+    is_told: bool = True
+    """Whether it was told."""
     silent_since: float | None = None
     """When the run's last word was read, by this process's clock, while its process has not ended."""
     stops: int = 0
