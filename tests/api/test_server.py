@@ -20,6 +20,10 @@ from tunesmith.service.system.server_file import live_server, live_servers
 from tunesmith.settings import Settings
 
 API = ("--role", "api")
+SOON = 5.0
+"""Seconds within which a server ends."""
+BUSY = 423
+TUS_TYPE = "application/offset+octet-stream"
 QUICK = 2.0
 """Seconds within which a server answers."""
 
@@ -90,6 +94,36 @@ def test_a_signal_ends_it_and_its_file_and_says_that_runs_go_on(home: Path, numb
         status, printed = ended(server)
     assert status == 0 and "Runs go on" in printed and url in printed and "Traceback" not in printed
     assert list(home.glob("server*.json")) == []
+
+
+def test_it_ends_soon_whoever_still_listens_or_sends_and_keeps_what_came(home: Path) -> None:
+    tus = {"Tus-Resumable": "1.0.0"}
+    with serving(home, "--port", "0") as server:
+        url = address(home)
+        where = httpx.post(f"{url}/api/uploads", headers={**tus, "Upload-Length": "100"}).headers["Location"]
+        host, _, port = url.removeprefix("http://").partition(":")
+        with (
+            httpx.stream("GET", f"{url}/api/events") as stream,
+            socket.create_connection((host, int(port))) as sender,
+        ):
+            assert next(stream.iter_lines()).startswith("retry")
+            head = ["Host: localhost", "Content-Length: 100", "Upload-Offset: 0", "Tus-Resumable: 1.0.0",
+                    "Content-Type: application/offset+octet-stream"]  # fmt: skip
+            lines = [f"PATCH {where} HTTP/1.1", *head, "", ""]
+            sender.sendall("\r\n".join(lines).encode() + b"x" * 10)
+            piece = {**tus, "Upload-Offset": "0", "Content-Type": TUS_TYPE}
+            until(
+                lambda: httpx.patch(f"{url}{where}", headers=piece).status_code == BUSY,
+                "the upload is held by the one who sends",
+            )
+            begun = time.monotonic()
+            server.send_signal(signal.SIGTERM)
+            status, printed = ended(server)
+            took = time.monotonic() - begun
+    assert status == 0 and "Traceback" not in printed and took < SOON
+    with serving(home, "--port", "0"):
+        again = httpx.head(f"{address(home)}{where}", headers=tus)
+        assert again.status_code == 200 and again.headers["Upload-Offset"] == "10"
 
 
 def test_several_servers_of_a_home_have_a_file_each_that_only_its_user_reads(home: Path) -> None:

@@ -27,7 +27,7 @@ from tunesmith.service.system.server_file import announced
 from tunesmith.settings import Settings
 from tunesmith.spec.errors import KeysNeeded, PortUnusable
 
-GRACE: Final = 5
+GRACE: Final = 2
 """Seconds that answers which are being given may take when the server stops."""
 BACKLOG: Final = 2048
 """Connections that wait to be taken."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 from collections.abc import AsyncIterator
@@ -12,7 +13,7 @@ from fastapi import APIRouter, Header, Query, Request, Response, status
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
-from tunesmith.api.deps import Asker, Serving
+from tunesmith.api.deps import Asker, Broadcasting, Serving
 from tunesmith.service.datasets import uploads
 from tunesmith.spec.errors import BadValue, TooLarge, WrongContentType, WrongProtocol
 from tunesmith.spec.recipe import Part
@@ -113,6 +114,8 @@ async def go_on(
     ] = None,
     content_length: Annotated[int | None, Header(alias="Content-Length", ge=0, include_in_schema=False)] = None,
     version: Version = None,
+    *,
+    broadcast: Broadcasting,
 ) -> Response:
     """Add bytes to an upload, from where it has come to."""
     _check(version)
@@ -122,12 +125,13 @@ async def go_on(
     try:
         if content_length is not None and offset + content_length > writer.upload.length:
             raise TooLarge(writer.upload.length)
-        async for block in _blocks(request):
+        async for block in _blocks(request, broadcast.closing):
             await run_in_threadpool(writer.write, block)
         upload = await run_in_threadpool(writer.finish)
         headers = _headers(upload) | {"Upload-Offset": str(writer.offset)}
     except ClientDisconnect:
-        return Response(status_code=status.HTTP_400_BAD_REQUEST)  # Nobody hears it; what came is kept.
+        # What came is kept. Whoever has gone does not hear it; whoever sends to a server that stops goes on elsewhere.
+        return Response(status_code=status.HTTP_503_SERVICE_UNAVAILABLE, headers={"Retry-After": "5"})
     finally:
         writer.close()
     return Response(status_code=status.HTTP_204_NO_CONTENT, headers=headers)
@@ -141,11 +145,11 @@ def terminate(upload_id: str, service: Serving, by: Asker, version: Version = No
     return Response(status_code=status.HTTP_204_NO_CONTENT, headers={"Tus-Resumable": VERSION})
 
 
-async def _blocks(request: Request) -> AsyncIterator[bytes]:
+async def _blocks(request: Request, closing: asyncio.Event) -> AsyncIterator[bytes]:
     """Yield the body in blocks of a size that is worth a write; the last one also where the client has gone."""
     waiting = bytearray()
     try:
-        async for chunk in request.stream():
+        async for chunk in _chunks(request, closing):
             waiting += chunk
             if len(waiting) >= BLOCK:
                 yield bytes(waiting)
@@ -156,6 +160,24 @@ async def _blocks(request: Request) -> AsyncIterator[bytes]:
         raise
     if waiting:
         yield bytes(waiting)
+
+
+async def _chunks(request: Request, closing: asyncio.Event) -> AsyncIterator[bytes]:
+    """Yield the body as it comes; a server that stops waits for nobody to send more."""
+    stream, stopped = request.stream(), asyncio.ensure_future(closing.wait())
+    try:
+        while True:
+            getting = asyncio.ensure_future(anext(stream, None))
+            await asyncio.wait({getting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if not getting.done():
+                getting.cancel()
+                raise ClientDisconnect
+            chunk = getting.result()
+            if chunk is None:
+                return
+            yield chunk
+    finally:
+        stopped.cancel()
 
 
 def _check(version: str | None) -> None:
