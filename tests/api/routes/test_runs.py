@@ -106,3 +106,15 @@ def test_a_job_that_is_not_over_is_not_deleted(client: TestClient, spec: dict[st
     assert answer.status_code == 409 and "Cancel it first" in answer.json()["error"]["message"]
     client.post(f"/api/jobs/{id}/cancel")
     assert client.delete(f"/api/jobs/{id}").status_code == 200
+
+
+def test_a_job_that_waits_is_resumed_with_larger_limits_and_stays_readable(
+    client: TestClient, spec: dict[str, Any]
+) -> None:
+    id = client.post("/api/jobs", json={"spec": spec}).json()["id"]
+    client.post(f"/api/jobs/{id}/pause")
+    wrong = ({"epochs": 1e6}, {"cycles": None}, {"cycles": 10**6}, {"max_steps": 2**60}, {"batch": 2})
+    assert [client.post(f"/api/jobs/{id}/resume", json=body).status_code for body in wrong] == [422] * len(wrong)
+    assert client.post(f"/api/jobs/{id}/resume", json={"max_steps": 7, "epochs": None}).json()["state"] == "queued"
+    recipe = client.get(f"/api/jobs/{id}").json()["spec"]["recipe"]
+    assert (recipe["max_steps"], recipe["epochs"]) == (7, None)

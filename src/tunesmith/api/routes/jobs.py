@@ -48,11 +48,11 @@ class Posted(Part):
 
 
 class Resumed(Part):
-    """Larger limits for a job that goes on; null: none any more."""
+    """Larger limits for a job that goes on; what is left out stays, and null is no limit any more."""
 
-    epochs: float | None = Field(None, gt=0)
-    max_steps: int | None = Field(None, ge=1)
-    cycles: int | None = Field(None, ge=1)
+    epochs: float | None = Field(None, gt=0, le=10_000)
+    max_steps: int | None = Field(None, ge=1, le=LARGEST)
+    cycles: int = Field(1, ge=1, le=100_000)
     """In mode circular."""
 
     def limits(self) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from tunesmith.service.jobs.index import find
 from tunesmith.service.jobs.submit import start, with_data_found
 from tunesmith.settings import Settings
 from tunesmith.spec.errors import NothingToResume, ResumeDiffers, RunNotFound, WrongRunState
-from tunesmith.spec.job import Device
+from tunesmith.spec.job import Device, JobSpec
 from tunesmith.spec.modes import CIRCULAR
 from tunesmith.spec.plan import Plan
 from tunesmith.spec.recipe import Recipe
@@ -100,6 +100,7 @@ def raised(job: Job, limits: Mapping[str, Any]) -> dict[str, Any]:
     """
     spec = job.spec.model_copy(update={"recipe": _with_limits(job.spec.recipe, limits)})
     columns = {"spec": spec.model_dump(mode="json", exclude_unset=True)}
+    JobSpec.model_validate(columns["spec"])  # What is stored can be read again, whoever asks for it.
     if job.plan is None:
         return columns  # Nothing was planned yet, so nothing is changed.
     for path, value in limits.items():
