@@ -23,7 +23,7 @@ def cancel_at_random(shop: Shop, count: int, moments: random.Random) -> set[RunS
     caught = set()
     for number in range(count):
         job = shop.submit(f"job-{number}", does="train and wait", steps=4)
-        for _ in range(moments.randrange(PHASES)):
+        for _ in range(int(PHASES * moments.random() ** 2)):  # Early moments are shorter, and as many.
             shop.supervisor.turn()
             shop.service.wake.wait(0.02)
         caught.add(queue.get(shop.service, job.id, OPERATOR).state)
