@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -221,3 +222,18 @@ def test_a_run_goes_on_while_its_lease_is_renewed(service: Service, make_job: Ma
     grant(run, time.time() + 2 * HOUR)
     wait_for(run, Finished)
     assert wait_for_the_end(run) == 0
+
+
+def test_a_place_leads_to_the_checkpoints_of_the_newest_run(
+    service: Service, make_job: MakeJob, executor: Executor, tmp_path: Path
+) -> None:
+    job = replace(make_job(), folder=str(tmp_path), extra={"checkpoints_at": "models/checkpoints/train_1"})
+    place = tmp_path / "models" / "checkpoints" / "train_1"
+    for id in ("first", "second"):
+        run = launcher.launch(service, job, scripted(job), run_id=id, token=1, executor=executor)
+        wait_for_the_end(run)
+        assert place.resolve() == run.checkpoints_dir.resolve()
+    place.unlink()
+    place.mkdir()
+    wait_for_the_end(launcher.launch(service, job, scripted(job), run_id="third", token=1, executor=executor))
+    assert not place.is_symlink(), "what somebody else put there stays"

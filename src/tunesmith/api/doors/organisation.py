@@ -103,7 +103,8 @@ def submission(
         },
     )
     asked = {"model": spec.model.source, "dataset": "conversations", "output": output}
-    return Submission(spec=spec, door="organisation", org=org, id=id, warnings=defaults.notes, extra={"asked": asked})
+    extra = {"asked": asked, "checkpoints_at": defaults.checkpoints(training, inside=keyed)}
+    return Submission(spec=spec, door="organisation", org=org, id=id, warnings=defaults.notes, extra=extra)
 
 
 def _is_set(defaults: OrganisationDefaults, name: str) -> bool:

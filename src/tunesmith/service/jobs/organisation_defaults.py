@@ -37,6 +37,8 @@ class OrganisationDefaults(BaseSettings):
     """Model to start from."""
     finetuned_model_dir: str = Field("./models/finetuned", min_length=1)
     """Folder of the results; ORGANISATION/TRAINING is made below it."""
+    checkpoint_dir: str = Field("./models/checkpoints", min_length=1)
+    """Folder in which TRAINING leads to the checkpoints of its newest run."""
     max_seq_length: int = Field(2048, ge=16, le=1_048_576)
     """Longest row in tokens."""
     batch_size: int = Field(4, ge=1, le=4096)
@@ -82,7 +84,6 @@ class OrganisationDefaults(BaseSettings):
     """Memory that a job may count on, in GiB. Open: what its device has."""
 
     logging_steps: int = Field(10, ge=1)
-    checkpoint_dir: str = "./models/checkpoints"
     max_concurrent_trainings: int = Field(2, ge=1)
 
     @property
@@ -122,9 +123,16 @@ class OrganisationDefaults(BaseSettings):
 
     def output(self, org: str, training: str, *, inside: bool) -> str:
         """Return the folder of a result; ``inside`` an organisation's own folder an absolute setting cannot count."""
-        base = Path(self.finetuned_model_dir)
-        plain = Path(type(self).model_fields["finetuned_model_dir"].default)
-        return str((plain if inside and base.is_absolute() else base) / org / training)
+        return str(self._folder("finetuned_model_dir", inside=inside) / org / training)
+
+    def checkpoints(self, training: str, *, inside: bool) -> str:
+        """Return the place that leads to the checkpoints of a training; ``inside`` as for ``output``."""
+        return str(self._folder("checkpoint_dir", inside=inside) / training)
+
+    def _folder(self, name: str, *, inside: bool) -> Path:
+        base = Path(getattr(self, name))
+        leaves = base.is_absolute() or ".." in base.parts
+        return Path(type(self).model_fields[name].default) if inside and leaves else base
 
     @property
     def notes(self) -> list[str]:
@@ -134,7 +142,6 @@ class OrganisationDefaults(BaseSettings):
 
 _ELSEWHERE: Final = {
     "logging_steps": "every step is logged, whatever it says",
-    "checkpoint_dir": "checkpoints lie in the run's folder, and the result has a link to them",
     "max_concurrent_trainings": "TUNESMITH_CPU_SLOTS, the GPUs and the quota max_running limit how many run at once",
 }
 """Settings that are read and not followed, and what holds instead."""

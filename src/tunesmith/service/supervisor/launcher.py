@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from tunesmith.runs.folder import RunFolder
     from tunesmith.service.context import Service
     from tunesmith.store.jobs import Job
+
+log = logging.getLogger(__name__)
 
 PLAN_SECONDS: Final = 300.0
 """Longest time that a plan may take: it reads a sample of each data set, and large files are counted by their size."""
@@ -72,7 +76,22 @@ def launch(
     if plan.execution.device == Device.CUDA and not devices:
         raise NoSuchDevice("the job was planned for a GPU, and the devices that it has are none")
     attempt = Attempt(run_id, job.id, token, Path(job.folder), _environment(devices), lease_until)
-    return start(plan, service.settings, parent=parent, checkpoint=checkpoint, executor=executor, attempt=attempt)
+    run = start(plan, service.settings, parent=parent, checkpoint=checkpoint, executor=executor, attempt=attempt)
+    if place := job.extra.get("checkpoints_at"):
+        _link(Path(job.folder) / place, run.checkpoints_dir)
+    return run
+
+
+def _link(place: Path, checkpoints: Path) -> None:
+    """Have a place lead to the checkpoints of a run that lives; what lies there and is no link stays."""
+    draft = place.with_name(f".{place.name}.{checkpoints.parent.name}")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if place.is_symlink() or not place.exists():
+            draft.symlink_to(checkpoints)
+            os.replace(draft, place)
+    except OSError as error:
+        log.warning("%s cannot lead to the checkpoints of a run: %s", place, error)
 
 
 def _on(spec: JobSpec, devices: Sequence[int] | None, lane: str) -> tuple[JobSpec, list[str]]:
