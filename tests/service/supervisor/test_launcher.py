@@ -237,3 +237,15 @@ def test_a_place_leads_to_the_checkpoints_of_the_newest_run(
     place.mkdir()
     wait_for_the_end(launcher.launch(service, job, scripted(job), run_id="third", token=1, executor=executor))
     assert not place.is_symlink(), "what somebody else put there stays"
+
+
+def test_what_died_before_its_first_checkpoint_is_begun_again(
+    service: Service, make_job: MakeJob, executor: Executor
+) -> None:
+    job = make_job()
+    dead = launcher.launch(service, job, scripted(job, does="be killed"), run_id="dead", token=1, executor=executor)
+    wait_for_the_end(dead)
+    again = launcher.launch(service, job, scripted(job), run_id="again", parent=dead, token=2, executor=executor)
+    assert wait_for_the_end(again) == 0 and again.header().parent is None
+    further = launcher.launch(service, job, scripted(job), run_id="further", parent=again, token=3, executor=executor)
+    assert wait_for_the_end(further) == 0 and further.header().parent == "again"

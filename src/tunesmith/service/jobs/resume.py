@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from tunesmith.runs import checkpoints
 from tunesmith.runs.folder import Kind, RunFolder, run_folders
+from tunesmith.runs.handle import is_running
 from tunesmith.runs.status import status
 from tunesmith.service.jobs.continuation import PREFIX, continued_run
 from tunesmith.service.jobs.index import find
@@ -154,7 +155,7 @@ def _by_reference(settings: Settings, reference: str, output: Path | None) -> Re
             raise NothingToResume(reference) from None
         raise
     _refuse_if_alive(run)
-    if run.header().kind is not Kind.TRAIN or not _has_start(run):
+    if run.header().kind is not Kind.TRAIN or not has_start(run):
         raise NothingToResume(run.id)
     return Resumable(run)
 
@@ -195,7 +196,7 @@ def _newest_of(settings: Settings, output: Path) -> RunFolder:
     past = {run.header().parent for run in runs}
     for run in [run for run in runs if run.id not in past]:
         _refuse_if_alive(run)
-        if not _has_start(run):
+        if not has_start(run):
             continue
         if status(run).state is not RunState.SUCCEEDED:
             return run
@@ -205,9 +206,10 @@ def _newest_of(settings: Settings, output: Path) -> RunFolder:
     return finished
 
 
-def _has_start(run: RunFolder) -> bool:
-    """Whether there is a checkpoint to go on from, after putting back one that was just being replaced."""
-    checkpoints.sweep(run)  # Nobody else writes there: the run is over.
+def has_start(run: RunFolder) -> bool:
+    """Whether a run has a checkpoint to go on from, after putting back one that was just being replaced."""
+    if not is_running(run):  # Nobody else writes there.
+        checkpoints.sweep(run)
     return checkpoints.start_of(run) is not None
 
 

@@ -61,8 +61,8 @@ def launch(
 ) -> RunFolder:  # fmt: skip
     """Make the folder of a run and start its worker.
 
-    ``parent`` is the run that this one goes on with, from ``checkpoint`` or else from its newest that verifies;
-    ``plan`` is the parent's then. ``token`` is the lease's. ``lease_until`` is when the run stops by itself unless
+    ``parent`` is the run that this one goes on with, from ``checkpoint`` or else from its newest that verifies; one that
+    died before it had any is begun again. ``plan`` is the parent's then. ``token`` is the lease's. ``lease_until`` is when the run stops by itself unless
     ``runs.lease.grant`` renews it; give it where another machine could take the job over, and nowhere else.
 
     Raises:
@@ -71,8 +71,11 @@ def launch(
         NoSuchDevice: the plan is for a GPU, and the job has none.
         RunAbandoned: another supervisor has given this run up, so it must not start.
     """
+    from tunesmith.service.jobs.resume import has_start
     from tunesmith.service.jobs.submit import Attempt, start
 
+    if parent is not None and checkpoint is None and not has_start(parent):
+        parent = None
     if plan.execution.device == Device.CUDA and not devices:
         raise NoSuchDevice("the job was planned for a GPU, and the devices that it has are none")
     attempt = Attempt(run_id, job.id, token, Path(job.folder), _environment(devices), lease_until)
