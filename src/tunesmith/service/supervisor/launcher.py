@@ -61,9 +61,10 @@ def launch(
 ) -> RunFolder:  # fmt: skip
     """Make the folder of a run and start its worker.
 
-    ``parent`` is the run that this one goes on with, from ``checkpoint`` or else from its newest that verifies; one that
-    died before it had any is begun again. ``plan`` is the parent's then. ``token`` is the lease's. ``lease_until`` is when the run stops by itself unless
-    ``runs.lease.grant`` renews it; give it where another machine could take the job over, and nowhere else.
+    ``parent`` is the run that this one goes on with, from ``checkpoint`` or else from its newest that verifies; one
+    that died before it had any is begun again. ``plan`` is the parent's then. ``token`` is the lease's.
+    ``lease_until`` is when the run stops by itself unless ``runs.lease.grant`` renews it; give it where another machine
+    could take the job over, and nowhere else.
 
     Raises:
         OutputBusy: a run that lives writes into the same output, or holds its lock.
