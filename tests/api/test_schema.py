@@ -89,6 +89,11 @@ def _check(operation: Any, mode: GenerationMode, examples: int) -> None:
 
 
 def _has_wrong_body(case: Any) -> bool:
-    """Whether the body is one that is to be refused; a wrong word in a query may be a right one that is unknown."""
+    """Whether the body is one that is to be refused; a wrong word in a query may be a right one that is unknown.
+
+    A form has no types: whatever stands in a part of it is a file's content, and right.
+    """
+    if case.media_type != "application/json":
+        return False
     body = case.meta.components.get(ParameterLocation.BODY) if case.meta else None
     return body is not None and body.mode is GenerationMode.NEGATIVE

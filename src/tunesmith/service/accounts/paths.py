@@ -57,7 +57,10 @@ class Reach:
             return self.start / Path(written).expanduser()
         if written.startswith("~"):
             raise PathNotAllowed(written, self.shown)
-        place = Path(os.path.realpath(self.start / written))
+        try:
+            place = Path(os.path.realpath(self.start / written))
+        except OSError as error:  # What was a link a moment ago is none any more.
+            raise PathNotAllowed(written, self.shown) from error
         self._admit(written, place)
         return place
 
