@@ -42,6 +42,12 @@ def launch_of(run: RunFolder) -> Launch | None:
         return None
 
 
+def given_up(run: RunFolder) -> bool:
+    """Whether somebody has given a run up; whoever was about to launch it may still be clearing its folder away."""
+    launch = launch_of(run)
+    return launch is not None and launch.parent is None
+
+
 def abandon(run: RunFolder) -> bool:
     """Give a run up; return whether it was never launched and never will be. Its folder need not exist yet.
 

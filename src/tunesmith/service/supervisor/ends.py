@@ -13,6 +13,7 @@ from tunesmith.runs import checkpoints
 from tunesmith.runs.event_log import read_lines
 from tunesmith.runs.exits import RUN
 from tunesmith.runs.folder import Kind, RunFolder
+from tunesmith.runs.launch import given_up
 from tunesmith.runs.rank_faults import CRASH, noted_fault
 from tunesmith.runs.status import RunStatus, status
 from tunesmith.service.models import registry
@@ -216,7 +217,8 @@ def forget_run(bench: Bench, connection: Connection, job: Job, now: float) -> No
     run = stored_runs.get(connection, job.run) if job.run else None
     if run is None or run.ended_at is not None:
         return
-    if (bench.service.settings.runs_dir / run.id / "run.json").exists():
+    folder = RunFolder(bench.service.settings.runs_dir / run.id)
+    if folder.exists() and not given_up(folder):
         stored_runs.change(connection, run.id, state=str(RunState.FAILED), ended_at=now)
         return
     stored_runs.remove(connection, run.id)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from tunesmith.runs.folder import RunFolder, new_run_id
 from tunesmith.runs.handle import handle_of
+from tunesmith.runs.launch import given_up
 from tunesmith.runs.lease import grant
 from tunesmith.service.supervisor import launcher
 from tunesmith.service.supervisor.ends import ASKED_FOR, crash, fail, forget_run, queue_again, settle
@@ -39,7 +40,7 @@ def last_folder(bench: Bench, holding: Holding) -> RunFolder | None:
     with bench.service.database.read() as connection:
         found = stored_runs.of_job(connection, holding.job.id)
     folders = [RunFolder(bench.service.settings.runs_dir / run.id) for run in found]
-    return next((folder for folder in reversed(folders) if folder.exists()), None)
+    return next((folder for folder in reversed(folders) if folder.exists() and not given_up(folder)), None)
 
 
 def _planned(bench: Bench, holding: Holding, parent: RunFolder | None, result: Callable[[], Plan]) -> None:
