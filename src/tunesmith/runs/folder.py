@@ -53,6 +53,7 @@ class Kind(StrEnum):
     CONVERT = "convert"
     SERVE = "serve"
     EXPORT = "export"
+    EVALUATE = "evaluate"
 
 
 class Header(Part):

@@ -32,6 +32,7 @@ KINDS: Final = {
     Kind.CONVERT: "tunesmith.worker.convert:run",
     Kind.SERVE: "tunesmith.worker.serve:run",
     Kind.EXPORT: "tunesmith.worker.export.run:run",
+    Kind.EVALUATE: "tunesmith.worker.evaluate:run",
 }
 """What does each kind of run; imported only when it is its turn, as most of them import torch."""
 TRAIN_PACKAGES: Final = frozenset(
