@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from tunesmith.cli.generate import command
 from tunesmith.cli.main import main
-from tunesmith.modalities.sampling import Sampling
+from tunesmith.spec.sampling import Sampling
 
 pytestmark = pytest.mark.usefixtures("home")
 

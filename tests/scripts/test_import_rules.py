@@ -19,6 +19,7 @@ PACKAGES = (
         "executors",
         "planning",
         "modalities/text",
+        "generation",
         "training",
         "data",
         "runs",
@@ -28,7 +29,7 @@ PACKAGES = (
 )
 MODULES = (
     *("settings", "worker/train"),
-    *(f"modalities/{name}" for name in ("base", "chat_template", "sampling", "adapter_fit", "tool_turns")),
+    *(f"modalities/{name}" for name in ("base", "chat_template", "adapter_fit", "tool_turns")),
     "modalities/family_templates",
 )
 LIGHT = tuple(f"modalities/text/{name}" for name in ("options", "families", "encode"))
@@ -75,7 +76,7 @@ def test_the_layers_alone_break_no_rule(tree):
         ("cli/leak.py", "def late():\n    import torch", "neither torch nor transformers", "Do the work in a run"),
         ("service/leak.py", "import tunesmith.worker.train", "neither torch nor transformers", "Do the work in a run"),
         ("modalities/text/encode.py", "import transformers", "neither torch nor transformers", "Do the work in a run"),
-        ("modalities/sampling.py", "import torch", "neither torch nor transformers", "Do the work in a run"),
+        ("modalities/base.py", "import torch", "neither torch nor transformers", "Do the work in a run"),
         ("modalities/adapter_fit.py", "import peft", "neither torch nor transformers", "Do the work in a run"),
         ("modalities/text/__init__.py", "import torch", "What a modality says of itself", "stays light"),
         ("training/leak.py", "import sqlalchemy", "The worker side knows no database", "tells its story in its folder"),

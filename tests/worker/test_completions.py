@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tunesmith.modalities.sampling import Sampling
+from tunesmith.spec.sampling import Sampling
 from tunesmith.spec.errors import BadValue, UnknownKey
 from tunesmith.spec.examples import Message
 from tunesmith.worker.completions import Renderer, read_request, usage

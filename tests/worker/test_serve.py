@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.modalities.sampling import Sampling
+from tunesmith.spec.sampling import Sampling
 from tunesmith.runs.control import ask
 from tunesmith.runs.event_log import read
 from tunesmith.runs.folder import Header, RunFolder

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from tunesmith.data.token_rows import EncodedRow, TokenRows
-    from tunesmith.modalities.sampling import Sampling
     from tunesmith.spec.examples import Message
     from tunesmith.spec.plan import Plan
+    from tunesmith.spec.sampling import Sampling
     from tunesmith.training.pieces import TrainingPieces
 
 RUNNING_TEXT: Final = frozenset({"text", "completion"})

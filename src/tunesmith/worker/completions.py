@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tunesmith.modalities.sampling import Sampling
 from tunesmith.spec.errors import BadValue, TunesmithError, UnknownKey
 from tunesmith.spec.examples import Message
+from tunesmith.spec.sampling import Sampling
 
 ROLES: Final = ("system", "user", "assistant", "tool")
 SAMPLED: Final = frozenset({"temperature", "top_p", "top_k", "seed"})

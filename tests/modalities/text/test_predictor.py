@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
 from tunesmith.modalities.base import Predictor
-from tunesmith.modalities.sampling import Sampling
+from tunesmith.spec.sampling import Sampling
 from tunesmith.modalities.text.predictor import Answer, Detokenizer, TextPredictor, choose, load_predictor
 from tunesmith.spec.errors import AdapterMismatch, BadValue, NotALanguageModel, PromptTooLong
 from tunesmith.spec.examples import Message

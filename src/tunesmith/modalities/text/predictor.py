@@ -18,11 +18,11 @@ import torch
 
 from tunesmith.modalities.adapter_fit import check_adapter
 from tunesmith.modalities.chat_template import read_json
-from tunesmith.modalities.sampling import Sampling
 from tunesmith.modalities.text import MODALITY
 from tunesmith.modalities.text.families import family_for
 from tunesmith.spec.errors import NotALanguageModel, PromptTooLong, Where
 from tunesmith.spec.examples import Conversation, LabelledText, Message, Preference, PromptCompletion
+from tunesmith.spec.sampling import Sampling
 from tunesmith.training.loading import load_model
 
 BROKEN = "\ufffd"

@@ -17,6 +17,7 @@ TunesmithError
 ├── ConfigError             exit 78, HTTP 422   model, output, machine or resume do not go together
 │   ├── UnknownKey, BadEntry, ContradictingKeys
 │   ├── ModelNotFound, NotALanguageModel, WrongKindOfModel, NoChatTemplate, UnreadableFile
+│   ├── AdapterNotLive, AdapterNotPerRow
 │   ├── AdapterMismatch, TokenizerMismatch, NothingToExport, MissingTarget
 │   ├── OutputUnusable, OutputBusy, OutputLocked, DiskFull
 │   ├── WillNotFit, NoSuchDevice, PrecisionUnusable
@@ -30,6 +31,7 @@ TunesmithError
 │   ├── Unauthenticated, Forbidden, NotFound, PathNotAllowed
 │   ├── Conflict, WrongJobState, KeyReused, LeaseLost
 │   ├── QuotaExceeded, TooManyRequests, TooLarge
+│   ├── ServerBusy, AdapterNotLoaded, NoRoomForAdapter
 │   ├── OffsetDiffers, UploadGone, UploadBusy, ChecksumDiffers, WrongProtocol, ArchiveRefused
 │   └── DatabaseUnusable, ServerGone, NotInstalled, NotYet
 └── Interruption            the run was asked to end: Paused, Overtaken (exit 75), Cancelled (exit 76)
@@ -105,6 +107,13 @@ from tunesmith.spec.errors.data import (
     WrongType,
     _shown,
 )
+from tunesmith.spec.errors.generation import (
+    AdapterNotLive,
+    AdapterNotLoaded,
+    AdapterNotPerRow,
+    NoRoomForAdapter,
+    ServerBusy,
+)
 from tunesmith.spec.errors.running import (
     Cancelled,
     Interruption,
@@ -164,6 +173,9 @@ from tunesmith.spec.errors.usage import (
 
 __all__ = [
     "AdapterMismatch",
+    "AdapterNotLive",
+    "AdapterNotLoaded",
+    "AdapterNotPerRow",
     "ArchiveRefused",
     "BadEntry",
     "BadValue",
@@ -202,6 +214,7 @@ __all__ = [
     "NoChatTemplate",
     "NoFreePort",
     "NoLogsYet",
+    "NoRoomForAdapter",
     "NoSuchColumn",
     "NoSuchDevice",
     "NoTaskFits",
@@ -241,6 +254,7 @@ __all__ = [
     "RunCrashed",
     "RunError",
     "RunNotFound",
+    "ServerBusy",
     "ServerGone",
     "ServiceError",
     "SplitImpossible",
