@@ -1,4 +1,4 @@
-"""What tasks of `/api/llm-finetuning` made: adapters, to be tried, merged and exported."""
+"""What tasks of `/api/llm-finetuning` made: adapters, to be merged and exported."""
 
 from __future__ import annotations
 
@@ -29,16 +29,6 @@ class AdapterRow(Part):
     """adapter_config.json."""
 
 
-class TestRequest(Part):
-    """A question to what a task made."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"task_id": "9f3a5c01b2d4", "prompt": "Hello!"}]})
-
-    task_id: str = Field(max_length=128)
-    prompt: str = Field(max_length=100_000)
-    max_tokens: int = Field(100, ge=1, le=4096)
-
-
 class MergeRequest(Part):
     """An adapter to be merged into its base."""
 
@@ -57,12 +47,6 @@ def adapters(service: Serving, by: Asker) -> list[AdapterRow]:
         AdapterRow(path=each.path, name=each.name, task_id=each.job, config=each.config)
         for each in made_adapters(service, by)
     ]
-
-
-@router.post("/test", status_code=501)
-def test(request: TestRequest, service: Serving, by: Asker) -> Refusal:
-    """Ask what a task made."""
-    _not_yet(request.task_id, "Answering by this API", service, by)
 
 
 @router.post("/merge", status_code=501)
