@@ -6,14 +6,19 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from pydantic import TypeAdapter
 from sqlalchemy import Connection, Row, and_, delete, func, insert, select, update
 
 from tunesmith.spec.job import JobSpec
 from tunesmith.spec.plan import Plan
 from tunesmith.spec.states import JOB_OVER, Request, RunState, sources_of
+from tunesmith.spec.work import Work
 from tunesmith.store import tables
 
 jobs = tables.jobs
+TRAIN: Final = "train"
+"""The kind of the jobs that have a specification and a plan."""
+_WORK: Final[TypeAdapter[Work]] = TypeAdapter(Work)
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,10 @@ class Job:
     kind: str
     """What its runs do: a ``runs.folder.Kind``."""
     name: str
-    spec: JobSpec
+    training: JobSpec | None
+    """What is trained; None for a job of another kind."""
+    work: Work | None
+    """What a job does that trains nothing."""
     folder: str
     """What relative paths start from."""
     state: RunState
@@ -43,7 +51,7 @@ class Job:
     requested_at: float | None
     priority: int
     device: str
-    """any, cpu or gpu."""
+    """any, cpu, gpu or side."""
     slots: int
     """Devices that it needs at once."""
     created_at: float
@@ -71,10 +79,18 @@ class Job:
     """None also where it was not asked for: it is large, and lists do without."""
 
     @property
+    def spec(self) -> JobSpec:
+        """What is trained; only for those who know that the job trains something."""
+        assert self.training is not None, f"job {self.id} trains nothing"
+        return self.training
+
+    @property
     def share_done(self) -> float:
-        """How much of the training is done, 0 to 1; 0 where there is no end."""
+        """How much of it is done, 0 to 1; 0 where there is no end."""
         if self.state is RunState.SUCCEEDED:
             return 1.0
+        if "done" in self.progress:
+            return float(self.progress["done"])
         total = self.progress.get("total_steps")
         return min(1.0, self.progress.get("step", 0) / total) if total else 0.0
 
@@ -87,11 +103,12 @@ class NewJob:
     org: str
     door: str
     name: str
-    spec: JobSpec
+    spec: JobSpec | None
     folder: str
     device: str
     slots: int = 1
-    kind: str = "train"
+    kind: str = TRAIN
+    work: Work | None = None
     priority: int = 0
     created_by: str | None = None
     state: RunState = RunState.QUEUED
@@ -118,7 +135,8 @@ def add(connection: Connection, job: NewJob, now: float) -> Job:
         "lease_token": 0,
         **{name: getattr(job, name) for name in job.__dataclass_fields__},
         # What was left open must read as left open: only then may the plan choose it.
-        "spec": job.spec.model_dump(mode="json", exclude_unset=True),
+        "spec": job.spec.model_dump(mode="json", exclude_unset=True) if job.spec else None,
+        "work": job.work.model_dump(mode="json") if job.work else None,
         "plan": job.plan.model_dump(mode="json") if job.plan else None,
         "warnings": list(job.warnings),
         "extra": dict(job.extra),
@@ -148,7 +166,8 @@ class Wanted:
     """None: those of all organisations."""
     states: Collection[RunState] = ()
     doors: Collection[str] = ()
-    kinds: Collection[str] = ()
+    kinds: Collection[str] = (TRAIN,)
+    """Empty: of every kind."""
     before: int | None = None
     """Only jobs with a smaller number: what comes after a page that goes from the newest down."""
     limit: int = 100
@@ -227,11 +246,12 @@ def queued_since(connection: Connection) -> dict[str, float]:
 
 def _job(row: Row[Any]) -> Job:
     values = dict(row._mapping)
-    plan = values.pop("plan", None)
+    plan, spec, work = values.pop("plan", None), values.pop("spec"), values.pop("work")
     return Job(
         **values
         | {
-            "spec": JobSpec.model_validate(values["spec"]),
+            "training": JobSpec.model_validate(spec) if spec is not None else None,
+            "work": _WORK.validate_python(work) if work is not None else None,
             "state": RunState(values["state"]),
             "request": Request(values["request"]),
             "plan": Plan.model_validate(plan) if plan is not None else None,

@@ -121,7 +121,9 @@ jobs = Table(
     Column("door", String(24), nullable=False),
     Column("kind", String(16), nullable=False),
     Column("name", String(64), nullable=False),
-    Column("spec", JSON, nullable=False),
+    # What is trained, and the plan of it; a job of another kind has its work instead.
+    Column("spec", JSON(none_as_null=True)),
+    Column("work", JSON(none_as_null=True)),
     Column("plan", JSON),
     Column("folder", Text, nullable=False),
     Column("state", String(16), nullable=False),
