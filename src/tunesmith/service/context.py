@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from functools import cached_property
 
+from tunesmith.service.serving.pool import ServingPool
 from tunesmith.service.system.subtasks import Subtasks
 from tunesmith.settings import Settings
 from tunesmith.store.database import Database, sqlite_url
@@ -22,8 +24,15 @@ class Service:
     subtasks: Subtasks = field(default_factory=Subtasks)
     """Child processes for work on what users bring; none is started before it is needed."""
 
+    @cached_property
+    def serving(self) -> ServingPool:
+        """The models that are loaded; nothing is before somebody asks one."""
+        return ServingPool(self.settings)
+
     def close(self) -> None:
         """End the child processes and let go of the database."""
+        if "serving" in vars(self):
+            self.serving.close()
         self.subtasks.close()
         self.database.close()
 

@@ -25,8 +25,10 @@ TunesmithError
 │   ├── DirectoryTaken, NotAModelDirectory, NoLogsYet, NoFreePort
 │   ├── PackageMissing, PackageUnusable, PullFailed, Offline
 ├── RunError                exit 70, HTTP 500   the run failed
-│   ├── RunCrashed, RunAbandoned, ModelGone, NotANumber, OutOfMemory, MergeDiffers
+│   ├── RunCrashed, RunAbandoned, NotANumber, OutOfMemory, MergeDiffers
 │   ├── SubtaskTooSlow, SubtaskDied
+├── ServingError            exit 70, HTTP 503   a model cannot answer
+│   ├── ModelGone, ModelNotReady, ModelTooLarge, AdapterTooLarge
 ├── ServiceError            exit 78, HTTP 4xx   the service cannot do what was asked
 │   ├── Unauthenticated, Forbidden, NotFound, PathNotAllowed
 │   ├── Conflict, WrongJobState, KeyReused, LeaseLost
@@ -119,7 +121,6 @@ from tunesmith.spec.errors.running import (
     Interruption,
     MemoryUsedUp,
     MergeDiffers,
-    ModelGone,
     NotANumber,
     OutOfMemory,
     Overtaken,
@@ -155,6 +156,13 @@ from tunesmith.spec.errors.service import (
     WrongContentType,
     WrongJobState,
 )
+from tunesmith.spec.errors.serving import (
+    AdapterTooLarge,
+    ModelGone,
+    ModelNotReady,
+    ModelTooLarge,
+    ServingError,
+)
 from tunesmith.spec.errors.uploads import (
     ArchiveRefused,
     ChecksumDiffers,
@@ -176,6 +184,7 @@ __all__ = [
     "AdapterNotLive",
     "AdapterNotLoaded",
     "AdapterNotPerRow",
+    "AdapterTooLarge",
     "ArchiveRefused",
     "BadEntry",
     "BadValue",
@@ -210,6 +219,8 @@ __all__ = [
     "MissingTarget",
     "ModelGone",
     "ModelNotFound",
+    "ModelNotReady",
+    "ModelTooLarge",
     "NoAnswerToLearn",
     "NoChatTemplate",
     "NoFreePort",
@@ -257,6 +268,7 @@ __all__ = [
     "ServerBusy",
     "ServerGone",
     "ServiceError",
+    "ServingError",
     "SplitImpossible",
     "SubtaskDied",
     "SubtaskTooSlow",

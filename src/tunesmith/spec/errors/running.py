@@ -22,17 +22,6 @@ class RunCrashed(RunError):
         super().__init__(f"Run {run} failed: {reason}. {hint}")
 
 
-class ModelGone(RunError):
-    """The process that holds a model ended while it was needed."""
-
-    code = "model_gone"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The process that holds the model went away in the middle of an answer. Run the command again."
-        )
-
-
 class Relayed(TunesmithError):
     """What another process found wrong, in its words and with its code."""
 
