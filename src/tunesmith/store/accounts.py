@@ -27,6 +27,8 @@ class Organisation:
     max_running: int | None
     max_device_hours: float | None
     max_bytes: int | None
+    serves: str | None
+    """The job whose model answers for it; None: the newest that succeeded."""
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,8 @@ organisations = Table(
     Column("max_running", Integer),
     Column("max_device_hours", Float),
     Column("max_bytes", BigInteger),
+    # Job whose model answers for the organisation; NULL means its newest.
+    Column("serves", String(40)),
 )
 members = Table(
     "members",

@@ -57,6 +57,7 @@ def upgrade() -> None:
         sa.Column("max_running", sa.Integer(), nullable=True),
         sa.Column("max_device_hours", sa.Float(), nullable=True),
         sa.Column("max_bytes", sa.BigInteger(), nullable=True),
+        sa.Column("serves", sa.String(length=40), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_organisations")),
     )
     op.create_table(
