@@ -37,8 +37,16 @@ class Loaded:
     """Seconds since the epoch."""
 
 
-class Chunks(AsyncIterator[dict[str, Any]], Protocol):
+class Chunks(Protocol):
     """The chunks of a streamed answer, OpenAI's objects. Raises ModelGone or Relayed in the middle; close it always."""
+
+    def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
+        """Begin."""
+        ...
+
+    async def __anext__(self) -> dict[str, Any]:
+        """Return the next chunk."""
+        ...
 
     async def aclose(self) -> None:
         """End the answer here; its computation ends within a second."""
