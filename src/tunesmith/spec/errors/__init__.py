@@ -3,7 +3,7 @@
 TunesmithError
 ├── UsageError              exit 2,  HTTP 422   the request itself is off
 │   ├── BadValue, Contradiction
-│   ├── PromptTooLong
+│   ├── PromptTooLong, MessagesRefused, NotServed
 │   └── UnknownName
 ├── DataError               exit 65, HTTP 422   the data is off
 │   ├── DataNotFound, UnreadableData, NoSuchColumn
@@ -174,6 +174,8 @@ from tunesmith.spec.errors.uploads import (
 from tunesmith.spec.errors.usage import (
     BadValue,
     Contradiction,
+    MessagesRefused,
+    NotServed,
     PromptTooLong,
     UnknownName,
     UsageError,
@@ -215,6 +217,7 @@ __all__ = [
     "LeaseLost",
     "MemoryUsedUp",
     "MergeDiffers",
+    "MessagesRefused",
     "MissingColumn",
     "MissingTarget",
     "ModelGone",
@@ -236,6 +239,7 @@ __all__ = [
     "NotANumber",
     "NotFound",
     "NotInstalled",
+    "NotServed",
     "NotYet",
     "NothingToContinue",
     "NothingToExport",

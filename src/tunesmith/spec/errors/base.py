@@ -16,6 +16,8 @@ class TunesmithError(Exception):
     """HTTP status."""
     exit_code: ClassVar[int] = 70
     """Exit status of the command line and of a worker (``sysexits.h`` numbers where they exist)."""
+    param: str | None = None
+    """The field of a request that is meant, where it is one."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)

@@ -24,6 +24,7 @@ class UnknownKey(ConfigError):
     def __init__(self, key: str, where: str, known: Iterable[str]) -> None:
         names = sorted(known)
         super().__init__(f"{where}: unknown key '{key}'.{did_you_mean(key, names)} Known here: {', '.join(names)}.")
+        self.param = key
 
 
 class BadEntry(ConfigError):
@@ -98,6 +99,7 @@ class NoChatTemplate(ConfigError):
 
     def __init__(self, source: str, why: str) -> None:
         super().__init__(f"{source}: its chat template cannot be used: {why}. Give another with --chat-template FILE.")
+        self.why = why
 
 
 class AdapterMismatch(ConfigError):

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from tunesmith.spec.errors.base import TunesmithError, did_you_mean
+
+SHOWN: Final = 200
+"""Characters of a wrong value that its sentence repeats."""
 
 
 class UsageError(TunesmithError):
@@ -21,7 +25,31 @@ class BadValue(UsageError):
     code = "bad_value"
 
     def __init__(self, name: str, value: object, wanted: str) -> None:
-        super().__init__(f"{name}: {value!r} is not {wanted}. Give {wanted}.")
+        shown = repr(value)
+        shown = shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}..."
+        super().__init__(f"{name}: {shown} is not {wanted}. Give {wanted}.")
+        self.param = name
+
+
+class NotServed(UsageError):
+    """A field of OpenAI's that asks a model for something that is not done here."""
+
+    code = "not_served"
+
+    def __init__(self, name: str, harmless: Iterable[object]) -> None:
+        instead = "".join(f", or give {value!r}" for value in harmless)
+        super().__init__(f"{name}: the models that are served here cannot do what this asks for. Leave it out{instead}.")
+        self.param = name
+
+
+class MessagesRefused(UsageError):
+    """Messages that the chat template of a model does not take."""
+
+    code = "messages_refused"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"messages: the model's chat template does not take them: {why}. Send others.")
+        self.param = "messages"
 
 
 class Contradiction(UsageError):
