@@ -13,10 +13,10 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
 from tunesmith.modalities.base import Predictor
-from tunesmith.spec.sampling import Sampling
-from tunesmith.modalities.text.predictor import Answer, Detokenizer, TextPredictor, choose, load_predictor
-from tunesmith.spec.errors import AdapterMismatch, BadValue, NotALanguageModel, PromptTooLong
+from tunesmith.modalities.text.predictor import Answer, TextPredictor, load_predictor
+from tunesmith.spec.errors import AdapterMismatch, NotALanguageModel, PromptTooLong
 from tunesmith.spec.examples import Message
+from tunesmith.spec.sampling import Sampling
 
 
 class Bytes:
@@ -115,28 +115,6 @@ def test_characters_of_several_tokens_come_whole(encoder: Bytes, text: str) -> N
 
 def test_an_answer_cut_inside_a_character_says_so_once(encoder: Bytes) -> None:
     assert "".join(answer(encoder, "日", limit=2)) == "\ufffd"
-
-
-def test_bytes_that_never_become_a_character_do_not_hold_the_rest_back(encoder: Bytes) -> None:
-    detokenizer = Detokenizer(encoder.decode)
-    broken = encoder.ids("日")[:1]
-    assert "".join(detokenizer.add(token) for token in broken * 10).startswith("\ufffd")
-    assert detokenizer.add(encoder.ids("x")[0]).endswith("x")
-
-
-def test_top_k_and_top_p_draw_among_the_likeliest() -> None:
-    logits = torch.tensor([0.1, 3.0, 2.9, -5.0])
-    chooser = torch.Generator().manual_seed(0)
-    drawn = {choose(logits, Sampling(temperature=1.0, top_k=2), chooser) for _ in range(200)}
-    assert drawn == {1, 2}
-    assert {choose(logits, Sampling(temperature=1.0, top_p=0.0), chooser) for _ in range(20)} == {1}
-    assert choose(logits, Sampling(), chooser) == 1
-
-
-@pytest.mark.parametrize("typed", [{"temperature": -1}, {"top_p": 1.1}, {"max_tokens": 0}, {"top_k": "x"}])
-def test_values_out_of_range_are_refused(typed: dict[str, Any]) -> None:
-    with pytest.raises(BadValue, match=next(iter(typed))):
-        Sampling(**typed)
 
 
 @pytest.fixture

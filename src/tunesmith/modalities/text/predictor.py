@@ -3,19 +3,21 @@
 - How a task shows what it has learned is a ``Respondent``: ``Conversing`` (chat, DPO), ``Continuing`` (running text),
   ``Classifying`` and ``Silent``. A task's builder names its own; another way to ask is a class of two methods here.
 - ``load_predictor`` and ``TextPredictor`` are for `chat`, `generate` and the completions: a result that writes, token
-  by token, with ``Detokenizer`` and ``choose`` for the text and the drawing. What writes none is refused (``SILENT``).
+  by token. What writes none is refused (``SILENT``).
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 
+from tunesmith.generation.drawing import choose
+from tunesmith.generation.text import Detokenizer, first_of, possible_start
 from tunesmith.modalities.adapter_fit import check_adapter
 from tunesmith.modalities.chat_template import read_json
 from tunesmith.modalities.text import MODALITY
@@ -25,8 +27,6 @@ from tunesmith.spec.examples import Conversation, LabelledText, Message, Prefere
 from tunesmith.spec.sampling import Sampling
 from tunesmith.training.loading import load_model
 
-BROKEN = "\ufffd"
-"""What decoding gives for the bytes of a character that is not complete yet."""
 SILENT = {
     end: task.does
     for task in MODALITY.tasks
@@ -39,8 +39,6 @@ SHOWN = 200
 """Characters of a text that a sample shows."""
 SAMPLED = Sampling(max_tokens=64, temperature=0.0)
 """How the answers before and after training are written."""
-HELD_BACK = 8
-"""Tokens that an incomplete character can span at most before it is taken for truly broken text."""
 
 
 class Tokens(Protocol):
@@ -267,47 +265,6 @@ class Answer(Iterator[str]):
         yield from _nonempty(held[:place])
 
 
-class Detokenizer:
-    """Turns tokens into text as they come, never cutting through a character."""
-
-    def __init__(self, decode: Callable[[Sequence[int]], str]) -> None:
-        self._decode = decode
-        self._ids: list[int] = []
-        self._start = 0
-        """First token that is decoded again: the pieces of a word can depend on the ones before."""
-        self._given = 0
-        """Tokens whose text has been given."""
-
-    def add(self, token: int) -> str:
-        """Take one token and return the text that is complete now."""
-        self._ids.append(token)
-        text = self._decode(self._ids[self._start :])
-        if text.endswith(BROKEN) and len(self._ids) - self._given < HELD_BACK:
-            return ""
-        return self._give(text)
-
-    def flush(self) -> str:
-        """Return what is left, complete or not."""
-        return self._give(self._decode(self._ids[self._start :]))
-
-    def _give(self, text: str) -> str:
-        before = self._decode(self._ids[self._start : self._given])
-        self._start, self._given = self._given, len(self._ids)
-        return text[len(before) :]
-
-
-def first_of(stop: Sequence[str], text: str) -> int | None:
-    """Return where the first of the stop texts begins in ``text``, or None."""
-    places = [place for place in (text.find(one) for one in stop) if place >= 0]
-    return min(places, default=None)
-
-
-def possible_start(stop: Sequence[str], text: str) -> int:
-    """Return the length of the longest end of ``text`` that a stop text could begin with."""
-    lengths = (size for one in stop for size in range(1, len(one)) if text.endswith(one[:size]))
-    return max(lengths, default=0)
-
-
 def generate(model: Any, ids: Sequence[int], sampling: Sampling) -> Iterator[int]:
     """Yield tokens without end, each computed from the ones before with a key-value cache."""
     device = next(model.parameters()).device
@@ -332,19 +289,6 @@ def _last_logits_only(model: Any) -> dict[str, int]:
     """Return the argument that spares the prompt's logits, (tokens x vocabulary) numbers, where the model has it."""
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     return {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(base.forward).parameters else {}
-
-
-def choose(logits: torch.Tensor, sampling: Sampling, chooser: torch.Generator) -> int:
-    """Draw the next token from logits of shape (vocabulary,)."""
-    if sampling.temperature == 0:
-        return int(logits.argmax())
-    ranked, order = (logits / sampling.temperature).sort(descending=True)
-    if sampling.top_k:
-        ranked, order = ranked[: sampling.top_k], order[: sampling.top_k]
-    shares = ranked.softmax(0)
-    likely = shares.cumsum(0) - shares < sampling.top_p
-    likely[0] = True
-    return int(order[torch.multinomial(shares * likely, 1, generator=chooser)])
 
 
 def _nonempty(text: str) -> Iterator[str]:
