@@ -1,0 +1,247 @@
+"""From names to folders: what the run of an evaluation or an export is told. What can be refused is refused here."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+from tunesmith.modalities.adapter_fit import ADAPTER_CONFIG, base_names, check_adapter, check_tokenizer
+from tunesmith.planning.facts import device_facts, model_facts
+from tunesmith.runs import checkpoints
+from tunesmith.runs.durable import disk_full
+from tunesmith.runs.folder import Kind, RunFolder
+from tunesmith.runs.handle import is_running
+from tunesmith.runs.output_lock import PRIVATE
+from tunesmith.runs.publish import published_run
+from tunesmith.runs.status import status
+from tunesmith.service.jobs.continuation import PREFIX
+from tunesmith.service.jobs.index import find
+from tunesmith.service.models.resolve import WORKING_FOLDER, resolve_datasets, resolve_model
+from tunesmith.spec.errors import (
+    AdapterMismatch,
+    BadValue,
+    ModelNotFound,
+    NothingToExport,
+    OutputUnusable,
+    RunNotFound,
+    WrongRunState,
+)
+from tunesmith.spec.job import DatasetRef, Device, ModelRef, Resources
+from tunesmith.spec.plan import settled
+from tunesmith.spec.recipe import Precision
+from tunesmith.spec.work import EvaluateRun, EvaluateSpec, Export, ExportRun, ExportSpec, ModelFolders
+
+if TYPE_CHECKING:
+    from tunesmith.settings import Settings
+
+BASE: Final = "base"
+"""Stands for the model that another was tuned from."""
+NONE: Final = "none"
+"""Stands for no baseline."""
+_BITS: Final = {"f32": 32, "bf16": 16, "f16": 16, "q8_0": 8.5, "q5_1": 6, "q5_0": 5.5, "q4_1": 5, "q4_0": 4.5}
+"""Bits of a weight in a GGUF file, with its share of the scales (ggml's blocks of 32 weights)."""
+_BYTES: Final = {Precision.BF16: 2, Precision.FP16: 2, Precision.FP32: 4}
+
+
+def export_run(
+    spec: ExportSpec, settings: Settings, output: Path, *, start: Path = WORKING_FOLDER, mine: Collection[str] = ()
+) -> ExportRun:
+    """Return what the run of an export is told; relative paths begin at ``start``.
+
+    ``mine`` are earlier attempts at the same export: what they published is replaced, anything else is in the way.
+
+    Raises:
+        NothingToExport: there is nothing of the kind that is asked for.
+        WrongRunState: the run goes on.
+        AdapterMismatch, TokenizerMismatch: base and adapter do not belong together.
+        ModelNotFound, RunNotFound, RunAmbiguous: the source or its base is not there.
+        OutputUnusable: there is something in the output already.
+        DiskFull: there is no room for it.
+    """
+    source = model_folders(spec.source, settings, start=start, base=spec.base)
+    if spec.what is not Export.GGUF and not adapts(source):
+        raise NothingToExport(source.name, "it trained every weight, so its result is a whole model already")
+    if published_run(output) not in mine:
+        _refuse_full(output)
+    facts = model_facts(Path(source.model), source.name)
+    if source.run is not None and adapts(source):
+        plan = RunFolder(Path(source.run)).plan()
+        if plan.model.fingerprint != facts.fingerprint:
+            raise AdapterMismatch(Path(source.run).name, plan.model.source, Path(source.model).name)
+    dtype = (spec.dtype or Precision(facts.dtype)) if spec.what is Export.MERGED else None
+    if dtype is not None:
+        _refuse_without_room(facts.parameters * _BYTES[dtype], output, settings)
+    if spec.what is Export.GGUF:
+        _refuse_without_room(int(facts.parameters * _BITS[spec.quantization] / 8), output, settings)
+    archive = f"{source.name}.zip" if spec.zip and spec.what is Export.ADAPTER else None
+    return ExportRun(
+        what=spec.what, source=source, dtype=dtype, quantization=spec.quantization, zip=archive, replay=spec.replay
+    )
+
+
+def evaluate_run(
+    spec: EvaluateSpec,
+    settings: Settings,
+    *,
+    device: Literal[Device.CPU, Device.CUDA] | None = None,
+    start: Path = WORKING_FOLDER,
+) -> EvaluateRun:
+    """Return what the run of an evaluation is told; relative paths begin at ``start``.
+
+    ``device`` is what the run gets; None leaves it to the machine, within what ``spec`` asks for.
+
+    Raises:
+        ModelNotFound, RunNotFound, RunAmbiguous: a model is not there.
+        WrongRunState: the run of one goes on.
+        DataNotFound: the data is not there.
+        NoSuchDevice: a GPU is asked for, and none can be used.
+        BadValue: there is nothing to measure on, or no base to compare with.
+    """
+    model = model_folders(spec.model, settings, start=start)
+    if spec.data is None and model.run is None and not spec.prompts:
+        raise BadValue("data", None, f"rows or prompts to measure on: no training of '{model.name}' held any out")
+    facts = device_facts(Resources(device=device or spec.device))
+    return EvaluateRun(
+        model=model,
+        baseline=_baseline(spec, model, settings, start),
+        data=None if spec.data is None else _measured(resolve_datasets(spec.data, settings, start).datasets),
+        **{name: getattr(spec, name) for name in _SAME},
+        device=Device.CUDA if facts.kind == Device.CUDA else Device.CPU,
+        precision=spec.precision or (Precision.BF16 if facts.bf16 else Precision.FP32),
+    )
+
+
+_SAME: Final = ("prompts", "rows", "metrics", "sampling", "bootstrap", "confidence", "seed")
+
+
+def model_folders(
+    source: str, settings: Settings, *, start: Path = WORKING_FOLDER, base: str | None = None
+) -> ModelFolders:
+    """Return where a model is: ``run:ID``, the folder of an adapter, of a checkpoint or of a model, or a name.
+
+    A name is one that was pulled, a hub id, or that of a run, in this order. ``base`` is the model that an adapter
+    belongs to, where the adapter names none or it has moved.
+
+    Raises:
+        ModelNotFound, RunNotFound, RunAmbiguous: there is none.
+        WrongRunState: its run goes on.
+        NothingToExport: its run has neither a result nor a whole checkpoint.
+        AdapterMismatch, TokenizerMismatch: base and adapter do not belong together.
+    """
+    if source.startswith(PREFIX):
+        return _of_run(find(settings, source.removeprefix(PREFIX)), settings, base)
+    folder = Path(os.path.join(start, Path(source).expanduser()))
+    if _is_checkpoint(folder, settings):
+        run = RunFolder(folder.parent.parent)
+        found = _of_run(run, settings, base)
+        return found.model_copy(update={"adapter": None, "checkpoint": str(folder), "name": f"{run.id}:{folder.name}"})
+    if (folder / ADAPTER_CONFIG).is_file():
+        return _of_adapter(folder.resolve(), settings, base, start)
+    try:
+        model = resolve_model(ModelRef(source=source), settings, start)
+    except ModelNotFound:
+        if (run_ := _named(source, settings)) is None:
+            raise
+        return _of_run(run_, settings, base)
+    return ModelFolders(name=model.name if folder.is_dir() else source, model=str(model))
+
+
+def adapts(folders: ModelFolders) -> bool:
+    """Whether a model is an adapter on a base."""
+    if folders.adapter is not None or folders.run is None:
+        return folders.adapter is not None
+    return settled(RunFolder(Path(folders.run)).plan().spec.recipe.method, "recipe.method").adapts
+
+
+def _of_run(run: RunFolder, settings: Settings, base: str | None) -> ModelFolders:
+    header = run.header()
+    if header.kind is not Kind.TRAIN:
+        raise NothingToExport(run.id, "it is no training run")
+    if is_running(run) and not status(run).state.is_over:
+        raise WrongRunState(run.id, status(run).state.value, "used", "Wait for it, or pause it.")
+    plan = run.plan()
+    whole = "config.json" if not settled(plan.spec.recipe.method, "recipe.method").adapts else ADAPTER_CONFIG
+    is_finished = (run.artifacts_dir / whole).is_file()
+    if not is_finished and checkpoints.start_of(run) is None:
+        raise NothingToExport(run.id, "it has neither a result nor a whole checkpoint")
+    model = str(resolve_model(ModelRef(source=base), settings)) if base else plan.model.path
+    if whole != ADAPTER_CONFIG and is_finished:
+        return ModelFolders(name=header.name, model=str(run.artifacts_dir), run=str(run.path))
+    adapter = str(run.artifacts_dir) if is_finished else None
+    return ModelFolders(name=header.name, model=model, adapter=adapter, run=str(run.path))
+
+
+def _of_adapter(adapter: Path, settings: Settings, base: str | None, start: Path) -> ModelFolders:
+    names = [base] if base else base_names(adapter)
+    if not names:
+        raise ModelNotFound(str(adapter), "The adapter does not name its base: give --model too.")
+    written = next((name for name in names if (Path(name) / "config.json").is_file()), names[0])
+    model = resolve_model(ModelRef(source=written), settings, start)
+    check_adapter(adapter, model)
+    check_tokenizer(adapter, model)
+    made_by = RunFolder(settings.runs_dir / (published_run(adapter) or ""))
+    run = str(made_by.path) if published_run(adapter) and made_by.exists() else None
+    return ModelFolders(name=adapter.name, model=str(model), adapter=str(adapter), run=run)
+
+
+def _is_checkpoint(folder: Path, settings: Settings) -> bool:
+    below = folder.parent.name == "checkpoints" and folder.parent.parent.parent == settings.runs_dir
+    return below and RunFolder(folder.parent.parent).exists()
+
+
+def _named(name: str, settings: Settings) -> RunFolder | None:
+    try:
+        return find(settings, name)
+    except RunNotFound:
+        return None
+
+
+def _baseline(spec: EvaluateSpec, model: ModelFolders, settings: Settings, start: Path) -> ModelFolders | None:
+    """Return what a model is compared with; a tuned one with what it was tuned from, unless it is told otherwise."""
+    if spec.baseline == NONE:
+        return None
+    if spec.baseline not in (None, BASE):
+        return model_folders(spec.baseline, settings, start=start)
+    if adapts(model):
+        return ModelFolders(name=BASE, model=model.model)
+    if model.run is not None:
+        plan = RunFolder(Path(model.run)).plan()
+        if (Path(plan.model.path) / "config.json").is_file():
+            return ModelFolders(name=BASE, model=plan.model.path)
+    if spec.baseline == BASE:
+        raise BadValue("baseline", BASE, f"a model: what '{model.name}' was tuned from is not there")
+    return None
+
+
+def _measured(datasets: list[DatasetRef]) -> list[DatasetRef]:
+    """Return the data sets to measure on: those kept for a test, else those that validate, else all."""
+    kept = [each for each in datasets if each.test] or [each for each in datasets if each.validation] or datasets
+    return [each.model_copy(update={"test": False, "validation": False}) for each in kept]
+
+
+def _refuse_full(output: Path) -> None:
+    """An export goes into a folder of its own: nothing that lies there can be mistaken for a part of it."""
+    try:
+        held = [name for name in os.listdir(output) if name != PRIVATE]
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise OutputUnusable(output, (error.strerror or str(error)).lower()) from error
+    if held:
+        raise OutputUnusable(output, f"'{sorted(held)[0]}' is there, and an export overwrites nothing")
+
+
+def _refuse_without_room(needed: int, output: Path, settings: Settings) -> None:
+    """The model is written in the run's folder first, then copied to where it goes."""
+    places = [_existing(output), _existing(settings.home)]
+    same = os.stat(places[0]).st_dev == os.stat(places[1]).st_dev
+    for place in places:
+        if shutil.disk_usage(place).free < needed * (2 if same else 1):
+            raise disk_full(place, needed * (2 if same else 1))
+
+
+def _existing(place: Path) -> Path:
+    return next(part for part in (place, *place.absolute().parents) if part.is_dir())
