@@ -95,7 +95,7 @@ def prepare(
     """
     located = locate(datasets)
     passed_over = [note for each in located for note in each.notes]
-    entry, key, cached = _entry(located, encoder, cache_dir, progress)
+    entry, key, cached = cached_entry(located, encoder, cache_dir, progress)
     if not cached:
         prune(cache_dir, cache_limit)
     where = ", ".join(dataset.uri for dataset in datasets)
@@ -135,9 +135,10 @@ def prepare(
     )
 
 
-def _entry(
+def cached_entry(
     located: Sequence[Located], encoder: Encoder, cache_dir: Path, progress: Progress
 ) -> tuple[token_cache.Entry, str, bool]:
+    """Return the tokens of data sets, their key in the cache, and whether they were there already."""
     files = [file.name for each in located for file in each.files]
     progress("Looking into the token cache", None)
     key = token_cache.key(located, encoder.fingerprint)

@@ -110,6 +110,8 @@ class EvaluateSpec(Part):
     """Further prompts to answer, with the answers that would be right where there are any."""
     rows: int = Field(200, ge=1, le=100_000)
     """Rows measured on, at most."""
+    answered: int = Field(32, ge=0, le=100_000)
+    """Of these, rows answered in full and compared with the expected answer, at most: writing takes far longer."""
     metrics: list[Metric] | None = Field(None, min_length=1)
     """What to measure. Open: everything that the model allows."""
     sampling: Answering = Answering()
@@ -168,6 +170,7 @@ class EvaluateRun(Part):
     it has no run."""
     prompts: list[Asked] = []
     rows: int = 200
+    answered: int = 32
     metrics: list[Metric] | None = None
     sampling: Answering = Answering()
     bootstrap: int = 1000

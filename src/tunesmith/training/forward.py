@@ -15,7 +15,7 @@ from tunesmith.training.decoder import JoinedDecoder, supports
 from tunesmith.training.documents import attend
 from tunesmith.training.dropping import speed_up_dropout
 from tunesmith.training.joining import JoinedBatch, PaddedBatch
-from tunesmith.training.logits import label_losses, summed_loss
+from tunesmith.training.logits import label_losses, label_scores, scores_of, summed_loss
 from tunesmith.training.projection import group_of, project
 
 ATTENTION = "tunesmith_documents"
@@ -127,6 +127,13 @@ def losses_of(forward: Forward, model: Any, batch: Any) -> Tensor:
     if forward.logits:
         return nn.functional.cross_entropy(forward(batch).float(), batch.targets, reduction="none")
     return label_losses(forward(batch), inner(model).get_output_embeddings().weight, batch.targets)
+
+
+def scores_of_labels(forward: Forward, model: Any, batch: Any) -> tuple[Tensor, Tensor]:
+    """Cross entropy of each label alone, in nats, and whether it is the likeliest token: both (labels,)."""
+    if forward.logits:
+        return scores_of(forward(batch), batch.targets)
+    return label_scores(forward(batch), inner(model).get_output_embeddings().weight, batch.targets)
 
 
 def build_forward(

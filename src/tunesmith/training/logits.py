@@ -39,6 +39,25 @@ def label_losses(hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
     return result
 
 
+def label_scores(hidden: Tensor, head: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the cross entropy of each label, (labels,) in 32 bits, and whether the label is the likeliest token.
+
+    For measuring alone: nothing is kept for a way back.
+    """
+    losses = torch.empty(len(targets), dtype=torch.float32, device=hidden.device)
+    right = torch.empty(len(targets), dtype=torch.bool, device=hidden.device)
+    for begin, wanted, part in _chunks(hidden, head, targets):
+        logits = torch.nn.functional.linear(part, head)[: len(wanted)]
+        losses[begin : begin + len(wanted)], right[begin : begin + len(wanted)] = scores_of(logits, wanted)
+    return losses, right
+
+
+def scores_of(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the cross entropy of each target under (targets, vocabulary) logits, and whether it is the likeliest."""
+    losses = torch.nn.functional.cross_entropy(logits.float(), targets, reduction="none")
+    return losses, logits.argmax(-1) == targets
+
+
 class _SummedLoss(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, head: Tensor, targets: Tensor, bias: Tensor | None) -> Tensor:
