@@ -3,6 +3,8 @@
 PYTHON ?= python3
 # Another package index to take torch from, such as one with CPU builds only. Empty: pip's own choice.
 TORCH_INDEX ?=
+# How many processes share the tests.
+TEST_PROCESSES ?= 2
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -32,7 +34,7 @@ serve: $(SERVE_STAMP)  ## answer every API on http://127.0.0.1:8000 (ARGS="--por
 	$(BIN)/tunesmith serve $(ARGS)
 
 test: $(DEV_STAMP)  ## run the tests (ARGS="tests/data -x" hands arguments to pytest)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal $(ARGS)
 
 chaos: $(DEV_STAMP)  ## run the slow suites: kills, full disks, long runs (minutes)
 	$(BIN)/python -m pytest -m chaos $(ARGS)
