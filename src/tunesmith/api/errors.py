@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
-from tunesmith.spec.errors import TooManyRequests, TunesmithError, did_you_mean
+from tunesmith.spec.errors import ServerBusy, TooManyRequests, TunesmithError, did_you_mean
 from tunesmith.spec.wrong_values import bare, field_named, owner, wanted
 
 
@@ -91,9 +91,14 @@ def rendered(scope: Scope, error: TunesmithError) -> JSONResponse:
     return _answer(scope, error.status, error.code, error.message, _when_again(error))
 
 
+def said(path: str, error: TunesmithError) -> dict[str, Any]:
+    """Return the body that says an error on the way in that a path belongs to."""
+    return _shape(path)(error.status, error.code, error.message, None)
+
+
 def _when_again(error: TunesmithError) -> dict[str, str] | None:
     """Say after how many seconds the same request may succeed, where waiting helps."""
-    if isinstance(error, TooManyRequests):
+    if isinstance(error, TooManyRequests | ServerBusy):
         return {"Retry-After": f"{math.ceil(error.wait)}"}
     return {"Retry-After": f"{AWAY}"} if error.status == 503 else None
 
@@ -101,14 +106,16 @@ def _when_again(error: TunesmithError) -> dict[str, str] | None:
 def _answer(
     scope: Scope, status: int, code: str, message: str, headers: dict[str, str] | None = None, param: str | None = None
 ) -> JSONResponse:
-    shape = next((shape for prefix, shape in SHAPES if scope["path"].startswith(prefix)), _detail)
-    return JSONResponse(shape(status, code, message, param), status, headers)
+    return JSONResponse(_shape(scope["path"])(status, code, message, param), status, headers)
+
+
+def _shape(path: str) -> Shape:
+    return next((shape for prefix, shape in SHAPES if path.startswith(prefix)), _detail)
 
 
 def described(path: str) -> dict[str, Any]:
     """Describe the errors below a path for the API's description: an object, and an example of it."""
-    shape = next(shape for prefix, shape in SHAPES if path.startswith(prefix))
-    example = shape(422, "invalid_request", "epochs: it takes a number above 0, and not -1.", "epochs")
+    example = _shape(path)(422, "invalid_request", "epochs: it takes a number above 0, and not -1.", "epochs")
     return {
         "description": "The request is not as it should be; one sentence says why.",
         "content": {"application/json": {"schema": {"type": "object"}, "example": example}},

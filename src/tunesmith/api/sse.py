@@ -16,6 +16,8 @@ PING_SECONDS: Final = 15.0
 PING: Final = ": ping\n\n"
 RETRY: Final = "retry: 1000\n\n"
 """Milliseconds after which a client that was cut off comes back."""
+HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+"""What keeps everybody on the way from holding a stream back."""
 STREAM: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "Events as they come."}
 }
@@ -40,8 +42,7 @@ def line(id: int, kind: str, body: Any) -> str:
 
 def streamed(lines: AsyncIterator[str]) -> StreamingResponse:
     """Answer with a stream that nobody on the way may keep back."""
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(lines, media_type="text/event-stream", headers=headers)
+    return StreamingResponse(lines, media_type="text/event-stream", headers=HEADERS)
 
 
 async def ticks(closing: asyncio.Event, seconds: float) -> AsyncIterator[bool]:

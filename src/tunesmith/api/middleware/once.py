@@ -53,14 +53,14 @@ class Once:
         await self._carry_out(once, scope, receive if brings_file else _again(body, receive), send)
 
     async def _carry_out(self, once: idempotency.Once, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = _Answer()
+        answer = _Answer(send)
         try:
             with idempotency.ids_from(once):
                 await self.app(scope, receive, answer.take)
         except BaseException:
             await run_sync(idempotency.forget, self.service, once)
             raise
-        if answer.status >= REFUSED:
+        if answer.status >= REFUSED or answer.streams:
             await run_sync(idempotency.forget, self.service, once)
         else:
             secret = answer.headers.get("cache-control") == "no-store"
@@ -71,18 +71,27 @@ class Once:
 
 
 class _Answer:
-    """An answer that is kept before it is sent."""
+    """An answer that is kept before it is sent; a stream, which makes nothing, is sent as it comes."""
 
-    def __init__(self) -> None:
+    def __init__(self, send: Send) -> None:
         self.messages: list[Message] = []
         self.status = 500
         self.headers = Headers()
+        self._send = send
 
     async def take(self, message: Message) -> None:
         """Take a part of it."""
-        self.messages.append(message)
         if message["type"] == "http.response.start":
             self.status, self.headers = message["status"], Headers(raw=message["headers"])
+        if self.streams:
+            await self._send(message)
+        else:
+            self.messages.append(message)
+
+    @property
+    def streams(self) -> bool:
+        """Whether it is a stream."""
+        return self.headers.get("content-type", "").startswith("text/event-stream")
 
     @property
     def text(self) -> str:
