@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hmac
+import time
 from typing import Final
 
 from anyio.to_thread import run_sync
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tunesmith.api.middleware.hosts import host_name, is_loopback
 from tunesmith.api.middleware.rates import Rates
@@ -23,6 +24,14 @@ OPEN: Final = frozenset({"/docs", "/openapi.json", "/api/v1/health", "/api/syste
 OPEN_BELOW: Final = "/static/"
 PROTOCOL: Final = "bearer."
 """A page's websocket cannot send headers; it offers the subprotocol ``bearer.KEY`` (beside the one that it speaks)."""
+
+RECHECK_SECONDS: Final = 5.0
+"""How often the key of an answer that goes on is looked up again."""
+LAST: Final[dict[str, Message]] = {
+    "http.response.body": {"type": "http.response.body", "body": b"", "more_body": False},
+    "websocket.send": {"type": "websocket.close", "code": 1008},
+}
+"""By what an answer sends, how it ends where its key was revoked."""
 
 
 class Access:
@@ -50,7 +59,24 @@ class Access:
                     raise
                 self.rates.count(principal.key if principal and principal.key else address)
             scope.setdefault("state", {})["principal"] = principal
+            if principal is not None and principal.key is not None and secret is not None:
+                send = self._while_valid(secret, send)
         await self.app(scope, receive, send)
+
+    def _while_valid(self, secret: str, send: Send) -> Send:
+        """Let an answer go on for as long as the key is one: a stream can be older than the key's end."""
+        checked, over = time.monotonic(), False
+
+        async def sent(message: Message) -> None:
+            nonlocal checked, over
+            if not over and message["type"] in LAST and time.monotonic() - checked >= RECHECK_SECONDS:
+                checked = time.monotonic()
+                if over := not await run_sync(keys.is_valid, self.service, secret):
+                    await send(LAST[message["type"]])
+            if not over:
+                await send(message)
+
+        return sent
 
     def _is_of_this_home(self, secret: str | None) -> bool:
         return (

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from typing import Final
 from weakref import WeakKeyDictionary
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from tunesmith.service.accounts.principal import Principal, Role
 from tunesmith.service.context import Service
-from tunesmith.spec.errors import BadValue, Forbidden, NotFound, Unauthenticated
+from tunesmith.spec.errors import BadValue, DatabaseUnusable, Forbidden, NotFound, Unauthenticated
 from tunesmith.spec.ids import new_id
 from tunesmith.store import accounts
 from tunesmith.store.accounts import Key
@@ -118,6 +120,17 @@ def authenticate(service: Service, secret: str) -> Principal:
             memory.principals.clear()
         memory.principals[hash] = (principal, time.monotonic())
     return principal
+
+
+def is_valid(service: Service, secret: str) -> bool:
+    """Whether a key that was one is one still; a database that is away for a while takes nobody's key."""
+    try:
+        authenticate(service, secret)
+    except Unauthenticated:
+        return False
+    except (SQLAlchemyError, DatabaseUnusable):
+        pass
+    return True
 
 
 def _principal(service: Service, hash: str) -> Principal:
