@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -73,6 +75,40 @@ def test_an_address_that_leads_nowhere_is_one_sentence_without_its_password(url:
     with pytest.raises(DatabaseUnusable, match=why) as caught, Database(url).read():
         pass
     assert "secret" not in caught.value.message and "\n" not in caught.value.message
+
+
+def test_a_wrong_password_is_said_without_it(postgres: str) -> None:
+    import psycopg
+
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        [rules] = connection.execute("SHOW hba_file").fetchone() or [""]
+        connection.execute("CREATE ROLE locked LOGIN PASSWORD 'right'")
+        Path(rules).write_text(f"host all locked 127.0.0.1/32 scram-sha-256\n{Path(rules).read_text()}")
+        connection.execute("SELECT pg_reload_conf()")
+    place = postgres.partition("@")[2]
+    with pytest.raises(DatabaseUnusable, match="password authentication failed") as caught:
+        wait_for_refusal(f"postgresql://locked:not-the-secret@{place}")
+    assert "not-the-secret" not in caught.value.message and "\n" not in caught.value.message
+    with Database(f"postgresql://locked:right@{place}").read() as read:
+        assert read.execute(text("SELECT current_user")).scalar_one() == "locked"
+
+
+def wait_for_refusal(address: str) -> None:
+    """Read until the server has read its rules again, as it is only told to."""
+    for _ in range(1000):
+        with Database(address).read():
+            pass
+
+
+def test_a_database_that_another_program_holds_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tunesmith.store.database.TIMEOUT", 0.1)
+    file = tmp_path / "held.db"
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("CREATE TABLE rows (text TEXT)")
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(DatabaseUnusable, match="locked") as caught, Database(f"sqlite:///{file}").write():
+            pass
+    assert caught.value.status == 503 and "\n" not in caught.value.message
 
 
 def test_a_network_file_system_is_refused(tmp_path: Path) -> None:
