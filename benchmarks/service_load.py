@@ -114,7 +114,7 @@ def _running(home: Path, options: argparse.Namespace, body: dict[str, Any]) -> I
         for listener in listeners:
             listener.start()
         overheads = []
-        for number in range(10):
+        for number in range(30):
             body["spec"]["output"] = {"dir": str(home / f"out-{number}")}
             overheads.append(_overhead(url, home, body))
         stored = {event["id"] for event in _stored(url)}
