@@ -2,47 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Body, Path, Query
-from pydantic import Field
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Path, Query, Request
+from pydantic import ConfigDict
 
+from tunesmith.api import answering
 from tunesmith.api.deps import Asker, Serving
 from tunesmith.api.doors.organisation import NAMED
+from tunesmith.api.doors.organisation_asking import (
+    Generated,
+    GenerateRequest,
+    ModelOfOrganisation,
+    chat_of,
+    generated,
+    model_of,
+)
 from tunesmith.api.doors.organisation_view import ModelInfo, TunedModels, about, path_of, tuned
+from tunesmith.service.accounts import keys
+from tunesmith.service.accounts.principal import OPERATOR, Role
 from tunesmith.service.jobs.organisation_defaults import read_organisation_defaults
-from tunesmith.service.jobs.organisation_models import LATEST, succeeded_model, succeeded_models
+from tunesmith.service.jobs.organisation_models import LATEST, answering_model, choose_model, succeeded_models
+from tunesmith.service.serving.loaded import is_loaded, loaded_names
+from tunesmith.service.serving.pool import CHAT
+from tunesmith.service.serving.targets import find_target
 from tunesmith.service.system.gpus import registered_gpus
-from tunesmith.spec.errors import NotYet
 from tunesmith.spec.recipe import Part
 
 router = APIRouter(prefix="/api/v1", tags=["organisations"])
-NOT_YET: Final[dict[int | str, dict[str, Any]]] = {501: {"description": "It is not part of this version."}}
 Organisation = Annotated[str, Path(pattern=NAMED)]
 Open = Annotated[str | None, Query(pattern=NAMED)]
 ModelId = Annotated[str, Query(min_length=1, max_length=256)]
 
 
-class Turn(Part):
-    """What was said before."""
+class LoadedModel(ModelOfOrganisation):
+    """A model that is loaded, and answers for its organisation from now on."""
 
-    role: Literal["system", "user", "assistant"]
-    content: str
+    model_config = ConfigDict(protected_namespaces=())
 
-
-ASKED: Final = {"message": "What are your opening hours?", "max_tokens": 128}
+    status: Literal["loaded"] = "loaded"
 
 
-class GenerateRequest(Part):
-    """What to answer, and how."""
+class Unloaded(Part):
+    """What is not in memory any more."""
 
-    message: str = Field(min_length=1)
-    system_prompt: str | None = None
-    history: list[Turn] = Field([])
-    temperature: float | None = Field(None, ge=0, le=5)
-    """Open: TEMPERATURE."""
-    max_tokens: int | None = Field(None, ge=1)
-    """Open: MAX_NEW_TOKENS."""
+    status: Literal["unloaded"] = "unloaded"
+    org_id: str
+    unloaded: int
+    """Models that were in memory, and are not."""
 
 
 class Health(Part):
@@ -53,38 +61,44 @@ class Health(Part):
     cuda_device_count: int
     """GPUs of the servers that are there."""
     loaded_models: list[str]
-    """Models that answer without being loaded first."""
+    """Models that answer without being loaded first; where keys are in force, those that belong to everybody."""
 
 
-@router.post("/generate", status_code=501, responses=NOT_YET)
-def generate(
-    request: Annotated[GenerateRequest, Body(examples=[ASKED])], service: Serving, by: Asker, org_id: Open = None
-) -> None:
-    """Answer with an organisation's newest model; this version checks the request and says that it cannot."""
-    succeeded_model(service, by, org_id, LATEST)
-    raise NotYet("Answering over HTTP (POST /api/v1/generate)")
+@router.post("/generate")
+async def generate(
+    asked: GenerateRequest, request: Request, service: Serving, by: Asker, org_id: Open = None
+) -> Generated:
+    """Answer with an organisation's model: the one that was loaded, or else the newest, which is loaded now."""
+    defaults = read_organisation_defaults()
+    job = await run_sync(answering_model, service, by, org_id)
+    target = await run_sync(lambda: find_target(service, by, job.id, org=job.org))
+    answer = await answering.whole(request, service.serving.ask(target, CHAT, chat_of(asked, defaults)))
+    return generated(answer, job)
 
 
-@router.post("/models/load", status_code=501, responses=NOT_YET)
-def load(service: Serving, by: Asker, org_id: Open = None, model_id: ModelId = LATEST) -> None:
-    """Load a model; this version checks the request and says that it cannot."""
-    succeeded_model(service, by, org_id, model_id)
-    raise NotYet("Loading a model (POST /api/v1/models/load)")
+@router.post("/models/load")
+def load(service: Serving, by: Asker, org_id: Open = None, model_id: ModelId = LATEST) -> LoadedModel:
+    """Load a model of an organisation, by the id of its training, and have it answer from now on."""
+    by.needs(Role.MEMBER)
+    chosen = choose_model(service, by, org_id, model_id)
+    service.serving.load(find_target(service, by, chosen.id, org=chosen.org))
+    return LoadedModel(**model_of(chosen).model_dump())
 
 
-@router.post("/models/unload", status_code=501, responses=NOT_YET)
-def unload(service: Serving, by: Asker, org_id: Open = None) -> None:
-    """Unload an organisation's model; this version checks the request and says that it cannot."""
-    succeeded_model(service, by, org_id, LATEST)
-    raise NotYet("Unloading a model (POST /api/v1/models/unload)")
+@router.post("/models/unload")
+def unload(service: Serving, by: Asker, org_id: Open = None) -> Unloaded:
+    """Unload an organisation's models; the next question loads its newest."""
+    by.needs(Role.MEMBER)
+    job = choose_model(service, by, org_id, LATEST)
+    return Unloaded(org_id=job.org, unloaded=service.serving.clear(job.org))
 
 
 @router.get("/models/{org_id}/info")
 def info(org_id: Organisation, service: Serving, by: Asker) -> ModelInfo:
-    """Show the newest model of an organisation; trainings that failed or go on have none."""
-    job = succeeded_model(service, by, org_id, LATEST)
+    """Show the model that answers for an organisation; trainings that failed or go on have none."""
+    job = answering_model(service, by, org_id)
     metadata = {**about(job), "generation": read_organisation_defaults().generation}
-    return ModelInfo(org_id=org_id, model_path=path_of(job), metadata=metadata, loaded=False)
+    return ModelInfo(org_id=org_id, model_path=path_of(job), metadata=metadata, loaded=is_loaded(service, job))
 
 
 @router.get("/models/{org_id}/list")
@@ -96,6 +110,7 @@ def models(org_id: Organisation, service: Serving, by: Asker) -> TunedModels:
 
 @router.get("/health")
 def health(service: Serving) -> Health:
-    """Say how the service is, and how many GPUs its servers have."""
+    """Say how the service is, how many GPUs its servers have and what is loaded."""
     count = registered_gpus(service)
-    return Health(cuda_available=count > 0, cuda_device_count=count, loaded_models=[])
+    names = loaded_names(service, None if keys.in_force(service) else OPERATOR)
+    return Health(cuda_available=count > 0, cuda_device_count=count, loaded_models=names)

@@ -11,6 +11,7 @@ from tunesmith.api.doors.tasks import Before, Envelope, Limit, TaskRow, TaskView
 from tunesmith.api.words import TASKS
 from tunesmith.service.accounts.principal import Role
 from tunesmith.service.jobs import deletion, queue
+from tunesmith.service.serving import loaded
 from tunesmith.service.system.load import load_of
 from tunesmith.spec.recipe import Part
 from tunesmith.spec.states import JOB_OVER
@@ -34,7 +35,7 @@ class SystemStatus(Part):
     active_tasks: int
     """Tasks that are worked on now."""
     loaded_models: list[str]
-    """Models that this process holds in memory: none, as training happens in processes of its own."""
+    """Models in memory that answer at once."""
 
 
 class Health(Part):
@@ -63,7 +64,7 @@ def status(service: Serving, by: Asker) -> SystemStatus:
         cpu_percent=load.cpu_percent,
         memory_percent=load.memory_percent,
         active_tasks=load.active_tasks,
-        loaded_models=[],
+        loaded_models=loaded.loaded_names(service, by),
     )
 
 
@@ -98,7 +99,8 @@ def remove(task_id: str, service: Serving, by: Asker) -> Envelope:
 
 
 @router.post("/clear-models")
-def clear_models(by: Asker) -> Cleared:
-    """Let go of the models that this process holds in memory."""
+def clear_models(service: Serving, by: Asker) -> Cleared:
+    """Unload the models that nobody is asking now; the next question loads its model again."""
     by.needs(Role.MEMBER)
-    return Cleared(cleared=0, message="This process holds no model: tasks have processes of their own.")
+    cleared = loaded.clear(service, by)
+    return Cleared(cleared=cleared, message=f"{cleared} model{'' if cleared == 1 else 's'} left memory.")
