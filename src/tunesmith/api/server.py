@@ -47,7 +47,7 @@ def serve(settings: Settings, say: Say) -> None:
     """
     use_model_cache()
     with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(_listening(settings)) if settings.role != "worker" else None
+        listener = stack.enter_context(listening(settings)) if settings.role != "worker" else None
         service = open_service(settings)
         stack.callback(service.close)
         if listener is not None:
@@ -63,7 +63,7 @@ def serve(settings: Settings, say: Say) -> None:
 
 
 @contextlib.contextmanager
-def _listening(settings: Settings) -> Iterator[socket.socket]:
+def listening(settings: Settings) -> Iterator[socket.socket]:
     """Take the port before anything else is done."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
@@ -87,7 +87,7 @@ def _refuse_to_be_open(service: Service) -> None:
 def _supervising(service: Service, listener: socket.socket | None, stack: contextlib.ExitStack) -> Supervising | None:
     if service.settings.role == "api":
         return None
-    supervising = Supervising(service, LocalExecutor(), _url(service.settings, listener) if listener else None)
+    supervising = Supervising(service, LocalExecutor(), url_of(service.settings, listener) if listener else None)
     supervising.start()
     stack.callback(supervising.stop, GRACE)
     return supervising
@@ -99,7 +99,7 @@ def _introduction(service: Service, listener: socket.socket | None) -> Iterator[
     if listener is None:
         yield "tunesmith works on the queue; it opens no port."
     else:
-        yield f"tunesmith answers at {_url(settings, listener)} (try /docs)."
+        yield f"tunesmith answers at {url_of(settings, listener)} (try /docs)."
         yield f"Who may call: {_callers(service)}."
     yield f"Home: {settings.home}. Database: {_without_password(service.database.url)}."
     if settings.role != "api":
@@ -132,7 +132,8 @@ def _devices(settings: Settings) -> str:
     return {"cpu": cpus, "gpu": names, "any": f"{cpus}; {names}"}[settings.device]
 
 
-def _url(settings: Settings, listener: socket.socket) -> str:
+def url_of(settings: Settings, listener: socket.socket) -> str:
+    """Return the address under which a listener is called from this machine."""
     host = settings.host if settings.host not in WILDCARDS else "127.0.0.1"
     return f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
 
@@ -150,7 +151,7 @@ def _answer(service: Service, listener: socket.socket, supervising: Supervising 
         server_header=False,
         timeout_graceful_shutdown=GRACE,
     )
-    with announced(service.settings, _url(service.settings, listener), token), _signals_only_end_the_server():
+    with announced(service.settings, url_of(service.settings, listener), token), signals_only_end_the_server():
         _Server(config, app).run(sockets=[listener])
 
 
@@ -167,7 +168,7 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.contextmanager
-def _signals_only_end_the_server() -> Iterator[None]:
+def signals_only_end_the_server() -> Iterator[None]:
     """Keep a signal that ended the server from ending the process too: uvicorn raises it once more when it is done."""
     before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
     try:

@@ -34,6 +34,7 @@ COMMANDS: Final = {
     "export": Row("tunesmith.cli.export", "Write a result as an adapter folder or a whole model."),
     "runs": Row("tunesmith.cli.runs", "List, follow, pause, resume and cancel runs."),
     "serve": Row("tunesmith.cli.serve", "Answer every API on one port, and run the jobs of the queue."),
+    "serve-model": Row("tunesmith.cli.serve_model", "Serve one model, with a page to talk to it."),
     "keys": Row("tunesmith.cli.keys", "Make, list and revoke the keys of the server."),
     "orgs": Row("tunesmith.cli.orgs", "Make organisations and limit what they may have."),
     "monitor": Row("tunesmith.cli.monitor", "Show the charts of runs in TensorBoard."),

@@ -39,13 +39,13 @@ def command(**typed: Any) -> None:
     from tunesmith.settings import load_settings
 
     warn_of_unknown_variables()
-    settings = load_settings(**typed_settings(), **_given(typed))
+    settings = load_settings(**typed_settings(), **given(typed))
     from tunesmith.api.server import serve
 
     serve(settings, lambda line: click.echo(printable(line)))
 
 
-def _given(typed: dict[str, Any]) -> dict[str, Any]:
+def given(typed: dict[str, Any]) -> dict[str, Any]:
     """Return the settings that were typed; hosts may stand in one word, with commas."""
     given = {name: value for name, value in typed.items() if value is not None and value != ()}
     if "trusted_network" in given:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from starlette.datastructures import Headers
@@ -22,11 +22,19 @@ MEGABYTE, GIGABYTE = 10**6, 10**9
 class Bodies:
     """Refuses bodies of types that any page may send, and counts the others while they come in."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, uploads: Sequence[re.Pattern[str]]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: Settings,
+        uploads: Sequence[re.Pattern[str]],
+        too_large: Callable[[int], TooLarge] = TooLarge,
+    ) -> None:
+        """``uploads`` are the paths that take files; ``too_large`` makes the error of a body above a limit."""
         self.app = app
         self.limit = int(settings.max_body_mb * MEGABYTE)
         self.upload_limit = int(settings.upload_limit_gb * GIGABYTE)
         self.uploads = uploads
+        self.too_large = too_large
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Look at what the request carries and hand it on."""
@@ -38,8 +46,8 @@ class Bodies:
         limit = self.upload_limit if takes_files else self.limit
         length = headers.get("content-length", "0")
         if length.isdigit() and int(length) > limit:
-            raise TooLarge(limit)
-        await self.app(scope, _counted(receive, limit), send)
+            raise self.too_large(limit)
+        await self.app(scope, _counted(receive, limit, self.too_large), send)
 
 
 def _has_body(headers: Headers) -> bool:
@@ -56,7 +64,7 @@ def _check_type(found: str, takes_files: bool) -> None:
     raise WrongContentType(found)
 
 
-def _counted(receive: Receive, limit: int) -> Receive:
+def _counted(receive: Receive, limit: int, too_large: Callable[[int], TooLarge]) -> Receive:
     """Hand a body on; break off where it grows beyond the limit, whatever length it claimed to have."""
     taken = 0
 
@@ -65,7 +73,7 @@ def _counted(receive: Receive, limit: int) -> Receive:
         message = await receive()
         taken += len(message.get("body", b""))
         if taken > limit:
-            raise Refused(TooLarge(limit))
+            raise Refused(too_large(limit))
         return message
 
     return receiving

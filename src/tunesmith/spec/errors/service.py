@@ -100,8 +100,8 @@ class TooLarge(ServiceError):
     code = "too_large"
     status = 413
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"The body is larger than {limit:,} bytes. Upload data by /api/uploads, then name it.")
+    def __init__(self, limit: int, todo: str = "Upload data by /api/uploads, then name it.") -> None:
+        super().__init__(f"The body is larger than {limit:,} bytes. {todo}")
 
 
 class PathNotAllowed(ServiceError):
