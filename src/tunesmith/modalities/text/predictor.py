@@ -165,7 +165,7 @@ def load_predictor(
     """
     for folder in (adapter, model_dir):
         if folder is not None:
-            _refuse_silent(folder)
+            refuse_silent(folder)
     if adapter is not None:
         check_adapter(adapter, model_dir)
     model = load_model(model_dir, precision)
@@ -176,8 +176,12 @@ def load_predictor(
     return TextPredictor(model.to(device).eval(), encoder)
 
 
-def _refuse_silent(folder: Path) -> None:
-    """Refuse what was trained to tell classes apart or to fill in words: its head for writing would be made up."""
+def refuse_silent(folder: Path) -> None:
+    """Refuse what was trained to tell classes apart or to fill in words: its head for writing would be made up.
+
+    Raises:
+        NotALanguageModel: the folder holds such a model or adapter.
+    """
     config = read_json(folder / "config.json")
     kinds = [read_json(folder / "adapter_config.json").get("task_type") or "", *(config.get("architectures") or [])]
     for kind in map(str, kinds):

@@ -18,17 +18,17 @@ TunesmithError
 │   ├── UnknownKey, BadEntry, ContradictingKeys
 │   ├── ModelNotFound, NotALanguageModel, WrongKindOfModel, NoChatTemplate, UnreadableFile
 │   ├── AdapterNotLive, AdapterNotPerRow
-│   ├── AdapterMismatch, TokenizerMismatch, NothingToExport, MissingTarget
+│   ├── AdapterMismatch, TokenizerMismatch, NothingToEvaluate, NothingToExport, NotForGguf, MissingTarget
 │   ├── OutputUnusable, OutputBusy, OutputLocked, DiskFull
 │   ├── WillNotFit, NoSuchDevice, PrecisionUnusable
 │   ├── NothingToResume, ResumeDiffers, GoesOnFromNewest, RunNotFound, RunAmbiguous, WrongRunState
 │   ├── DirectoryTaken, NotAModelDirectory, NoLogsYet, NoFreePort
 │   ├── PackageMissing, PackageUnusable, PullFailed, Offline
 ├── RunError                exit 70, HTTP 500   the run failed
-│   ├── RunCrashed, RunAbandoned, NotANumber, OutOfMemory, MergeDiffers
+│   ├── RunCrashed, RunAbandoned, NotANumber, OutOfMemory, MergeDiffers, ParityFailed
 │   ├── SubtaskTooSlow, SubtaskDied
 ├── ServingError            exit 70, HTTP 503   a model cannot answer
-│   ├── ModelGone, ModelNotReady, ModelTooLarge, AdapterTooLarge
+│   ├── ModelGone, NoMemoryLeft, ModelNotReady, ModelTooLarge, AdapterTooLarge, NoMemoryYet
 ├── ServiceError            exit 78, HTTP 4xx   the service cannot do what was asked
 │   ├── Unauthenticated, Forbidden, NotFound, PathNotAllowed
 │   ├── Conflict, WrongJobState, KeyReused, LeaseLost
@@ -60,7 +60,9 @@ from tunesmith.spec.errors.configuration import (
     NoSuchDevice,
     NotALanguageModel,
     NotAModelDirectory,
+    NotForGguf,
     NothingToContinue,
+    NothingToEvaluate,
     NothingToExport,
     NothingToResume,
     Offline,
@@ -123,12 +125,14 @@ from tunesmith.spec.errors.running import (
     MergeDiffers,
     NotANumber,
     OutOfMemory,
+    ParityFailed,
     Overtaken,
     Paused,
     Relayed,
     RunAbandoned,
     RunCrashed,
     RunError,
+    ScoreNotANumber,
     SubtaskDied,
     SubtaskTooSlow,
 )
@@ -161,6 +165,8 @@ from tunesmith.spec.errors.serving import (
     ModelGone,
     ModelNotReady,
     ModelTooLarge,
+    NoMemoryLeft,
+    NoMemoryYet,
     ServingError,
 )
 from tunesmith.spec.errors.uploads import (
@@ -228,6 +234,8 @@ __all__ = [
     "NoChatTemplate",
     "NoFreePort",
     "NoLogsYet",
+    "NoMemoryLeft",
+    "NoMemoryYet",
     "NoRoomForAdapter",
     "NoSuchColumn",
     "NoSuchDevice",
@@ -237,11 +245,13 @@ __all__ = [
     "NotALanguageModel",
     "NotAModelDirectory",
     "NotANumber",
+    "NotForGguf",
     "NotFound",
     "NotInstalled",
     "NotServed",
     "NotYet",
     "NothingToContinue",
+    "NothingToEvaluate",
     "NothingToExport",
     "NothingToResume",
     "NothingTrained",
@@ -269,6 +279,7 @@ __all__ = [
     "RunCrashed",
     "RunError",
     "RunNotFound",
+    "ScoreNotANumber",
     "ServerBusy",
     "ServerGone",
     "ServiceError",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tunesmith.spec.errors.base import TunesmithError
+from tunesmith.spec.errors.generation import ServerBusy
 
 
 class ServingError(TunesmithError):
@@ -20,6 +21,19 @@ class ModelGone(ServingError):
 
     def __init__(self, why: str = "it ended") -> None:
         super().__init__(f"The process that holds the model went away in the middle of an answer ({why}). Ask again.")
+
+
+class NoMemoryYet(ServerBusy):
+    """The memory that a model needs is taken by models that are answering."""
+
+    code = "no_memory_yet"
+
+    def __init__(self, model: str, wait: float) -> None:
+        TunesmithError.__init__(
+            self,
+            f"There is no memory for model '{model[:80]}' while others answer. Try again in {wait:.0f} seconds.",
+        )
+        self.wait = wait
 
 
 class ModelNotReady(ServingError):
@@ -55,4 +69,16 @@ class ModelTooLarge(ServingError):
         super().__init__(
             f"Model '{model[:80]}' needs about {needed:.1f} GB, and {limit:.1f} GB are there for answering. Free some "
             "memory, or raise TUNESMITH_SERVE_MEMORY_GB."
+        )
+
+
+class NoMemoryLeft(ServingError):
+    """Memory that ran out while a model answered."""
+
+    code = "no_memory_left"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The model's process ran out of memory in the middle of an answer. Ask for fewer or shorter answers at once, "
+            "or lower TUNESMITH_SERVE_ROWS."
         )

@@ -38,7 +38,9 @@ class NotServed(UsageError):
 
     def __init__(self, name: str, harmless: Iterable[object]) -> None:
         instead = "".join(f", or give {value!r}" for value in harmless)
-        super().__init__(f"{name}: the models that are served here cannot do what this asks for. Leave it out{instead}.")
+        super().__init__(
+            f"{name}: the models that are served here cannot do what this asks for. Leave it out{instead}."
+        )
         self.param = name
 
 

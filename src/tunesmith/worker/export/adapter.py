@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tunesmith.modalities import task_of
 from tunesmith.modalities.adapter_fit import ADAPTER_CONFIG, shapes
 from tunesmith.modalities.text.builder import CARRIED
-from tunesmith.runs.checkpoints import BEST, Checkpoint, newest_verified, pointed, verify
+from tunesmith.runs.checkpoints import BEST, Checkpoint, at, newest_verified, pointed, verify
 from tunesmith.runs.durable import write_json
 from tunesmith.spec.errors import NothingToExport
 from tunesmith.spec.plan import settled
@@ -35,6 +36,21 @@ def write_adapter_of(run: RunFolder, target: Path) -> None:
     if checkpoint is None:
         raise NothingToExport(run.id, "it has neither a result nor a whole checkpoint")
     _from_checkpoint(run, checkpoint, target)
+
+
+def write_adapter_at(run: RunFolder, checkpoint: Path, target: Path) -> None:
+    """Write the adapter that a checkpoint of a training run holds into a folder, which is there when it is whole.
+
+    Raises:
+        NothingToExport: the checkpoint is not whole.
+    """
+    found = at(checkpoint)
+    if found is None:
+        raise NothingToExport(run.id, f"{checkpoint.name} is not whole")
+    staging = target.with_name(f".{target.name}-{secrets.token_hex(4)}")
+    _from_checkpoint(run, found, staging)
+    shutil.rmtree(target, ignore_errors=True)
+    staging.rename(target)
 
 
 def _checkpoint(run: RunFolder) -> Checkpoint | None:

@@ -1,0 +1,114 @@
+"""What a serve run holds: a base model, one with an adapter merged into it, or one with the weights of a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tunesmith.generation.decoder import Decoder
+from tunesmith.generation.lora import per_row
+from tunesmith.modalities.adapter_fit import ADAPTER_WEIGHTS, check_adapter
+from tunesmith.modalities.text.predictor import refuse_silent
+from tunesmith.runs.checkpoints import at
+from tunesmith.spec.errors import AdapterNotLive, NothingToExport
+from tunesmith.training.loading import load_model
+from tunesmith.training.merge import difference, logits, merged, with_adapter
+from tunesmith.worker.serving.adapters import Adapters, adapter_folder
+from tunesmith.worker.serving.engine import Engine
+from tunesmith.worker.serving.texts import Texts
+
+PROBE_TOKENS = 16
+"""Tokens of the prompt by which a merged model is told from its base."""
+
+
+def load_engine(request: Mapping[str, Any], scratch: Path) -> Engine:
+    """Load what a run's request names; ``scratch`` is for adapters that are written out of checkpoints.
+
+    Raises:
+        NotALanguageModel: it does not write.
+        AdapterMismatch: the adapter belongs to another base.
+        AdapterNotLive: the adapter changes nothing.
+    """
+    base = Path(request["model"])
+    refuse_silent(base)
+    own, merge = _adapter(request.get("adapter"), scratch), _adapter(request.get("merge"), scratch)
+    if own is not None and per_row(own) is not None:
+        own, merge = None, own
+    model = load_model(base, request["precision"])
+    if request.get("checkpoint"):
+        take_weights(model, Path(request["checkpoint"]))
+    if merge is not None:
+        model = merge_live(model, base, merge)
+    model = model.to(request["device"]).eval()
+    limits = {name: request[name] for name in ("rows", "waiting", "adapter_bytes") if request.get(name)}
+    decoder = Decoder(model, **limits)
+    read = partial(Texts, vocabulary=model.get_input_embeddings().num_embeddings)
+    texts = read(merge if merge is not None and (merge / "tokenizer.json").is_file() else base)
+    adapters = Adapters(decoder, base, scratch, read)
+    engine = Engine(
+        request.get("name") or base.name, decoder, texts, adapters, base=base, own=str(own) if own else None
+    )
+    if own is not None:
+        engine.load(str(own))
+    return engine
+
+
+def take_weights(model: Any, checkpoint: Path) -> None:
+    """Put the weights of a checkpoint of a full training into the model that it trained.
+
+    Raises:
+        NothingToExport: the checkpoint is damaged, or holds the weights of something else.
+    """
+    from safetensors.torch import load_file
+
+    if at(checkpoint) is None:
+        raise NothingToExport(checkpoint.parent.parent.name, f"{checkpoint.name} is not whole")
+    parameters = dict(model.named_parameters())
+    with torch.no_grad():
+        for name, weight in load_file(checkpoint / "weights.safetensors").items():
+            if name not in parameters or parameters[name].shape != weight.shape:
+                raise NothingToExport(
+                    checkpoint.parent.parent.name, f"'{name}' of {checkpoint.name} is not in its base"
+                )
+            parameters[name].copy_(weight)
+
+
+def merge_live(model: Any, base: Path, adapter: Path) -> Any:
+    """Merge an adapter into the model in memory, and see that the model answers otherwise than before.
+
+    Raises:
+        AdapterMismatch: a layer of the adapter is not in the model, or has another size there.
+        AdapterNotLive: its weights are trained, and no answer changes.
+    """
+    check_adapter(adapter, base)
+    probe = [torch.arange(1, PROBE_TOKENS + 1) % model.get_input_embeddings().num_embeddings]
+    before = logits(model.eval(), probe)
+    trained = is_trained(adapter)
+    model = merged(with_adapter(model, adapter))
+    if trained and difference(before, logits(model, probe)).largest == 0:
+        raise AdapterNotLive(adapter)
+    return model
+
+
+def is_trained(adapter: Path) -> bool:
+    """Whether the weights of an adapter can change an answer: one of its last factors is not all zero, or of its own
+    modules one is there."""
+    from safetensors import safe_open
+
+    with safe_open(adapter / ADAPTER_WEIGHTS, "pt") as file:
+        factors = [name for name in file.keys() if ".lora_" in name]  # noqa: SIM118  it is no mapping
+        ends = [name for name in factors if ".lora_B" in name or ".lora_embedding_B" in name]
+        return len(factors) < len(file.keys()) or any(bool(file.get_tensor(name).any()) for name in ends)
+
+
+def _adapter(folder: str | None, scratch: Path) -> Path | None:
+    """Return the folder of an adapter; that of a checkpoint is written out first."""
+    if folder is None:
+        return None
+    place = adapter_folder(Path(folder), scratch)
+    refuse_silent(place)
+    return place
