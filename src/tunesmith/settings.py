@@ -70,6 +70,8 @@ class Settings(BaseSettings):
     """Which jobs a server claims: those for a CPU, those for a GPU, or all that its devices can do."""
     cpu_slots: int = Field(1, ge=0, le=1024)
     """Jobs that run on this machine's CPU at once."""
+    side_jobs: int = Field(1, ge=0, le=1024)
+    """Evaluations and exports that this machine does at once, beside its trainings; 0: none are done here."""
     machine: str = Field(default_factory=socket.gethostname, min_length=1, max_length=128)
     """Name of this machine in a database that several share. Open: its host name."""
     lease_seconds: float = Field(30.0, gt=0, allow_inf_nan=False)
@@ -104,6 +106,26 @@ class Settings(BaseSettings):
     """Device-hours of one organisation in 30 days, unless it has a limit of its own. Open: no limit."""
     max_bytes: int | None = Field(None, ge=0)
     """Bytes of data and models of one organisation, unless it has a limit of its own. Open: no limit."""
+    engine: Literal["transformers", "vllm"] = "transformers"
+    """What answers: this installation's own decoder, or vLLM where it is installed (`pip install tunesmith[vllm]`)."""
+    serve_rows: int = Field(8, ge=1, le=4096)
+    """Answers that one loaded model writes at once."""
+    serve_waiting: int = Field(64, ge=0)
+    """Requests that may wait for one model, loaded or loading; further ones are refused with 429."""
+    serve_memory_gb: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """Memory in GB (10^9 bytes) that all loaded models of this machine may take. Open: 80 % of what is free."""
+    serve_wait_seconds: float = Field(30.0, ge=0, allow_inf_nan=False)
+    """How long a request waits for memory that models which are answering have."""
+    serve_idle_minutes: float = Field(30.0, gt=0, allow_inf_nan=False)
+    """After so long without a request a loaded model leaves memory."""
+    serve_adapters_gb: float = Field(2.0, gt=0, allow_inf_nan=False)
+    """Memory in GB for the adapters on one model; those that were not used for longest leave."""
+    max_adapter_mb: float = Field(1000.0, gt=0, allow_inf_nan=False)
+    """Largest adapter that is loaded, in MB (10^6 bytes) of its file."""
+    vllm_max_rank: int = Field(64, ge=1)
+    """Highest rank of an adapter that vLLM loads; it sets memory aside for it."""
+    vllm_memory_share: float = Field(0.75, gt=0, lt=1)
+    """Share of the GPU's memory that one vLLM takes."""
     training_config: Path = Path("config/training_config.yaml")
     """Defaults of `POST /train` and the encoder pages, read again for each job."""
 

@@ -264,6 +264,7 @@ __all__ = [
     "Overtaken",
     "PackageMissing",
     "PackageUnusable",
+    "ParityFailed",
     "PathNotAllowed",
     "Paused",
     "PortUnusable",
