@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "models": Row("tunesmith.cli.models", "Install models in directories of their own, with their scripts."),
     "generate": Row("tunesmith.cli.generate", "Answer one prompt, with or without an adapter."),
     "chat": Row("tunesmith.cli.chat", "Talk to a model, with or without an adapter."),
+    "evaluate": Row("tunesmith.cli.evaluate", "Measure a model beside the one that it was tuned from."),
     "export": Row("tunesmith.cli.export", "Write a result as an adapter folder or a whole model."),
     "runs": Row("tunesmith.cli.runs", "List, follow, pause, resume and cancel runs."),
     "serve": Row("tunesmith.cli.serve", "Answer every API on one port, and run the jobs of the queue."),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tunesmith.data.encoding import Encoder
 from tunesmith.data.mixture import Located, locate
-from tunesmith.data.prepare import Progress, cached_entry
+from tunesmith.data.prepare import Progress, cached_entry, labelled
 from tunesmith.data.reread import examples_at
 from tunesmith.data.sides import Sides, choose_sides
 from tunesmith.data.token_rows import Indices, TokenRows
@@ -46,6 +46,8 @@ class Measurable:
     rows: TokenRows
     owners: Indices
     """(rows) Place of each row's example."""
+    labels: list[str]
+    """Classes in order, where rows have one; ``rows.labels`` are places in it."""
     side: Literal["test", "validation", "given"]
     found: int
     """Examples that there are, whether they are taken or not."""
@@ -138,7 +140,8 @@ def _measurable(
     """Take ``limit`` of the candidates by the seed, in an order of the seed's, that keep something to predict."""
     known = np.isin(np.asarray(entry.examples["digest"])[candidates], trained)
     fresh = np.sort(candidates[~known])
-    trimmed = trim(entry.rows, entry.examples, length)
+    labels, tokens = labelled(entry)
+    trimmed = trim(tokens, entry.examples, length)
     useful = np.concatenate([np.zeros(1, np.int64), np.cumsum(trimmed.useful)])
     fresh = fresh[useful[trimmed.first[fresh + 1]] > useful[trimmed.first[fresh]]]
     chosen = fresh[np.random.RandomState(seed).permutation(len(fresh))[:limit]]
@@ -153,6 +156,7 @@ def _measurable(
         examples_at(located, entry.examples[chosen]),
         trimmed.rows.take(numbers),
         np.concatenate([np.zeros(0, np.int64), *owners]),
+        labels,
         side,
         len(fresh),
         int(known.sum()),

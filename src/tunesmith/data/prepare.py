@@ -111,7 +111,7 @@ def prepare(
         drop_duplicates=drop_duplicates,
         where=where,
     )
-    labels, rows = _labelled(entry)
+    labels, rows = labelled(entry)
     trimmed = trim(rows, entry.examples, length)
     train, validation, test = map(trimmed.of, (sides.train, np.sort(sides.validation), np.sort(sides.test)))
     _refuse_nothing(trimmed, train, where, length)
@@ -180,7 +180,7 @@ def _watched(located: Sequence[Located], progress: Progress) -> Iterator[ReadRow
     progress("Reading and tokenising", 1.0)
 
 
-def _labelled(entry: token_cache.Entry) -> tuple[list[str], TokenRows]:
+def labelled(entry: token_cache.Entry) -> tuple[list[str], TokenRows]:
     """Return the classes in order (numbers as numbers), and the rows with theirs."""
     if not entry.labels:
         return [], entry.rows

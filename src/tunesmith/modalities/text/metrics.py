@@ -8,7 +8,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, Final
+from typing import Final
 
 LARGEST = 700.0
 """Loss beyond which the perplexity would not fit into a float."""

@@ -1,0 +1,86 @@
+"""An evaluation as tables: what was measured, side by side, some answers, and the verdict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from tunesmith.cli.terminal import console, printable
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from tunesmith.spec.evaluation import Answered, EvaluationResult, Group, Measurement
+
+SHOWN: Final = 3
+"""Answers to rows that are shown; those to prompts are shown all."""
+_COLOURS: Final = {"better": "green", "worse": "red", "cannot tell": "yellow"}
+
+
+def show(result: EvaluationResult) -> None:
+    """Print an evaluation."""
+    screen = console()
+    for group in result.groups:
+        click.echo(
+            printable(f"{group.rows} of {group.found} {group.source}, {group.answered} of them answered in full")
+        )
+        if group.measurements:
+            screen.print(_table(result, group))
+        for answer in group.answers if group.name == "prompts" else group.answers[:SHOWN]:
+            _show_answer(result, answer)
+        click.echo()
+    for note in result.notes:
+        click.echo(printable(f"Note: {note}"))
+    size = result.size
+    click.echo(
+        f"Parameters: {size.total_parameters:,}, of them trained {size.trainable_parameters:,}; "
+        f"{size.model_size_mb:,.0f} MiB in {result.precision}."
+    )
+    colour = _COLOURS[result.verdict] if result.verdict is not None else None
+    by = f" (by {result.verdict_by.replace('_', ' ')})" if result.verdict_by else ""
+    click.secho(f"Verdict{by}: {result.verdict or 'none'}", fg=colour, bold=True)
+    click.echo(printable(result.why))
+
+
+def _table(result: EvaluationResult, group: Group) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE, pad_edge=False, show_edge=False)
+    table.add_column("", no_wrap=True)
+    compared = any(each.baseline is not None for each in group.measurements)
+    table.add_column(printable(result.model), justify="right", overflow="fold")
+    if compared:
+        table.add_column(printable(result.baseline or ""), justify="right", overflow="fold")
+        table.add_column(f"difference, {result.confidence:.0%} interval", justify="right")
+        table.add_column("verdict", no_wrap=True)
+    for each in group.measurements:
+        cells: list[str | Text] = [each.metric.replace("_", " "), _number(each.model)]
+        if compared:
+            cells += [_number(each.baseline), _interval(each)]
+            cells.append(Text(each.verdict or "", _COLOURS.get(each.verdict or "", "")))
+        table.add_row(*cells)
+    return table
+
+
+def _interval(each: Measurement) -> str:
+    if each.difference is None:
+        return ""
+    return f"{_number(each.difference, sign=True)} [{_number(each.low, sign=True)}, {_number(each.high, sign=True)}]"
+
+
+def _number(value: float | None, *, sign: bool = False) -> str:
+    if value is None:
+        return ""
+    return format(value, f"{'+' if sign else ''}{',.3f' if abs(value) < 1000 else '.3g'}")
+
+
+def _show_answer(result: EvaluationResult, answer: Answered) -> None:
+    rows = [("Prompt", answer.prompt), ("Expected", answer.expected), (result.baseline or "", answer.baseline)]
+    width = max(len(label) for label, _ in [*rows, (result.model, "")])
+    for label, text in [*rows, (result.model, answer.model)]:
+        if text is not None:
+            click.echo(printable(f"  {label:<{width}}  {' '.join(text.split())}"))
+    click.echo()
