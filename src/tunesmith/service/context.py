@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from tunesmith.service.serving.pool import ServingPool
 from tunesmith.service.system.subtasks import Subtasks
 from tunesmith.settings import Settings
 from tunesmith.store.database import Database, sqlite_url
 from tunesmith.store.migrations import upgrade
+
+if TYPE_CHECKING:
+    from tunesmith.service.serving.pool import ServingPool
 
 
 @dataclass
@@ -27,6 +30,8 @@ class Service:
     @cached_property
     def serving(self) -> ServingPool:
         """The models that are loaded; nothing is before somebody asks one."""
+        from tunesmith.service.serving.pool import ServingPool
+
         return ServingPool(self.settings)
 
     def close(self) -> None:
