@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted_engine import FOR_EVER, Echo
 
+from scripted_engine import FOR_EVER, Echo
 from tunesmith.worker.serving.socket_server import SocketServer
 
 WAIT = 20.0

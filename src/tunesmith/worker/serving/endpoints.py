@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 
 from tunesmith.spec.errors import BadValue
 from tunesmith.worker.serving.answers import Answers
+from tunesmith.worker.serving.calls import told
 from tunesmith.worker.serving.fields import refuse_unknown
 from tunesmith.worker.serving.requests import Request, read_chat, read_text
 from tunesmith.worker.serving.shapes import Shape
@@ -65,11 +66,11 @@ def _completion(engine: Engine, request: Request) -> Completion:
     answers = engine.write(request)
     shape = Shape(request, request.served_as or engine.name, answers.spelling, answers.fingerprint)
     streamed = partial(_chunks, request, answers, shape) if request.stream else None
-    return Completion(answers, partial(_whole, answers, shape), streamed)
+    return Completion(answers, partial(_whole, request, answers, shape), streamed)
 
 
-def _whole(answers: Answers, shape: Shape) -> dict[str, Any]:
-    for choice, piece in answers:
+def _whole(request: Request, answers: Answers, shape: Shape) -> dict[str, Any]:
+    for choice, piece in told(answers, request.tools):
         if piece is not None:
             choice.add(piece)
     return shape.whole(answers.choices, answers.usage())
@@ -80,12 +81,14 @@ def _chunks(request: Request, answers: Answers, shape: Shape) -> Iterator[dict[s
         first = shape.first(choice)
         if first is not None:
             yield first
-    for choice, piece in answers:
-        if piece is None:
-            yield shape.last(choice)
-        else:
+    for choice, piece in told(answers, request.tools):
+        if piece is not None:
             yield shape.piece(choice, piece)
             choice.add(piece)
+            continue
+        if choice.tool_calls:
+            yield shape.calls(choice)
+        yield shape.last(choice)
     if request.with_usage:
         yield shape.usage(answers.usage())
 

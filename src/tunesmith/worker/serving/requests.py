@@ -64,6 +64,8 @@ class Request:
     """Whether a stream ends with a chunk that counts tokens."""
     echo: bool = False
     """Whether a text begins with its prompt."""
+    tools: str = ""
+    """JSON list of the tools that the answer may call; empty: none."""
     adapter: str | None = OWN_ADAPTER
     """Folder of an adapter, or of a checkpoint of one; None asks the model as it is."""
     served_as: str | None = None
@@ -83,9 +85,11 @@ def read_chat(body: Mapping[str, Any]) -> Request:
     if shown is not None and not flag(body, "logprobs"):
         raise BadValue("top_logprobs", shown, "given beside logprobs: true")
     named = "max_completion_tokens" if body.get("max_completion_tokens") is not None else "max_tokens"
+    conversation = read_conversation(body)
     return Request(
         chat=True,
-        prompts=(read_conversation(body),),
+        prompts=(conversation,),
+        tools=conversation.tools,
         max_tokens=whole(body, named, 1, LONGEST),
         logprobs=(shown or 0) if flag(body, "logprobs") else None,
         **_common(body),

@@ -82,7 +82,7 @@ class Shape:
     def calls(self, choice: Choice) -> dict[str, Any]:
         """Render the calls that an answer makes."""
         numbered = [{"index": place, **call} for place, call in enumerate(choice.tool_calls)]
-        return self._chunk(choice, {"delta": {"tool_calls": numbered}})
+        return self._chunk(choice, {"delta": {"tool_calls": numbered}, "finish_reason": None})
 
     def last(self, choice: Choice) -> dict[str, Any]:
         """Render the chunk that says why an answer ended."""
