@@ -51,40 +51,16 @@ def test_a_directory_that_was_moved_works_where_it_is(made: ModelDirectory, tmp_
     assert ran(["./train.sh"], tmp_path / "moved") == ["train", "--model-directory", str(tmp_path / "moved")]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "handed"),
-    [
-        ([], ["--model", "MODEL", "--adapter", "LORA"]),
-        (["--system", "a b"], ["--model", "MODEL", "--adapter", "LORA", "--system", "a b"]),
-        (["--load-lora", "x y"], ["--model", "MODEL", "--adapter", "x y"]),
-        (["--load-lora=x y", "--seed", "1"], ["--model", "MODEL", "--adapter=x y", "--seed", "1"]),
-    ],
-)
-def test_the_chat_takes_the_adapter_that_is_there(
-    made: ModelDirectory, arguments: list[str], handed: list[str]
-) -> None:
-    (made.path / "lora").mkdir()
-    (made.path / "lora" / "adapter_config.json").write_text("{}")
-    places = {"MODEL": str(made.model), "LORA": str(made.path / "lora")}
-    assert ran(["./start.sh", *arguments], made.path) == ["chat", *(places.get(word, word) for word in handed)]
-
-
-def test_without_training_the_chat_is_with_the_model_itself(made: ModelDirectory) -> None:
-    assert ran(["./start.sh"], made.path) == ["chat", "--model", str(made.model)]
-
-
-def test_after_full_training_the_chat_is_with_its_result(made: ModelDirectory) -> None:
-    (made.path / "lora").mkdir()
-    (made.path / "lora" / "config.json").write_text("{}")
-    assert ran(["./start.sh"], made.path) == ["chat", "--model", str(made.path / "lora")]
-
-
-@pytest.mark.parametrize("flag", ["--port", "--port=8000", "--host", "--ui-file", "--cpu-offload"])
-def test_a_servers_flag_is_refused_in_one_sentence(made: ModelDirectory, flag: str) -> None:
-    done = subprocess.run(["./start.sh", flag], cwd=made.path, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert done.stderr.startswith(f"Error: {flag.partition('=')[0]} is for a server")
-    assert len(done.stderr.splitlines()) == 1
+def test_serving_is_handed_every_argument_as_it_is(made: ModelDirectory, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    assert ran([str(made.path / "start.sh"), *AWKWARD], elsewhere) == [
+        "serve-model",
+        "--model",
+        str(made.path),
+        *AWKWARD,
+    ]
+    assert os.listdir(elsewhere) == []
 
 
 @pytest.mark.parametrize(
