@@ -1,20 +1,83 @@
-"""How the next token is drawn."""
+"""How the next token is drawn, for one row or for all rows of a pass."""
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Sequence
 
+import torch
+from torch import Tensor
+
+from tunesmith.generation.asking import Ask, Token
 from tunesmith.spec.sampling import Sampling
 
+CANDIDATES = 512
+"""Tokens among which the likely ones are looked for first: sorting a whole vocabulary takes milliseconds."""
 
-def choose(logits: torch.Tensor, sampling: Sampling, chooser: torch.Generator) -> int:
+
+def chooser_of(sampling: Sampling) -> torch.Generator | None:
+    """Return what draws the tokens of an answer; None where the likeliest is taken."""
+    if sampling.temperature == 0:
+        return None
+    chooser = torch.Generator(device="cpu")
+    if sampling.seed is None:
+        chooser.seed()
+    else:
+        chooser.manual_seed(sampling.seed)
+    return chooser
+
+
+def choose(logits: Tensor, sampling: Sampling, chooser: torch.Generator | None) -> int:
     """Draw the next token from logits of shape (vocabulary,)."""
     if sampling.temperature == 0:
         return int(logits.argmax())
-    ranked, order = (logits / sampling.temperature).sort(descending=True)
+    scaled = logits.float() / sampling.temperature
+    ranked, order = _likely(scaled, sampling)
+    highest = ranked.max()
+    shares = (ranked - highest).double().exp().cpu()
+    reached = shares.cumsum(0)
+    if sampling.top_p < 1:
+        whole = reached[-1] if sampling.top_k else (scaled - highest).double().exp().sum().cpu()
+        kept = int((reached - shares < sampling.top_p * whole).sum()) or 1
+        reached = reached[:kept]
+    drawn = torch.rand((), generator=chooser, dtype=torch.float64) * reached[-1]
+    place = min(int(torch.searchsorted(reached, drawn, right=True)), len(reached) - 1)
+    return place if order is None else int(order[place])
+
+
+def draw(logits: Tensor, asks: Sequence[tuple[Ask, torch.Generator | None]]) -> list[Token | None]:
+    """Draw a token for each row of logits (rows, vocabulary); None for a row whose logits are no numbers."""
+    highest, likeliest = logits.max(-1)
+    sound, greedy = torch.isfinite(highest).tolist(), likeliest.tolist()
+    drawn: list[Token | None] = []
+    for row, (ask, chooser) in enumerate(asks):
+        if not sound[row]:
+            drawn.append(None)
+            continue
+        token = greedy[row] if chooser is None else choose(logits[row], ask.sampling, chooser)
+        drawn.append(Token(token) if ask.logprobs is None else _described(token, logits[row], ask.logprobs))
+    return drawn
+
+
+def _likely(scaled: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor | None]:
+    """Return the logits that may be drawn, highest first, and their tokens; all as they lie where nothing is cut."""
+    size = len(scaled)
+    if not sampling.top_k and sampling.top_p == 1:
+        return scaled, None
     if sampling.top_k:
-        ranked, order = ranked[: sampling.top_k], order[: sampling.top_k]
-    shares = ranked.softmax(0)
-    likely = shares.cumsum(0) - shares < sampling.top_p
-    likely[0] = True
-    return int(order[torch.multinomial(shares * likely, 1, generator=chooser)])
+        return scaled.topk(min(sampling.top_k, size))
+    if sampling.top_p < 1 and size > CANDIDATES:
+        ranked, order = scaled.topk(CANDIDATES)
+        if float(ranked.logsumexp(0) - scaled.logsumexp(0)) > _log(sampling.top_p):
+            return ranked, order
+    return scaled.sort(descending=True)
+
+
+def _log(share: float) -> float:
+    return float(torch.tensor(share, dtype=torch.float64).log())
+
+
+def _described(token: int, logits: Tensor, count: int) -> Token:
+    logprobs = logits.float().log_softmax(-1)
+    values, places = logprobs.topk(min(count, len(logprobs)))
+    top = tuple(zip(places.tolist(), values.tolist(), strict=True))
+    return Token(token, float(logprobs[token]), top)

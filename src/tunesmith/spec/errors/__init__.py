@@ -27,6 +27,7 @@ TunesmithError
 ├── RunError                exit 70, HTTP 500   the run failed
 │   ├── RunCrashed, RunAbandoned, NotANumber, OutOfMemory, MergeDiffers, ParityFailed
 │   ├── SubtaskTooSlow, SubtaskDied
+│   ├── LogitsNotNumbers, DecodingFailed
 ├── ServingError            exit 70, HTTP 503   a model cannot answer
 │   ├── ModelGone, NoMemoryLeft, ModelNotReady, ModelTooLarge, AdapterTooLarge, NoMemoryYet
 ├── ServiceError            exit 78, HTTP 4xx   the service cannot do what was asked
@@ -115,6 +116,8 @@ from tunesmith.spec.errors.generation import (
     AdapterNotLive,
     AdapterNotLoaded,
     AdapterNotPerRow,
+    DecodingFailed,
+    LogitsNotNumbers,
     NoRoomForAdapter,
     ServerBusy,
 )
@@ -125,8 +128,8 @@ from tunesmith.spec.errors.running import (
     MergeDiffers,
     NotANumber,
     OutOfMemory,
-    ParityFailed,
     Overtaken,
+    ParityFailed,
     Paused,
     Relayed,
     RunAbandoned,
@@ -207,6 +210,7 @@ __all__ = [
     "DataError",
     "DataNotFound",
     "DatabaseUnusable",
+    "DecodingFailed",
     "DirectoryTaken",
     "DiskFull",
     "EmptyFile",
@@ -221,6 +225,7 @@ __all__ = [
     "KeysNeeded",
     "KindRefused",
     "LeaseLost",
+    "LogitsNotNumbers",
     "MemoryUsedUp",
     "MergeDiffers",
     "MessagesRefused",

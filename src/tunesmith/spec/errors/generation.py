@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tunesmith.spec.errors.configuration import ConfigError
+from tunesmith.spec.errors.running import RunError
 from tunesmith.spec.errors.service import ServiceError
 
 
@@ -63,3 +64,25 @@ class NoRoomForAdapter(ServiceError):
             f"The adapter '{adapter}' takes {needed:,} bytes, and {allowed:,} are for adapters. "
             "Try again when running answers have ended, or give the server more memory."
         )
+
+
+class LogitsNotNumbers(RunError):
+    """A model whose computation overflowed in the middle of an answer."""
+
+    code = "logits_not_numbers"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The model's computation gave no numbers in the middle of this answer. "
+            "Check that its weights are whole, or load it with --precision fp32."
+        )
+
+
+class DecodingFailed(RunError):
+    """A step of the computation that failed, with all the answers in it."""
+
+    code = "decoding_failed"
+
+    def __init__(self, why: BaseException) -> None:
+        said = next(iter(str(why).strip().splitlines()), type(why).__name__)
+        super().__init__(f"The computation failed in the middle of this answer ({said}). Ask again, or for less.")
