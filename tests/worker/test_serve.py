@@ -3,39 +3,46 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import threading
+from http.client import HTTPConnection, IncompleteRead
 from pathlib import Path
+from socket import AF_UNIX, SOCK_STREAM, socket
+from typing import Any
 
 import pytest
 
-from tunesmith.spec.sampling import Sampling
 from tunesmith.runs.control import ask
 from tunesmith.runs.event_log import read
 from tunesmith.runs.folder import Header, RunFolder
 from tunesmith.runs.liveness import process
-from tunesmith.service.serving.client import Connection
 from tunesmith.spec.errors import Cancelled
 from tunesmith.spec.events import Finished, Serving
-from tunesmith.spec.examples import Message
 from tunesmith.spec.states import Request as Asked
-from tunesmith.worker.completions import Request
 from tunesmith.worker.reporting import Reporter
-from tunesmith.worker.serve import load_engine
 from tunesmith.worker.serve import run as serve
 
 WAIT = 20.0
 
 
-def request_for(model: Path, adapter: Path | None = None) -> dict[str, str | None]:
-    return {"model": str(model), "adapter": adapter and str(adapter), "device": "cpu", "precision": "fp32"}
+class Client(HTTPConnection):
+    """A connection to a run's socket."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=WAIT)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket(AF_UNIX, SOCK_STREAM)
+        self.sock.settimeout(WAIT)
+        self.sock.connect(self._path)
 
 
 @pytest.fixture
 def serving(tiny_model: Path, tmp_path: Path) -> RunFolder:
-    return RunFolder.create(tmp_path, kind="serve", name="tiny", request=request_for(tiny_model))
+    request = {"model": str(tiny_model), "device": "cpu", "precision": "fp32", "rows": 2, "waiting": 3}
+    return RunFolder.create(tmp_path, kind="serve", name="tiny", request=request)
 
 
 def test_ends_when_the_process_that_made_it_is_gone(serving: RunFolder) -> None:
@@ -66,7 +73,13 @@ class Ear(Reporter):
             self.serving.set()
 
 
-def test_ends_when_it_is_asked_to(serving: RunFolder) -> None:
+def chat(**body: Any) -> str:
+    return json.dumps({"messages": [{"role": "user", "content": "Hi"}], **body})
+
+
+def test_answers_until_it_is_asked_to_end_and_says_so_to_whoever_is_answered(
+    serving: RunFolder, tiny_model: Path
+) -> None:
     ear = Ear(serving)
     ended: list[BaseException] = []
 
@@ -81,37 +94,21 @@ def test_ends_when_it_is_asked_to(serving: RunFolder) -> None:
     assert ear.serving.wait(WAIT)
     assert len(ear.socket) < 100
     assert Path(ear.socket).parent.stat().st_mode & 0o077 == 0
-    reply = Connection(Path(ear.socket)).stream({"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 3})
-    assert "".join(reply) == reply.text
-    assert reply.usage["completion_tokens"] == 3
+    client = Client(ear.socket)
+    client.request("POST", "/v1/chat/completions", chat(max_tokens=3))
+    assert json.loads(client.getresponse().read())["usage"]["completion_tokens"] <= 3
+    client.request("GET", "/healthz")
+    health = json.loads(client.getresponse().read())
+    assert (health["status"], health["model"], health["running"]) == ("ok", tiny_model.name, 0)
+    assert health["memory_bytes"] > health["tokens"] > 0
+    client.request("POST", "/v1/chat/completions", chat(stream=True, logprobs=True, n=2, max_tokens=400))
+    response = client.getresponse()
+    assert response.readline().startswith(b"data: ")
     ask(serving, Asked.CANCEL)
     thread.join(WAIT)
     assert len(ended) == 1
-
-
-def test_a_bare_text_is_continued_and_a_chat_is_rendered(tiny_model: Path) -> None:
-    engine = load_engine(request_for(tiny_model))
-    few = Sampling(max_tokens=2)
-    bare = engine.answer(Request(chat=False, prompt="Hello", sampling=few, stream=False, with_usage=False))
-    chat = engine.answer(
-        Request(chat=True, prompt=(Message("user", "Hello"),), sampling=few, stream=False, with_usage=False)
-    )
-    assert bare.prompt_tokens == len("Hello")
-    assert chat.prompt_tokens > bare.prompt_tokens
-
-
-def test_an_adapter_brings_its_own_template(tiny_model: Path, tmp_path: Path) -> None:
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
-
-    adapter = tmp_path / "lora"
-    model = get_peft_model(AutoModelForCausalLM.from_pretrained(tiny_model), LoraConfig(target_modules=["q_proj"]))
-    model.save_pretrained(adapter)
-    shutil.copyfile(tiny_model / "tokenizer.json", adapter / "tokenizer.json")
-    config = json.loads((tiny_model / "tokenizer_config.json").read_text())
-    config["chat_template"] = "{% for m in messages %}{{ m.content + eos_token }}{% endfor %}"
-    (adapter / "tokenizer_config.json").write_text(json.dumps(config))
-    request = Request(
-        chat=True, prompt=(Message("user", "Hello"),), sampling=Sampling(), stream=False, with_usage=False
-    )
-    assert load_engine(request_for(tiny_model, adapter)).answer(request).prompt_tokens == len("Hello") + 1
+    try:
+        rest = response.read().decode()
+    except IncompleteRead as error:
+        rest = error.partial.decode()
+    assert "[DONE]" in rest

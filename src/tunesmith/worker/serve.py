@@ -1,9 +1,18 @@
-"""A serve run: a loaded model that answers chat completions on a Unix socket until nobody needs it.
+"""A serve run: a loaded model that answers OpenAI's requests on a Unix socket until nobody needs it.
 
 The run's request::
 
-    {"model": "/folder", "adapter": "/folder" or null, "name": "what answers call the model", "device": "cpu",
-     "precision": "bf16"}
+    {"model": "/folder", "name": "what answers call the model", "device": "cpu", "precision": "bf16",
+     "merge": "/folder", "checkpoint": "/folder", "adapter": "/folder",
+     "rows": 8, "waiting": 64, "adapter_bytes": 1000000000}
+
+Only the first line is needed. ``merge`` is an adapter that is merged into the model in memory, ``checkpoint`` one of a
+full training of this model, ``adapter`` what answers requests that name none (merged if it cannot share a batch). Of
+``rows`` answers are written at once, ``waiting`` wait, adapters take ``adapter_bytes``; what is left out is
+``Decoder``'s. Wherever an adapter's folder is named, a checkpoint of a run that trains an adapter may stand.
+
+What can be asked: ``serving/endpoints.py``. A completion's body is OpenAI's and two fields besides: ``adapter``
+(folder; null asks the model as it is) and ``served_as`` (what the answer calls the model).
 
 The run ends when it is asked to, and when the process that made it is gone, however that went.
 """
@@ -16,7 +25,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,12 +33,8 @@ from tunesmith.runs.liveness import is_alive
 from tunesmith.spec.errors import Cancelled
 from tunesmith.spec.events import Phase, Serving
 from tunesmith.spec.states import Request as Asked
-from tunesmith.worker.chat_server import ChatServer
-from tunesmith.worker.completions import Request
 
 if TYPE_CHECKING:
-    from tunesmith.modalities.text.encode import TextEncoder
-    from tunesmith.modalities.text.predictor import Answer, TextPredictor
     from tunesmith.runs.folder import RunFolder
     from tunesmith.worker.reporting import Reporter
 
@@ -39,10 +44,13 @@ LOOK_EVERY: Final = 0.1
 
 def run(run: RunFolder, reporter: Reporter) -> None:
     """Load what the run's request names, and answer until asked to end or until the client is gone."""
+    from tunesmith.worker.serving.loading import load_engine
+    from tunesmith.worker.serving.socket_server import SocketServer
+
     request: dict[str, Any] = run.header().request or {}
     reporter.say(Phase(name="loading the model"))
-    engine = load_engine(request)
-    with _socket_path() as path, ChatServer(path, engine) as server:
+    engine = load_engine(request, run.path / "adapters")
+    with _socket_path() as path, SocketServer(path, engine) as server, closing(engine):
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": LOOK_EVERY}, daemon=True).start()
         reporter.say(Serving(socket=str(path)))
         asked = _until_over(run, reporter)
@@ -79,33 +87,3 @@ def _short_folder() -> str | None:
     if runtime and len(runtime) < 60 and os.access(runtime, os.W_OK):
         return runtime
     return "/tmp" if os.access("/tmp", os.W_OK) else None
-
-
-class Engine:
-    """A predictor with the encoder of its prompts."""
-
-    def __init__(self, name: str, predictor: TextPredictor, encoder: TextEncoder) -> None:
-        self.name = name
-        self._predictor = predictor
-        self._encoder = encoder
-
-    def answer(self, request: Request) -> Answer:
-        """Start the answer to a request."""
-        prompt = request.prompt
-        ids = self._encoder.text(prompt) if isinstance(prompt, str) else self._encoder.prompt(prompt)
-        return self._predictor.answer(ids, request.sampling)
-
-
-def load_engine(request: dict[str, Any]) -> Engine:
-    """Load model, adapter and tokenizer; an adapter folder's own tokenizer and template win."""
-    from tunesmith.modalities.text.encode import TextEncoder
-    from tunesmith.modalities.text.predictor import load_predictor
-
-    model = Path(request["model"])
-    adapter = Path(request["adapter"]) if request.get("adapter") else None
-    own_tokenizer = adapter is not None and (adapter / "tokenizer.json").is_file()
-    encoder = TextEncoder(adapter if adapter is not None and own_tokenizer else model)
-    predictor = load_predictor(
-        model, encoder=encoder, adapter=adapter, device=request["device"], precision=request["precision"]
-    )
-    return Engine(request.get("name") or model.name, predictor, encoder)

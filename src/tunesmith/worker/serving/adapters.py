@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Final
+from weakref import WeakValueDictionary
 
 from tunesmith.generation.decoder import AdapterFacts, Decoder
 from tunesmith.modalities.adapter_fit import ADAPTER_CONFIG, ADAPTER_WEIGHTS, check_tokenizer
@@ -16,75 +16,99 @@ from tunesmith.runs.checkpoints import MANIFEST
 from tunesmith.runs.folder import RunFolder
 from tunesmith.spec.errors import ModelNotFound
 from tunesmith.worker.export.adapter import write_adapter_at
+from tunesmith.worker.serving.texts import Texts
 
-if TYPE_CHECKING:
-    from tunesmith.worker.serving.texts import Texts
+TEXT_FILES: Final = (
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "chat_template.json",
+)  # fmt: skip
+"""What decides how prompts become tokens."""
 
 
 @dataclass(frozen=True)
-class Named:
-    """An adapter as requests name it."""
+class Known:
+    """An adapter that was loaded; it may have left for others since."""
 
     folder: str
-    """What the request said: an adapter, or a checkpoint of a run that trains one."""
+    """What requests call it: the folder of an adapter, or of a checkpoint of a run that trains one."""
     key: str
     """The folder and which of its contents, as a folder can be published anew while its adapter answers."""
+    texts: Texts
 
 
 class Adapters:
     """Adapters on one base."""
 
-    def __init__(self, decoder: Decoder, base: Path, scratch: Path, read: Callable[[Path], Texts]) -> None:
-        """``scratch`` is for adapters of checkpoints; ``read`` makes the texts of a folder with a tokenizer."""
+    def __init__(self, decoder: Decoder, base: Path, scratch: Path, texts: Texts) -> None:
+        """``scratch`` is for adapters of checkpoints; ``texts`` are the base's, for adapters that bring no others."""
         self._decoder = decoder
         self._base = base
         self._scratch = scratch
-        self._read = read
-        self._known: dict[str, tuple[Named, Texts | None]] = {}
+        self._own = texts
+        self._texts = WeakValueDictionary({_digest(texts.folder): texts})
+        """Tokenizers are large, and most adapters of a base bring the same one."""
+        self._known: dict[str, Known] = {}
+        self._lock = threading.Lock()
         self._loading = threading.Lock()
 
-    def load(self, folder: str) -> tuple[AdapterFacts, Texts | None]:
-        """Load an adapter if it is not there; with it comes its tokenizer, if it brings one.
+    def find(self, folder: str) -> Known:
+        """Return an adapter that was loaded; one that was not, or whose files are others by now, is loaded.
+
+        Raises:
+            TunesmithError: as ``load``.
+        """
+        known = self._known.get(_stamp(adapter_folder(Path(folder), self._scratch)))
+        if known is not None:
+            return known
+        return self.load(folder)[0]
+
+    def load(self, folder: str) -> tuple[Known, AdapterFacts]:
+        """Load an adapter unless it is there.
 
         Raises:
             ModelNotFound: the folder holds no adapter.
+            NotALanguageModel: the adapter does not write.
             TunesmithError: it does not fit the base, changes nothing, or finds no room.
         """
         with self._loading:
             place = adapter_folder(Path(folder), self._scratch)
-            named = Named(folder, _stamp(place))
             refuse_silent(place)
-            texts = self._texts_of(named, place)
-            facts = self._decoder.load_adapter(named.key, place)
-            self._known[named.key] = (named, texts)
-            return facts, texts
+            known = Known(folder, _stamp(place), self._texts_of(place))
+            facts = self._decoder.load_adapter(known.key, place)
+            with self._lock:
+                outdated = [key for key, one in self._known.items() if one.folder == folder and key != known.key]
+                self._known[known.key] = known
+            self._drop(outdated)
+            return known, facts
 
     def unload(self, folder: str) -> bool:
         """Drop an adapter once the answers that it writes are complete; say whether it was there."""
-        with self._loading:
-            keys = [key for key, (named, _) in self._known.items() if named.folder == folder]
-            return any([self._drop(key) for key in keys])
+        with self._lock:
+            keys = [key for key, known in self._known.items() if known.folder == folder]
+        return self._drop(keys)
 
     def listed(self) -> list[tuple[str, AdapterFacts]]:
         """Return each adapter in memory with its folder, least recently used first."""
-        with self._loading:
-            facts = self._decoder.adapters()
-            held = {one.key for one in facts}
-            self._known = {key: known for key, known in self._known.items() if key in held}
-            return [(self._known[one.key][0].folder, one) for one in facts if one.key in self._known]
+        facts = self._decoder.adapters()
+        with self._lock:
+            return [(self._known[one.key].folder, one) for one in facts if one.key in self._known]
 
-    def _drop(self, key: str) -> bool:
-        del self._known[key]
-        return self._decoder.unload_adapter(key)
+    def _drop(self, keys: list[str]) -> bool:
+        with self._lock:
+            for key in keys:
+                self._known.pop(key, None)
+        return any([self._decoder.unload_adapter(key) for key in keys])
 
-    def _texts_of(self, named: Named, place: Path) -> Texts | None:
-        """Read an adapter's own tokenizer and template, which win over the base's."""
-        if named.key in self._known:
-            return self._known[named.key][1]
+    def _texts_of(self, place: Path) -> Texts:
+        """Return an adapter's own tokenizer and template, which win over the base's."""
         if not (place / "tokenizer.json").is_file():
-            return None
-        check_tokenizer(place, self._base)
-        return self._read(place)
+            return self._own
+        digest = _digest(place)
+        texts = self._texts.get(digest)
+        if texts is None:
+            check_tokenizer(place, self._base)
+            texts = self._own.of(place)
+            self._texts[digest] = texts
+        return texts
 
 
 def adapter_folder(given: Path, scratch: Path) -> Path:
@@ -108,3 +132,12 @@ def _stamp(folder: Path) -> str:
     """Name a folder and which of its contents."""
     known = (folder / ADAPTER_WEIGHTS).stat()
     return f"{folder}#{known.st_ino}-{known.st_mtime_ns}-{known.st_size}"
+
+
+def _digest(folder: Path) -> str:
+    """Name the contents of a folder's tokenizer and template."""
+    digest = hashlib.sha256()
+    for name in TEXT_FILES:
+        content = (folder / name).read_bytes() if (folder / name).is_file() else b""
+        digest.update(f"{name} {len(content)} ".encode() + content)
+    return digest.hexdigest()

@@ -75,7 +75,7 @@ class Engine:
 
     def load(self, adapter: str) -> dict[str, Any]:
         """Load an adapter ahead, and see that it is live."""
-        facts, _ = self._adapters.load(adapter)
+        _, facts = self._adapters.load(adapter)
         return {
             "adapter": adapter,
             "bytes": facts.bytes,
@@ -107,8 +107,8 @@ class Engine:
     def _voice(self, adapter: str | None) -> Voice:
         if adapter is None:
             return Voice(None, None, self._texts)
-        facts, texts = self._adapters.load(adapter)
-        return Voice(adapter, facts.key, texts or self._texts)
+        known = self._adapters.find(adapter)
+        return Voice(adapter, known.key, known.texts)
 
     def _written(self, request: Request, voice: Voice, ids: Sequence[int], seed: int | None) -> Written:
         if request.max_tokens == 0:
@@ -129,7 +129,8 @@ class Engine:
             try:
                 return self._decoder.submit(ask)
             except AdapterNotLoaded:
-                ask = replace(ask, adapter=self._voice(voice.adapter).key)
+                assert voice.adapter is not None
+                ask = replace(ask, adapter=self._adapters.load(voice.adapter)[0].key)
         return self._decoder.submit(ask)
 
     def _fingerprint(self, voice: Voice) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +45,10 @@ def load_engine(request: Mapping[str, Any], scratch: Path) -> Engine:
     model = model.to(request["device"]).eval()
     limits = {name: request[name] for name in ("rows", "waiting", "adapter_bytes") if request.get(name)}
     decoder = Decoder(model, **limits)
-    read = partial(Texts, vocabulary=model.get_input_embeddings().num_embeddings)
-    texts = read(merge if merge is not None and (merge / "tokenizer.json").is_file() else base)
-    adapters = Adapters(decoder, base, scratch, read)
+    texts = Texts(base, model.get_input_embeddings().num_embeddings)
+    if merge is not None and (merge / "tokenizer.json").is_file():
+        texts = texts.of(merge)
+    adapters = Adapters(decoder, base, scratch, texts)
     engine = Engine(
         request.get("name") or base.name, decoder, texts, adapters, base=base, own=str(own) if own else None
     )

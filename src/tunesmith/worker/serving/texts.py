@@ -16,13 +16,17 @@ from tunesmith.worker.serving.spelling import Spelling
 class Texts:
     """What is written and read with the tokenizer of one folder."""
 
-    def __init__(self, folder: Path, vocabulary: int) -> None:
-        """``vocabulary`` is how many tokens the model knows."""
-        self._folder = folder
+    def __init__(self, folder: Path, vocabulary: int, stop_ids: frozenset[int] = frozenset()) -> None:
+        """``vocabulary`` is how many tokens the model knows; ``stop_ids`` end its answers beside the folder's own."""
+        self.folder = folder
         self._vocabulary = vocabulary
         self._encoder = TextEncoder(folder)
-        self.stop_ids = self._encoder.stop_ids
+        self.stop_ids = self._encoder.stop_ids | stop_ids
         """Tokens that end an answer."""
+
+    def of(self, folder: Path) -> Texts:
+        """Return the same for an adapter that brings a tokenizer and a template of its own."""
+        return Texts(folder, self._vocabulary, self.stop_ids)
 
     def ids(self, prompt: Prompt) -> list[int]:
         """Return the tokens of a prompt.
@@ -47,7 +51,7 @@ class Texts:
     @cached_property
     def spelling(self) -> Spelling:
         """What single tokens say."""
-        return Spelling(self._folder)
+        return Spelling(self.folder)
 
     def _ids(self, prompt: Prompt) -> list[int]:
         if isinstance(prompt, str):

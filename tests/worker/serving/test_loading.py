@@ -1,0 +1,170 @@
+"""What a serve run holds, and what it answers with: tiny models with adapters that change what they say."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tiny import make_tiny_model
+from tunesmith.spec.errors import AdapterMismatch, AdapterNotLive, ModelNotFound, NotALanguageModel
+from tunesmith.worker.serving.endpoints import ENDPOINTS, Completion
+from tunesmith.worker.serving.engine import Engine
+from tunesmith.worker.serving.loading import load_engine
+
+Load = Callable[..., Engine]
+
+
+@pytest.fixture
+def load(tiny_model: Path, tmp_path: Path) -> Iterator[Load]:
+    loaded: list[Engine] = []
+
+    def load(**request: Any) -> Engine:
+        whole = {"model": str(tiny_model), "device": "cpu", "precision": "fp32", **request}
+        loaded.append(load_engine({k: str(v) if isinstance(v, Path) else v for k, v in whole.items()}, tmp_path / "s"))
+        return loaded[-1]
+
+    yield load
+    for engine in loaded:
+        engine.close()
+
+
+def make_adapter(base: Path, folder: Path, *, strength: float = 0.5, seed: int = 1, **config: Any) -> Path:
+    """Write an adapter that was trained by chance: every weight of it is drawn."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    settings = LoraConfig(**{"target_modules": ["q_proj", "v_proj", "down_proj"], "task_type": "CAUSAL_LM", **config})
+    torch.manual_seed(seed)
+    model = get_peft_model(AutoModelForCausalLM.from_pretrained(base), settings)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if weight.requires_grad:
+                weight.copy_(torch.randn_like(weight) * strength) if "magnitude" not in name else weight.mul_(1.5)
+    model.save_pretrained(folder)
+    return folder
+
+
+def ask(engine: Engine, **body: Any) -> str:
+    """Return the likeliest continuation of a prompt."""
+    reply = ENDPOINTS["POST", "/v1/completions"](engine, {"prompt": "Hello", "temperature": 0, **body})
+    assert isinstance(reply, Completion)
+    with reply.answers:
+        text = reply.whole()["choices"][0]["text"]
+    assert isinstance(text, str)
+    return text
+
+
+def greedy(base: Path, adapter: Path | None, *, prompt: str = "Hello", tokens: int = 16) -> str:
+    """Return the same by transformers and PEFT."""
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer: Any = AutoTokenizer.from_pretrained(base)
+    model: Any = AutoModelForCausalLM.from_pretrained(base)
+    if adapter is not None:
+        model = PeftModel.from_pretrained(model, str(adapter))
+    ids = tokenizer(prompt, return_tensors="pt").input_ids
+    written = model.eval().generate(input_ids=ids, max_new_tokens=tokens, do_sample=False)
+    return str(tokenizer.decode(written[0, ids.shape[1] :], skip_special_tokens=True))
+
+
+def test_answers_as_transformers_does(load: Load, tiny_model: Path) -> None:
+    assert ask(load()) == greedy(tiny_model, None)
+
+
+def test_an_adapter_answers_who_names_it_and_nobody_else(load: Load, tiny_model: Path, tmp_path: Path) -> None:
+    one, two = (make_adapter(tiny_model, tmp_path / f"lora-{seed}", seed=seed) for seed in (1, 2))
+    engine = load()
+    for folder in (one, None, two, one):
+        assert ask(engine, adapter=None if folder is None else str(folder)) == greedy(tiny_model, folder)
+    assert ask(engine) == greedy(tiny_model, None)
+    assert [row["adapter"] for row in engine.health()["adapters"]] == [str(two), str(one)]
+    assert engine.unload(str(one))
+    assert not engine.unload(str(one))
+    assert ask(engine, adapter=str(one)) == greedy(tiny_model, one)
+
+
+def test_loading_ahead_proves_that_an_adapter_is_live(load: Load, tiny_model: Path, tmp_path: Path) -> None:
+    live = load().load(str(make_adapter(tiny_model, tmp_path / "lora", r=4)))
+    assert live["live"]["trained"]
+    assert live["live"]["difference"] > 0.01
+    assert live["rank"] == 4
+    assert live["bytes"] > 0
+
+
+def test_an_adapter_that_was_not_trained_changes_nothing_and_says_so(
+    load: Load, tiny_model: Path, tmp_path: Path
+) -> None:
+    adapter = make_adapter(tiny_model, tmp_path / "lora", strength=0.0)
+    engine = load()
+    assert engine.load(str(adapter))["live"] == {"trained": False, "difference": 0.0}
+    assert ask(engine, adapter=str(adapter)) == greedy(tiny_model, None)
+
+
+def test_an_adapter_that_is_published_anew_answers_anew(load: Load, tiny_model: Path, tmp_path: Path) -> None:
+    folder = make_adapter(tiny_model, tmp_path / "lora", seed=1)
+    engine = load()
+    before = ask(engine, adapter=str(folder))
+    shutil.rmtree(folder)
+    make_adapter(tiny_model, folder, seed=2)
+    after = ask(engine, adapter=str(folder))
+    assert (before == after, after) == (False, greedy(tiny_model, folder))
+    assert len(engine.health()["adapters"]) == 1
+
+
+@pytest.mark.parametrize("config", [{"use_dora": True}, {"modules_to_save": ["lm_head"]}, {"bias": "all"}])
+def test_what_cannot_share_a_batch_is_merged(
+    load: Load, tiny_model: Path, tmp_path: Path, config: dict[str, Any]
+) -> None:
+    adapter = make_adapter(tiny_model, tmp_path / "lora", strength=0.2, **config)
+    for request in ({"merge": adapter}, {"adapter": adapter}):
+        engine = load(**request)
+        assert ask(engine) == ask(engine, adapter=None) == greedy(tiny_model, adapter)
+
+
+def test_the_adapter_of_the_run_answers_who_names_none(load: Load, tiny_model: Path, tmp_path: Path) -> None:
+    adapter = make_adapter(tiny_model, tmp_path / "lora")
+    engine = load(adapter=adapter)
+    assert ask(engine) == greedy(tiny_model, adapter)
+    assert ask(engine, adapter=None) == greedy(tiny_model, None)
+
+
+def test_a_merged_adapter_that_changes_nothing_is_refused(load: Load, tiny_model: Path, tmp_path: Path) -> None:
+    adapter = make_adapter(tiny_model, tmp_path / "lora", use_dora=False, strength=1e-30)
+    with pytest.raises(AdapterNotLive, match="as if it were not there"):
+        load(merge=adapter)
+
+
+def test_an_adapter_brings_its_own_template(load: Load, tiny_model: Path, tmp_path: Path) -> None:
+    adapter = make_adapter(tiny_model, tmp_path / "lora")
+    shutil.copyfile(tiny_model / "tokenizer.json", adapter / "tokenizer.json")
+    config = json.loads((tiny_model / "tokenizer_config.json").read_text())
+    config["chat_template"] = "{% for m in messages %}{{ m.content + eos_token }}{% endfor %}"
+    (adapter / "tokenizer_config.json").write_text(json.dumps(config))
+    engine = load()
+    body = {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1}
+
+    def prompt_tokens(**more: Any) -> int:
+        reply = ENDPOINTS["POST", "/v1/chat/completions"](engine, {**body, **more})
+        assert isinstance(reply, Completion)
+        return int(reply.whole()["usage"]["prompt_tokens"])
+
+    assert prompt_tokens(adapter=str(adapter)) == len("Hello") + 1 < prompt_tokens()
+
+
+def test_what_is_no_adapter_of_the_base_is_refused(load: Load, tmp_path: Path, tiny_model: Path) -> None:
+    other = make_tiny_model(tmp_path / "other", hidden_size=64, head_dim=16)
+    engine = load()
+    with pytest.raises(AdapterMismatch):
+        engine.load(str(make_adapter(other, tmp_path / "foreign")))
+    with pytest.raises(ModelNotFound):
+        engine.load(str(tmp_path / "nowhere"))
+    with pytest.raises(NotALanguageModel, match="classes"):
+        engine.load(str(make_adapter(tiny_model, tmp_path / "classifier", task_type="SEQ_CLS")))
+    assert ask(engine) == greedy(tiny_model, None)
