@@ -20,6 +20,12 @@ ROWS = {
     "POST /v1/fine_tuning/jobs/{fine_tuning_job_id}/resume": CHANGE_OURS,
     "GET /v1/fine_tuning/jobs/{fine_tuning_job_id}/events": LOOK_AT_OURS,
     "GET /v1/fine_tuning/jobs/{fine_tuning_job_id}/checkpoints": LOOK_AT_OURS,
+    # A model of another organisation is not there for a stranger; ours lies nowhere, and whoever may is told so.
+    "POST /v1/chat/completions": Row(
+        Least.VIEWER, json={"model": "{model}", "messages": [{"role": "user", "content": "Hello"}]}, stranger=404
+    ),
+    "POST /v1/completions": Row(Least.VIEWER, json={"model": "{model}", "prompt": "Hello"}, stranger=404),
+    "POST /v1/embeddings": Row(Least.VIEWER, json={"model": "{model}", "input": "Hello"}, stranger=404),
     "GET /v1/models": LOOK,
     "GET /v1/models/{model}": LOOK_AT_OURS,
     "DELETE /v1/models/{model}": CHANGE_OURS,

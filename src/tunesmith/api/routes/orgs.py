@@ -54,6 +54,8 @@ class OrganisationView(Part):
     max_running: int | None
     max_device_hours: float | None
     max_bytes: int | None
+    serves: str | None
+    """The job whose model answers for it at /api/v1; null: the newest that succeeded."""
 
 
 class Organisations(Part):

@@ -14,8 +14,12 @@ if TYPE_CHECKING:
 
 def loaded_names(service: Service, by: Principal | None) -> list[str]:
     """Return the names of the models in memory that somebody may see; nobody in particular sees what is everybody's."""
-    found = service.serving.loaded()
-    return sorted({each.name for each in found if each.org is None or (by is not None and by.sees(each.org))})
+    found = [each for each in service.serving.loaded() if each.org is None or (by is not None and by.sees(each.org))]
+    with service.database.read() as connection:
+        made = {each.model: stored.get(connection, each.model) for each in found if each.model is not None}
+    # Whoever asked may have called it by another of its names.
+    names = {id: model.name for id, model in made.items() if model is not None}
+    return sorted({names.get(each.model or "", each.name) for each in found})
 
 
 def is_loaded(service: Service, job: Job) -> bool:
