@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextma
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
+from tunesmith.executors.local import LocalExecutor
 from tunesmith.modalities.adapter_fit import ADAPTER_WEIGHTS
 from tunesmith.planning.facts import device_facts
 from tunesmith.service.serving.process import Held, Process, ServeRun, stamp_of
@@ -18,6 +19,7 @@ from tunesmith.spec.errors import AdapterNotPerRow, AdapterTooLarge, TunesmithEr
 from tunesmith.spec.job import Resources
 
 if TYPE_CHECKING:
+    from tunesmith.executors.base import Executor
     from tunesmith.settings import Settings
 
 CHAT: Final = "/v1/chat/completions"
@@ -93,11 +95,19 @@ class ServingPool:
     answers, in the words of whoever found it: Relayed (with the status of the fault: an unknown key, a prompt that is
     too long), ServerBusy (429, with ``wait`` seconds), ModelGone (503), ModelTooLarge, AdapterTooLarge, AdapterNotLive.
 
-    ``device`` and ``precision`` are chosen for the machine where they are left out.
+    ``device`` and ``precision`` are chosen for the machine where they are left out; ``executor`` starts serve runs.
     """
 
-    def __init__(self, settings: Settings, *, device: str | None = None, precision: str | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        device: str | None = None,
+        precision: str | None = None,
+        executor: Executor | None = None,
+    ) -> None:
         self._settings = settings
+        self._executor = executor or LocalExecutor()
         self._chosen = (device, precision)
         self._merged: set[tuple[object, ...]] = set()
         self._shelf = Shelf(settings, self._made)
@@ -178,13 +188,18 @@ class ServingPool:
             **{name: float(self._shelf.counts[name]) for name in ("started", "died", "evicted", "idle")},
         }
 
+    def look(self) -> None:
+        """Bury what died, end what is idle, and give way to other servers; done by itself every second."""
+        self._shelf.look()
+
     def close(self) -> None:
         """End every process."""
         self._shelf.close()
 
     def _made(self, held: Held, name: str) -> Process:
-        kind = VllmServer if held.engine == "vllm" else ServeRun
-        return kind(self._settings, held, name)
+        if held.engine == "vllm":
+            return VllmServer(self._settings, held, name)
+        return ServeRun(self._settings, held, name, self._executor)
 
     def _joined(self, stack: ExitStack, target: Target) -> Entry:
         """Find or start the process for a target, and let go of it when the stack is unwound."""

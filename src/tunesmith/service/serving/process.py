@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import psutil
 
-from tunesmith.executors.local import LocalExecutor
 from tunesmith.planning.weight_headers import tensors, weight_files
 from tunesmith.runs.control import ask
 from tunesmith.runs.exits import exit_of, explain
@@ -25,6 +24,7 @@ from tunesmith.spec.events import Failed, Serving
 from tunesmith.spec.states import Request
 
 if TYPE_CHECKING:
+    from tunesmith.executors.base import Executor
     from tunesmith.runs.handle import Handle
     from tunesmith.service.serving.targets import Target
     from tunesmith.settings import Settings
@@ -120,11 +120,11 @@ class Process(Protocol):
 class ServeRun:
     """A run of the kind serve."""
 
-    def __init__(self, settings: Settings, held: Held, name: str) -> None:
+    def __init__(self, settings: Settings, held: Held, name: str, executor: Executor) -> None:
         self._settings = settings
         self._held = held
         self._name = name
-        self._executor = LocalExecutor()
+        self._executor = executor
         self._run: RunFolder | None = None
         self._handle: Handle | None = None
         self.needs = weights_of(held) + OVERHEAD

@@ -46,7 +46,7 @@ class Share(Part):
 
 
 class Room:
-    """One pool's part of the memory. Used by one thread at a time.
+    """One pool's part of the memory. One thread at a time may change it.
 
     ``limit`` is the memory of all models together in bytes; where it is None they may have a share of what is free.
     """
@@ -107,7 +107,7 @@ class Room:
         self._file.unlink(missing_ok=True)
 
     def _others(self) -> list[Share]:
-        """Read the files of the pools that live; those of pools that are gone go too."""
+        """Read the files of the pools that live on this machine; those of pools that are gone go too."""
         found = []
         for file in self._folder.glob("*.json"):
             if file == self._file:
@@ -116,7 +116,7 @@ class Room:
                 share = Share.model_validate_json(file.read_bytes())
                 if is_alive(share.owner):
                     found.append(share)
-                else:
+                elif share.owner.boot == self._share.owner.boot:  # Another machine may have the same home.
                     file.unlink(missing_ok=True)
         return found
 

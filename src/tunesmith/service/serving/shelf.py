@@ -63,6 +63,8 @@ class Entry:
     used_at: float = field(default_factory=time.time)
     uses: dict[Path | None, Use] = field(default_factory=dict)
     """By the folder of the adapter; None is the base alone."""
+    admitted: bool = False
+    """Whether memory was taken for it."""
     measured: int = 0
     """Bytes that it had when it was last looked at."""
 
@@ -78,8 +80,10 @@ class Entry:
 
     @property
     def promised(self) -> int:
-        """Bytes that it has, or will have when it is loaded."""
-        return self.measured if self.is_up and self.measured else max(self.measured, self.process.needs)
+        """Bytes that it has, or will have when it is loaded; none while it waits for them."""
+        if not self.admitted or (self.is_up and self.measured):
+            return self.measured
+        return max(self.measured, self.process.needs)
 
 
 class Shelf:
@@ -92,7 +96,9 @@ class Shelf:
         self._leaving: list[Entry] = []
         self._failed: dict[Held, tuple[float, TunesmithError]] = {}
         self._changed = threading.Condition()
-        self._making_room = threading.Lock()
+        self._accounts = threading.Lock()
+        """Held while the room is told of what changes."""
+        self._waiting: list[Entry] = []
         self._over = threading.Event()
         self._watcher: threading.Thread | None = None
         limit = settings.serve_memory_gb
@@ -164,9 +170,10 @@ class Shelf:
         wanted = self._room.wanted()
         if wanted is not None:
             late = time.time() - wanted.since > PATIENCE
-            self._give_way(wanted.lacks, late and self._promised() > wanted.held)
+            self._give_way(wanted.lacks, late=late and self._promised() > wanted.held)
         self._measure()
-        self._room.tell(held=self._promised(), taken=self._taken())
+        with self._accounts:
+            self._room.tell(held=self._promised(), taken=self._taken())
 
     def close(self) -> None:
         """End every process."""
@@ -212,42 +219,58 @@ class Shelf:
             entry.started.set_result(None)
 
     def _make_room(self, entry: Entry) -> None:
-        """Take memory for a process, having others leave that nobody uses.
+        """Wait for a process's memory; whoever has waited for longest comes first.
 
         Raises:
             ModelTooLarge: the machine has not that much for models.
             NoMemoryYet: others answer for too long.
         """
         began = time.monotonic()
-        while not self._over.is_set():
-            with self._making_room:
-                self._measure()
-                others, taken = self._promised() - entry.promised, self._taken()
-                try:
-                    lacks = self._room.take(
-                        entry.process.needs, held=others, taken=taken, free=device_facts(Resources()).memory
-                    )
-                except OverflowError as error:
-                    raise ModelTooLarge(entry.name, entry.process.needs / 1e9, error.args[0] / 1e9) from error
-                if not lacks:
-                    return
+        with self._changed:
+            self._waiting.append(entry)
+        try:
+            while not self._over.is_set():
                 waited = time.monotonic() - began
+                if self._waiting[0] is entry and self._take(entry, late=waited > PATIENCE):
+                    return
                 if waited > self._settings.serve_wait_seconds:
-                    self._room.give_up()
                     raise NoMemoryYet(entry.name, AGAIN)
-                gave = self._give_way(lacks, waited > PATIENCE and self._room.holds_most(), besides=entry)
-            self._clear_leaving()
-            if not gave:
                 with self._changed:
                     self._changed.wait(WAKE_EVERY)
+        finally:
+            with self._changed:
+                was_first = self._waiting[0] is entry
+                self._waiting.remove(entry)
+                self._changed.notify_all()
+            if was_first:
+                with self._accounts:
+                    self._room.give_up()
 
-    def _give_way(self, lacks: int, late: bool, besides: Entry | None = None) -> bool:
+    def _take(self, entry: Entry, *, late: bool) -> bool:
+        """Take memory for a process, having others leave that nobody uses; return whether it was enough."""
+        while True:
+            self._measure()
+            needs, free = entry.process.needs, device_facts(Resources()).memory
+            with self._accounts:
+                try:
+                    lacks = self._room.take(needs, held=self._promised(), taken=self._taken(), free=free)
+                except OverflowError as error:
+                    raise ModelTooLarge(entry.name, needs / 1e9, error.args[0] / 1e9) from error
+                entry.admitted = not lacks
+            if not lacks:
+                return True
+            gave = self._give_way(lacks, late=late and self._room.holds_most())
+            self._clear_leaving()
+            if not gave:
+                return False
+
+    def _give_way(self, lacks: int, *, late: bool) -> bool:
         """End the least recently used ones that nobody uses until enough is free; return whether any was.
 
         Where that is not enough and it has taken long, the least recently used one of all takes no further requests.
         """
         freed = 0
-        entries = [entry for entry in self.entries() if entry is not besides]
+        entries = self.entries()
         for entry in entries:
             if freed >= lacks:
                 break
