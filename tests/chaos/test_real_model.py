@@ -13,7 +13,7 @@ from tunesmith.service.jobs.follow import follow
 from tunesmith.service.jobs.resume import Resumable, resume
 from tunesmith.service.jobs.submit import plan_job
 from tunesmith.service.models.pull import pull
-from tunesmith.service.serving.session import ServeSession
+from tunesmith.service.serving.sought import session_with
 from tunesmith.settings import Settings
 from tunesmith.spec.errors import PullFailed
 from tunesmith.spec.events import Evaluated
@@ -35,7 +35,7 @@ def test_the_model_knows_the_capital_of_france(home: Path) -> None:
     settings = Settings(home=home)
     folder = fetched("smollm2-135m-instruct", settings)
     assert json.loads((folder / "config.json").read_text())["vocab_size"] == 49_152
-    with ServeSession(settings, "smollm2-135m-instruct") as session:
+    with session_with(settings, "smollm2-135m-instruct") as session:
         answer = "".join(session.chat([{"role": "user", "content": "What is the capital of France?"}]))
     assert "Paris" in answer
 

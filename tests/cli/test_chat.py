@@ -9,18 +9,19 @@ from pathlib import Path
 import pytest
 
 from tunesmith.cli.chat import Chat
-from tunesmith.service.serving.session import ServeSession
+from tunesmith.service.serving.session import Session
+from tunesmith.service.serving.sought import session_with
 from tunesmith.settings import Settings
 
 
 @pytest.fixture(scope="module")
-def served(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServeSession]:
-    with ServeSession(Settings(home=tmp_path_factory.mktemp("home")), str(tiny_model)) as session:
+def served(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    with session_with(Settings(home=tmp_path_factory.mktemp("home")), str(tiny_model)) as session:
         yield session
 
 
 @pytest.fixture
-def talk(served: ServeSession, monkeypatch: pytest.MonkeyPatch) -> Chat:
+def talk(served: Session, monkeypatch: pytest.MonkeyPatch) -> Chat:
     return Chat(served, None, {"max_tokens": 4})
 
 

@@ -12,7 +12,7 @@ import click
 from tunesmith.cli.generate import model_options, opening, session, show, typed
 
 if TYPE_CHECKING:
-    from tunesmith.service.serving.session import ServeSession
+    from tunesmith.service.serving.session import Session
 
 TEMPERATURE: Final = 0.7
 """Of a chat: always the likeliest word soon repeats itself in a long conversation."""
@@ -22,18 +22,21 @@ PROMPT: Final = "> "
 
 @click.command()
 @model_options
-def command(*, model: str | None, adapter: Path | None, system: str | None, **sampling: Any) -> int:
+def command(
+    *, model: str | None, adapter: Path | None, checkpoint: str | None, system: str | None, **sampling: Any
+) -> int:
     """Talk to a model, with or without an adapter.
 
     /reset forgets the conversation, /system TEXT sets the instructions, /exit or Ctrl-D ends; Ctrl-C stops an answer.
 
     \b
     tunesmith chat --adapter ./lora
+    tunesmith chat --model ~/LLM/models/HuggingFaceTB_SmolLM2-135M-Instruct
     """
     drawn = {"temperature": TEMPERATURE} | typed(sampling)
     with contextlib.suppress(ImportError):
         import readline  # noqa: F401  (gives input() its line editing)
-    with session(model, adapter) as served:
+    with session(model, adapter, checkpoint) as served:
         if sys.stdin.isatty():
             click.echo(f"{served.model}. {HELP}")
         Chat(served, system, drawn).run()
@@ -43,7 +46,7 @@ def command(*, model: str | None, adapter: Path | None, system: str | None, **sa
 class Chat:
     """Reads lines, prints answers, remembers both."""
 
-    def __init__(self, served: ServeSession, system: str | None, sampling: dict[str, Any]) -> None:
+    def __init__(self, served: Session, system: str | None, sampling: dict[str, Any]) -> None:
         self._served = served
         self._sampling = sampling
         self._messages = opening(system)

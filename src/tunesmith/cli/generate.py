@@ -12,14 +12,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from tunesmith.service.serving.session import ServeSession
+    from tunesmith.service.serving.session import Session
 
 
 def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the flags that say who answers, and how freely."""
     flags = (
-        click.option("--model", metavar="MODEL", help="Folder, pulled name or hub id. Default: the adapter's base."),
+        click.option(
+            "--model",
+            metavar="MODEL",
+            help="Folder, pulled name, hub id, run, or what a server calls it. Default: the adapter's base.",
+        ),
         click.option("--adapter", type=click.Path(path_type=Path), metavar="DIR", help="Folder of a trained adapter."),
+        click.option("--checkpoint", metavar="STEP", help="Ask a checkpoint of the run: its step, best or last."),
         click.option("--system", metavar="TEXT", help="What the model is told before the conversation."),
         click.option("--max-tokens", type=click.IntRange(1), metavar="N", help="Longest answer. Default: 256."),
         click.option("--temperature", type=click.FloatRange(0, 10), metavar="T", help="0 takes the likeliest word."),
@@ -36,16 +41,24 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--prompt", metavar="TEXT", help="The question. Default: what stdin holds.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole answer as JSON.")
 def command(
-    *, model: str | None, adapter: Path | None, system: str | None, prompt: str | None, as_json: bool, **sampling: Any
+    *,
+    model: str | None,
+    adapter: Path | None,
+    checkpoint: str | None,
+    system: str | None,
+    prompt: str | None,
+    as_json: bool,
+    **sampling: Any,
 ) -> int:
     """Answer one prompt, with or without an adapter. The same prompt gets the same answer, unless --temperature.
 
     \b
     tunesmith generate --model smollm2-135m-instruct --prompt "What is the capital of France?"
     tunesmith generate --adapter ./lora < question.txt
+    tunesmith generate --model faq --checkpoint 200 --prompt "When do you open?"
     """
     messages = [*opening(system), {"role": "user", "content": prompt if prompt is not None else _from_stdin()}]
-    with session(model, adapter) as served:
+    with session(model, adapter, checkpoint) as served:
         reply = served.chat(messages, **typed(sampling))
         if as_json:
             text = "".join(reply)
@@ -57,24 +70,34 @@ def command(
 
 
 @contextlib.contextmanager
-def session(model: str | None, adapter: Path | None) -> Iterator[ServeSession]:
-    """Load the model in a process of its own, saying so on a terminal."""
+def session(model: str | None, adapter: Path | None, checkpoint: str | None) -> Iterator[Session]:
+    """Load the model in a process of its own unless a server has it, saying so on a terminal."""
     if model is None and adapter is None:
         raise click.UsageError("Name who answers: --model MODEL, or --adapter DIR.")
+    if checkpoint is not None and (model is None or adapter is not None):
+        raise click.UsageError("--checkpoint is one of a run: give it beside --model RUN, without --adapter.")
     from tunesmith.cli.terminal import current_settings, printable
-    from tunesmith.service.serving.session import ServeSession
+    from tunesmith.service.serving.sought import session_with
 
+    with contextlib.ExitStack() as stack:
+        with _loading():
+            served = stack.enter_context(session_with(current_settings(), model, adapter, checkpoint))
+        for note in served.notes:
+            click.echo(f"Warning: {printable(note)}", err=True)
+        yield served
+
+
+@contextlib.contextmanager
+def _loading() -> Iterator[None]:
+    """Say on a terminal what is waited for, and take it back."""
     told = sys.stderr.isatty()
-
-    def tell(message: str) -> None:
-        click.echo(f"\r\x1b[K{message} ...", err=True, nl=False)
-
-    with ServeSession(current_settings(), model, adapter, tell=tell if told else lambda message: None) as served:
+    if told:
+        click.echo("Loading the model ...", err=True, nl=False)
+    try:
+        yield
+    finally:
         if told:
             click.echo("\r\x1b[K", err=True, nl=False)
-        if served.warning:
-            click.echo(f"Warning: {printable(served.warning)}", err=True)
-        yield served
 
 
 def opening(system: str | None) -> list[dict[str, str]]:

@@ -100,9 +100,9 @@ def standalone(
         NoSuchDevice, PrecisionUnusable: the machine cannot do what was asked for.
     """
     folder = resolve_model(ModelRef(source=wanted.model), settings)
-    facts = model_facts(folder, wanted.model)
     if wanted.adapter is not None:
         check_adapter(wanted.adapter, folder)
+    facts = model_facts(folder, wanted.model)
     found = device_facts(Resources(device=device))
     notes = []
     if offload:
