@@ -75,6 +75,17 @@ def load_masked(folder: Path, precision: str, seed: int) -> Fresh:
     return Fresh(*_load(AutoModelForMaskedLM, folder, precision))
 
 
+def load_backbone(folder: Path, precision: str) -> Any:
+    """Load a model without any head, such as one that gives vectors of sentences.
+
+    Raises:
+        NotALanguageModel: transformers has no model for it.
+    """
+    from transformers import AutoModel
+
+    return _load(AutoModel, folder, precision)[0]
+
+
 def head_parts(model: Any) -> Iterator[tuple[str, nn.Module]]:
     """Yield the modules with weights that stand behind the backbone of a classifier."""
     for name, part in model.named_children():

@@ -17,7 +17,7 @@ TunesmithError
 ├── ConfigError             exit 78, HTTP 422   model, output, machine or resume do not go together
 │   ├── UnknownKey, BadEntry, ContradictingKeys
 │   ├── ModelNotFound, NotALanguageModel, WrongKindOfModel, NoChatTemplate, UnreadableFile
-│   ├── AdapterNotLive, AdapterNotPerRow
+│   ├── AdapterNotLive, AdapterNotPerRow, PoolingUnknown
 │   ├── AdapterMismatch, TokenizerMismatch, NothingToEvaluate, NothingToExport, NotForGguf, MissingTarget
 │   ├── OutputUnusable, OutputBusy, OutputLocked, DiskFull
 │   ├── WillNotFit, NoSuchDevice, PrecisionUnusable
@@ -119,6 +119,7 @@ from tunesmith.spec.errors.generation import (
     DecodingFailed,
     LogitsNotNumbers,
     NoRoomForAdapter,
+    PoolingUnknown,
     ServerBusy,
 )
 from tunesmith.spec.errors.running import (
@@ -272,6 +273,7 @@ __all__ = [
     "ParityFailed",
     "PathNotAllowed",
     "Paused",
+    "PoolingUnknown",
     "PortUnusable",
     "PrecisionUnusable",
     "PromptTooLong",

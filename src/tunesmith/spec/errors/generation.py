@@ -86,3 +86,15 @@ class DecodingFailed(RunError):
     def __init__(self, why: BaseException) -> None:
         said = next(iter(str(why).strip().splitlines()), type(why).__name__)
         super().__init__(f"The computation failed in the middle of this answer ({said}). Ask again, or for less.")
+
+
+class PoolingUnknown(ConfigError):
+    """A model of sentence vectors that pools in a way that is not computed here."""
+
+    code = "pooling_unknown"
+
+    def __init__(self, model: Path, how: str) -> None:
+        super().__init__(
+            f"{model}: its vectors are pooled by {how}, which is not computed here. Take one that pools by mean, cls "
+            "or lasttoken."
+        )

@@ -79,6 +79,6 @@ class NoMemoryLeft(ServingError):
 
     def __init__(self) -> None:
         super().__init__(
-            "The model's process ran out of memory in the middle of an answer. Ask for fewer or shorter answers at once, "
-            "or lower TUNESMITH_SERVE_ROWS."
+            "The model's process ran out of memory in the middle of an answer. Ask for fewer or shorter answers, or "
+            "lower TUNESMITH_SERVE_ROWS."
         )

@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 from tunesmith.spec.errors import BadValue
 from tunesmith.worker.serving.answers import Answers
 from tunesmith.worker.serving.calls import told
+from tunesmith.worker.serving.embeddings import EmbeddingRequest, read_embedding
 from tunesmith.worker.serving.fields import refuse_unknown
 from tunesmith.worker.serving.requests import Request, read_chat, read_text
 from tunesmith.worker.serving.shapes import Shape
@@ -25,6 +26,10 @@ class Engine(Protocol):
 
     def write(self, request: Request) -> Answers:
         """Start the answers to a request."""
+        ...
+
+    def embed(self, request: EmbeddingRequest) -> dict[str, Any]:
+        """Return OpenAI's object of the vectors of texts."""
         ...
 
     def load(self, adapter: str) -> dict[str, Any]:
@@ -93,6 +98,10 @@ def _chunks(request: Request, answers: Answers, shape: Shape) -> Iterator[dict[s
         yield shape.usage(answers.usage())
 
 
+def _embed(engine: Engine, body: Mapping[str, Any]) -> Reply:
+    return engine.embed(read_embedding(body))
+
+
 def _load(engine: Engine, body: Mapping[str, Any]) -> Reply:
     return engine.load(_adapter(body))
 
@@ -117,6 +126,7 @@ def _health(engine: Engine, body: Mapping[str, Any]) -> Reply:
 ENDPOINTS: Final[Mapping[tuple[str, str], Callable[[Engine, Mapping[str, Any]], Reply]]] = {
     ("POST", "/v1/chat/completions"): _chat,
     ("POST", "/v1/completions"): _text,
+    ("POST", "/v1/embeddings"): _embed,
     ("POST", "/adapters"): _load,
     ("DELETE", "/adapters"): _unload,
     ("GET", "/healthz"): _health,

@@ -15,9 +15,10 @@ import torch
 from tunesmith import __version__
 from tunesmith.generation.asking import Ask, Ticket
 from tunesmith.generation.decoder import AdapterFacts, Decoder
-from tunesmith.spec.errors import AdapterNotLoaded
+from tunesmith.spec.errors import AdapterNotLoaded, NotServed
 from tunesmith.worker.serving.adapters import Adapters
 from tunesmith.worker.serving.answers import Answers, Silence, Written
+from tunesmith.worker.serving.embeddings import EmbeddingRequest, Vectors
 from tunesmith.worker.serving.requests import LONGEST, OWN_ADAPTER, Request, seeds
 from tunesmith.worker.serving.texts import Texts
 from tunesmith.worker.serving.writing import Writing
@@ -43,13 +44,22 @@ class Engine:
     """Writes answers."""
 
     def __init__(
-        self, name: str, decoder: Decoder, texts: Texts, adapters: Adapters, *, base: Path, own: str | None = None
+        self,
+        name: str,
+        decoder: Decoder,
+        texts: Texts,
+        adapters: Adapters,
+        vectors: Vectors,
+        *,
+        base: Path,
+        own: str | None = None,
     ) -> None:
         """``own`` is the folder of the adapter that answers requests which name none."""
         self.name = name
         self._decoder = decoder
         self._texts = texts
         self._adapters = adapters
+        self._vectors = vectors
         self._base = base
         self._own = own
 
@@ -72,6 +82,16 @@ class Engine:
                     undo.callback(written[-1].close)
             undo.pop_all()
         return Answers(request, written, echoes, voice.texts.spelling, self._fingerprint(voice))
+
+    def embed(self, request: EmbeddingRequest) -> dict[str, Any]:
+        """Return the vectors of texts, which are the model's own.
+
+        Raises:
+            NotServed: the request names an adapter.
+        """
+        if request.adapter is not None:
+            raise NotServed("adapter", ())
+        return self._vectors.answer(request, self.name)
 
     def load(self, adapter: str) -> dict[str, Any]:
         """Load an adapter ahead, and see that it is live."""

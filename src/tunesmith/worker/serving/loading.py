@@ -13,27 +13,43 @@ from tunesmith.generation.lora import per_row
 from tunesmith.modalities.adapter_fit import ADAPTER_WEIGHTS, check_adapter
 from tunesmith.modalities.text.predictor import refuse_silent
 from tunesmith.runs.checkpoints import at
-from tunesmith.spec.errors import AdapterNotLive, NothingToExport
-from tunesmith.training.loading import load_model
+from tunesmith.spec.errors import AdapterNotLive, NotALanguageModel, NothingToExport
+from tunesmith.training.loading import load_backbone, load_model
 from tunesmith.training.merge import difference, logits, merged, with_adapter
 from tunesmith.worker.serving.adapters import Adapters, adapter_folder
+from tunesmith.worker.serving.embeddings import Vectors
 from tunesmith.worker.serving.engine import Engine
 from tunesmith.worker.serving.texts import Texts
+from tunesmith.worker.serving.vector_engine import VectorEngine
 
 PROBE_TOKENS = 16
 """Tokens of the prompt by which a merged model is told from its base."""
 
 
-def load_engine(request: Mapping[str, Any], scratch: Path) -> Engine:
+def load_engine(request: Mapping[str, Any], scratch: Path) -> Engine | VectorEngine:
     """Load what a run's request names; ``scratch`` is for adapters that are written out of checkpoints.
 
+    A model that does not write is loaded for its vectors, unless an adapter or a checkpoint is named with it.
+
     Raises:
-        NotALanguageModel: it does not write.
+        NotALanguageModel: there is no such model, or what is named with it is none that writes.
         AdapterMismatch: the adapter belongs to another base.
         AdapterNotLive: the adapter changes nothing.
     """
     base = Path(request["model"])
-    refuse_silent(base)
+    name = str(request.get("name") or base.name)
+    trained = any(request.get(key) for key in ("adapter", "merge", "checkpoint"))
+    try:
+        refuse_silent(base)
+    except NotALanguageModel as silent:
+        if trained:
+            raise
+        model = load_backbone(base, request["precision"]).to(request["device"]).eval()
+        return VectorEngine(name, Vectors(model, base), silent)
+    return _writing(request, base, name, scratch)
+
+
+def _writing(request: Mapping[str, Any], base: Path, name: str, scratch: Path) -> Engine:
     own, merge = _adapter(request.get("adapter"), scratch), _adapter(request.get("merge"), scratch)
     if own is not None and per_row(own) is not None:
         own, merge = None, own
@@ -43,14 +59,14 @@ def load_engine(request: Mapping[str, Any], scratch: Path) -> Engine:
     if merge is not None:
         model = merge_live(model, base, merge)
     model = model.to(request["device"]).eval()
-    limits = {name: request[name] for name in ("rows", "waiting", "adapter_bytes") if request.get(name)}
-    decoder = Decoder(model, **limits)
     texts = Texts(base, model.get_input_embeddings().num_embeddings)
     if merge is not None and (merge / "tokenizer.json").is_file():
         texts = texts.of(merge)
+    limits = {key: request[key] for key in ("rows", "waiting", "adapter_bytes") if request.get(key)}
+    decoder = Decoder(model, **limits)
     adapters = Adapters(decoder, base, scratch, texts)
     engine = Engine(
-        request.get("name") or base.name, decoder, texts, adapters, base=base, own=str(own) if own else None
+        name, decoder, texts, adapters, Vectors(model, base), base=base, own=None if own is None else str(own)
     )
     if own is not None:
         engine.load(str(own))

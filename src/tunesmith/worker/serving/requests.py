@@ -103,7 +103,7 @@ def read_text(body: Mapping[str, Any]) -> Request:
         TunesmithError: an unknown key, a wrong value, or something that is not done.
     """
     refuse_unknown(body, TEXT)
-    prompts, echo, logprobs = _prompts(body), flag(body, "echo"), whole(body, "logprobs", 0, 5)
+    prompts, echo, logprobs = prompts_of(body, "prompt"), flag(body, "echo"), whole(body, "logprobs", 0, 5)
     if echo and logprobs is not None:
         raise Contradiction("echo", "logprobs")
     limit = whole(body, "max_tokens", 0, LONGEST)
@@ -126,8 +126,8 @@ def _common(body: Mapping[str, Any]) -> dict[str, Any]:
         "n": whole(body, "n", 1, CHOICES) or 1,
         "stream": stream,
         "with_usage": with_usage(body, stream=stream),
-        "adapter": _text_or_none(body, "adapter") if "adapter" in body else OWN_ADAPTER,
-        "served_as": _text_or_none(body, "served_as"),
+        "adapter": text_or_none(body, "adapter") if "adapter" in body else OWN_ADAPTER,
+        "served_as": text_or_none(body, "served_as"),
     }
 
 
@@ -142,19 +142,20 @@ def _sampling(body: Mapping[str, Any]) -> Sampling:
     )
 
 
-def _text_or_none(body: Mapping[str, Any], name: str) -> str | None:
+def text_or_none(body: Mapping[str, Any], name: str) -> str | None:
+    """Read a text; None where it is left out."""
     value = body.get(name)
     if value is not None and not isinstance(value, str):
         raise BadValue(name, value, "text")
     return value
 
 
-def _prompts(body: Mapping[str, Any]) -> tuple[Prompt, ...]:
+def prompts_of(body: Mapping[str, Any], name: str) -> tuple[str | tuple[int, ...], ...]:
     """Read one prompt or several: texts, or lists of tokens."""
-    given = body.get("prompt")
+    given = body.get(name)
     prompts = [given] if isinstance(given, str) or _are_tokens(given) else given
     if not isinstance(prompts, list) or not prompts or not all(isinstance(p, str) or _are_tokens(p) for p in prompts):
-        raise BadValue("prompt", given, "a text, a list of token numbers, or a list of either")
+        raise BadValue(name, given, "a text, a list of token numbers, or a list of either")
     return tuple(prompt if isinstance(prompt, str) else tuple(prompt) for prompt in prompts)
 
 
