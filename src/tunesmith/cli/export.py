@@ -1,100 +1,129 @@
-"""``tunesmith export``: what training left, as files that other tools open."""
+"""``tunesmith export``: what training left, as files that other tools open, proven to be what was trained."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from tunesmith.service.jobs.export import Source
+    from tunesmith.spec.work import ExportSpec
 
-OUTPUT = click.option(
-    "--output", required=True, type=click.Path(path_type=Path), metavar="DIR", help="New or empty folder for it."
+SOURCE = (
+    click.option("--run", metavar="RUN", help="A finished or paused run, by its id or the beginning of it."),
+    click.option("--adapter", type=click.Path(path_type=Path), metavar="DIR", help="Folder of an adapter, instead."),
 )
-RUN = click.option("--run", "name", metavar="RUN", help="A finished or paused run, by its id or the beginning of it.")
-JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+MODEL = click.option("--model", metavar="MODEL", help="The adapter's base, where it names none or it has moved.")
+FORMAT = click.option("--dtype", metavar="FORMAT", help="bf16, fp16 or fp32. Default: that of the base.")
+QUANTIZATION = click.option(
+    "--quantization", metavar="FORMAT", help="f32, bf16, f16, q8_0, q5_1, q5_0, q4_1 or q4_0. Default: f16."
+)
+TARGET = (
+    click.option(
+        "--output", required=True, type=click.Path(path_type=Path), metavar="DIR", help="New or empty folder for it."
+    ),
+    click.option(
+        "--replay", type=click.IntRange(0, 1000), metavar="N", help="Training prompts to compare with. Default: 20."
+    ),
+    click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+)
+
+
+def _with(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def decorate(command: Any) -> Any:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
 
 
 @click.group()
 def command() -> None:
-    """Write the result of a run as files that other tools open."""
+    """Write the result of a run as files that other tools open.
+
+    Every export is opened as its users open it, and answers prompts of the training; one that does not say what the
+    trained model says is not written. parity.json beside it says what was compared.
+    """
 
 
 @command.command("adapter")
-@RUN
-@OUTPUT
-@click.option("--zip", "zipped", is_flag=True, help="Write one .zip instead of the files.")
-@JSON
-def adapter_command(*, name: str | None, output: Path, zipped: bool, as_json: bool) -> None:
+@_with(*SOURCE, TARGET[0], click.option("--zip", "zip", is_flag=True, help="Write one .zip instead of the files."))
+@_with(*TARGET[1:])
+def adapter_command(*, output: Path, as_json: bool, **typed: Any) -> None:
     """Write the adapter of a run: its result, or its best checkpoint if it was paused.
 
     \b
     tunesmith export adapter --run faq --output ./faq-lora
     """
-    from tunesmith.cli.terminal import current_settings
-    from tunesmith.service.jobs.export import export_adapter
-
-    source = _source(name, None)
-    with _telling(source.name, as_json) as tell:
-        summary = export_adapter(source, output, current_settings(), tell, zipped=zipped)
-    _show(summary, as_json)
+    _export("adapter", output, as_json, typed)
 
 
 @command.command("merged")
-@RUN
-@click.option("--adapter", type=click.Path(path_type=Path), metavar="DIR", help="Folder of an adapter, instead.")
-@click.option("--model", metavar="MODEL", help="Its base, where the adapter names none or it has moved.")
-@OUTPUT
-@click.option("--dtype", metavar="FORMAT", help="bf16, fp16 or fp32. Default: that of the base.")
-@JSON
-def merged_command(
-    *, name: str | None, adapter: Path | None, model: str | None, output: Path, dtype: str | None, as_json: bool
-) -> None:
+@_with(*SOURCE, MODEL, FORMAT, *TARGET)
+def merged_command(*, output: Path, as_json: bool, **typed: Any) -> None:
     """Merge an adapter into its base, at the base's full precision, and write a whole model.
-
-    The merged model is compared with base and adapter before it is written.
 
     \b
     tunesmith export merged --run faq --output ./faq-model
     """
-    from tunesmith.cli.terminal import current_settings
-    from tunesmith.service.jobs.export import export_merged
+    _export("merged", output, as_json, typed)
 
-    source, format = _source(name, adapter), _format(dtype)
-    with _telling(source.name, as_json) as tell:
-        summary = export_merged(source, output, current_settings(), tell, model=model, dtype=format)
+
+@command.command("gguf")
+@_with(*SOURCE, click.option("--model", metavar="MODEL", help="The adapter's base; without one, a whole model."))
+@_with(QUANTIZATION, *TARGET)
+def gguf_command(*, output: Path, as_json: bool, **typed: Any) -> None:
+    """Write one GGUF file for llama.cpp, with the Modelfile that Ollama makes a model of.
+
+    \b
+    tunesmith export gguf --run faq --quantization q8_0 --output ./faq-gguf
+    ollama create faq -f ./faq-gguf/Modelfile
+    """
+    _export("gguf", output, as_json, typed)
+
+
+def _export(what: str, output: Path, as_json: bool, typed: dict[str, Any]) -> None:
+    from tunesmith.cli.progress import pulling
+    from tunesmith.cli.terminal import current_settings
+    from tunesmith.service.jobs.export import export
+    from tunesmith.service.jobs.remote_work import done_by_server
+
+    spec, settings = _spec(what, **typed), current_settings()
+    with pulling(spec.source, quiet=as_json, doing="Exporting") as tell:
+        asked = spec.model_copy(update={"output": str(output)})
+        summary = done_by_server(asked, settings, tell) or export(spec, output, settings, tell)
     _show(summary, as_json)
 
 
-def _source(name: str | None, adapter: Path | None) -> Source:
-    from tunesmith.cli.terminal import current_settings
-    from tunesmith.service.jobs.export import Source
-    from tunesmith.service.jobs.index import find
+def _spec(what: str, *, run: str | None, adapter: Path | None, model: str | None = None, **typed: Any) -> ExportSpec:
+    """Make the job of what was typed."""
+    from tunesmith.service.jobs.continuation import PREFIX
+    from tunesmith.spec.work import Export, ExportSpec
 
-    if (name is None) == (adapter is None):
-        raise click.UsageError("Name what to export: --run RUN, or --adapter DIR (merged only).")
-    return Source.of_run(find(current_settings(), name)) if name is not None else Source.of_folder(Path(str(adapter)))
+    if (run is None) == (adapter is None) and (what != "gguf" or run is not None or model is None):
+        raise click.UsageError("Name what to export: --run RUN, or --adapter DIR.")
+    source = f"{PREFIX}{run}" if run is not None else str(adapter or model)
+    given = {name: _named(name, value) for name, value in typed.items() if value is not None}
+    return ExportSpec(what=Export(what), source=source, base=model if run or adapter else None, **given)
 
 
-def _format(dtype: str | None) -> str | None:
+def _named(name: str, value: Any) -> Any:
+    """Return a number format by its own name."""
     from tunesmith.spec.errors import UnknownName
     from tunesmith.spec.recipe import PRECISION_NAMES, Precision
+    from tunesmith.spec.work import Quantization
 
-    if dtype is None:
-        return None
-    name = PRECISION_NAMES.get(dtype, dtype)
-    if name not in list(Precision):
-        raise UnknownName("number format", dtype, [*Precision, *PRECISION_NAMES])
-    return name
-
-
-def _telling(name: str, quiet: bool) -> Any:
-    from tunesmith.cli.progress import pulling
-
-    return pulling(name, quiet=quiet, doing="Exporting")
+    if name == "dtype":
+        value = PRECISION_NAMES.get(value, value)
+        if value not in list(Precision):
+            raise UnknownName("number format", value, [*Precision, *PRECISION_NAMES])
+    if name == "quantization" and value.lower() not in list(Quantization):
+        raise UnknownName("number format of a GGUF file", value, list(Quantization))
+    return value.lower() if name == "quantization" else value
 
 
 def _show(summary: dict[str, Any], as_json: bool) -> None:
@@ -104,10 +133,24 @@ def _show(summary: dict[str, Any], as_json: bool) -> None:
         click.echo(json.dumps(summary))
         return
     click.echo(printable(f"Written to {summary['output']}: {', '.join(summary['files'])}"))
-    if found := summary.get("merged_to_adapter"):
-        click.echo(f"Merged and adapter differ by at most {found['relative']:.2%} of the largest logit.")
+    if found := summary.get("parity"):
+        click.echo(printable(_parity(found)))
+    if summary.get("ollama_template") is False:
+        click.echo(printable(f"The Modelfile has no TEMPLATE: {summary['ollama_note']}."))
     if found := summary.get("trained_base_to_merged"):
         click.echo(
             "From the model in fewer bits that was trained, the merged one differs by "
             f"{found['divergence']:.3g} nats a token (at most {found['largest']:.3g} in a logit)."
         )
+
+
+def _parity(found: dict[str, Any]) -> str:
+    """Say what the comparison with the trained model found."""
+    ids, top, ends = found["token_ids"], found["top_1"], found["endings"]["written"]
+    prompts = "prompts of the training" if found["prompts"]["source"] == "training" else "general prompts"
+    ended = f", {ends['same']} of {ends['of']} answers end alike" if ends["of"] else ""
+    return (
+        f"Opened by {found['opened_by']}: {ids['identical']} of {ids['of']} {prompts} are the same tokens, the first "
+        f"choice is the same at {top['same']} of {top['of']} places, divergence {found['divergence']['mean']:.2g} nats"
+        f"{ended}."
+    )

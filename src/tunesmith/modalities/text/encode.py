@@ -84,9 +84,16 @@ class TextEncoder:
     """Encodes examples for one model."""
 
     def __init__(
-        self, model_dir: Path, *, train_on: Literal["assistant", "all"] = "assistant", chat_template: Path | None = None
+        self,
+        model_dir: Path,
+        *,
+        train_on: Literal["assistant", "all"] = "assistant",
+        chat_template: Path | None = None,
+        today: datetime | None = TODAY,
     ) -> None:
         """Read a model's tokenizer and template; ``chat_template`` is a file that replaces the latter.
+
+        ``today`` is the day that templates are told; None is the real one.
 
         Raises:
             NotALanguageModel: the folder has no ``tokenizer.json``.
@@ -97,7 +104,7 @@ class TextEncoder:
         self._train_on = train_on
         self._tokenizer, tokenizer_sha256 = _load_tokenizer(model_dir)
         self._special = special_tokens(model_dir)
-        own = load(model_dir, chat_template, today=TODAY)
+        own = load(model_dir, chat_template, today=today)
         self.has_template = own is not None
         """Whether the model (or the user) brings a template; else its family's is used, or ``PLAIN_TEMPLATE``."""
         self.borrowed = None if own else self._family_template(model_dir)
@@ -164,6 +171,11 @@ class TextEncoder:
         except TemplateRefusal as refusal:
             raise NoChatTemplate(self._source, str(refusal)) from None
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def asked(self, conversation: Conversation) -> tuple[list[dict[str, Any]], list[Any] | None]:
+        """Return the messages and the tools of a conversation as the template takes them."""
+        talk = self._tool_turns.prepared(conversation.messages, conversation.tools)
+        return talk.messages, talk.tools
 
     def text(self, prompt: str) -> list[int]:
         """Return the tokens of a bare text that the model shall continue, with those that it begins every text with."""

@@ -133,6 +133,26 @@ class NothingToExport(ConfigError):
         super().__init__(f"{what} cannot be exported: {why}. `tunesmith runs list` shows what else there is.")
 
 
+class NothingToEvaluate(ConfigError):
+    """There are no rows that a model can be measured on."""
+
+    code = "nothing_to_evaluate"
+
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(f"{what} cannot be evaluated: {why}. Give rows that it was not trained on, with --data FILE.")
+
+
+class NotForGguf(ConfigError):
+    """A model or tokenizer of a kind that is not written as GGUF."""
+
+    code = "not_for_gguf"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"The model cannot be exported as GGUF: {why}. `tunesmith export merged` writes it for transformers."
+        )
+
+
 class MissingTarget(ConfigError):
     """A typed target module that the model lacks."""
 

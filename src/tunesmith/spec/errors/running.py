@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tunesmith.spec.errors.base import TunesmithError
 
 
@@ -76,6 +78,18 @@ class NotANumber(RunError):
         )
 
 
+class ScoreNotANumber(RunError):
+    """The loss of a model on rows that it is measured on is not a number."""
+
+    code = "score_not_a_number"
+
+    def __init__(self, model: str, precision: str) -> None:
+        super().__init__(
+            f"The loss of {model} on these rows is not a number: its weights are damaged, or too large for "
+            f"{precision}. Try --precision fp32."
+        )
+
+
 class OutOfMemory(RunError):
     """A single row does not fit in memory."""
 
@@ -97,6 +111,18 @@ class MergeDiffers(RunError):
         super().__init__(
             f"{adapter}: merged, the model's logits differ by {found:.1%} of the largest ({allowed:.1%} is allowed). "
             "Nothing was written; use the adapter with its base, or try --dtype fp32."
+        )
+
+
+class ParityFailed(RunError):
+    """An export does not say what the trained model says."""
+
+    code = "parity_failed"
+
+    def __init__(self, what: str, found: Sequence[str], advice: str) -> None:
+        super().__init__(
+            f"The {what} export was opened as its users would, and is not the model that was trained: "
+            f"{'; '.join(found)}. Nothing was written. {advice}"
         )
 
 

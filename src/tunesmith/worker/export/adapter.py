@@ -12,6 +12,7 @@ from tunesmith.modalities.adapter_fit import ADAPTER_CONFIG, shapes
 from tunesmith.modalities.text.builder import CARRIED
 from tunesmith.runs.checkpoints import BEST, Checkpoint, at, newest_verified, pointed, verify
 from tunesmith.runs.durable import write_json
+from tunesmith.runs.output_lock import PRIVATE
 from tunesmith.spec.errors import NothingToExport
 from tunesmith.spec.plan import settled
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from tunesmith.runs.folder import RunFolder
     from tunesmith.spec.plan import Plan
 
-NOT_THE_ADAPTERS: Final = shutil.ignore_patterns("checkpoints", "logs", "run.json")
+NOT_THE_ADAPTERS: Final = shutil.ignore_patterns("checkpoints", "logs", "run.json", "parity.json", PRIVATE)
 
 
 def write_adapter_of(run: RunFolder, target: Path) -> None:
@@ -32,7 +33,7 @@ def write_adapter_of(run: RunFolder, target: Path) -> None:
     if (run.artifacts_dir / ADAPTER_CONFIG).is_file():
         shutil.copytree(run.artifacts_dir, target, ignore=NOT_THE_ADAPTERS)
         return
-    checkpoint = _checkpoint(run)
+    checkpoint = best_checkpoint(run)
     if checkpoint is None:
         raise NothingToExport(run.id, "it has neither a result nor a whole checkpoint")
     _from_checkpoint(run, checkpoint, target)
@@ -53,13 +54,13 @@ def write_adapter_at(run: RunFolder, checkpoint: Path, target: Path) -> None:
     staging.rename(target)
 
 
-def _checkpoint(run: RunFolder) -> Checkpoint | None:
+def best_checkpoint(run: RunFolder) -> Checkpoint | None:
     """Return the best checkpoint, else the newest, of the run or of those that it resumes."""
     best = pointed(run, BEST)
     if best is not None and verify(best.path):
         return best
     parent = run.parent()
-    return newest_verified(run) or (None if parent is None else _checkpoint(parent))
+    return newest_verified(run) or (None if parent is None else best_checkpoint(parent))
 
 
 def _from_checkpoint(run: RunFolder, checkpoint: Checkpoint, target: Path) -> None:

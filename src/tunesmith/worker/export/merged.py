@@ -48,7 +48,7 @@ def write_merged(adapter: Path, base: Path, dtype: str, target: Path, reporter: 
         NothingToExport: the adapter's classes are not known.
     """
     target.mkdir(parents=True, exist_ok=True)
-    info, load = _info(adapter), _loader(adapter, base)
+    info, load = _info(adapter), loader(adapter, base)
     probes = _probes(base)
     reporter.say(Progress(message="loading the base", done=0.05))
     summary: dict[str, Any] = {"base": str(base), "dtype": dtype}
@@ -91,7 +91,7 @@ def _few_bits(
     return said
 
 
-def _loader(adapter: Path, base: Path) -> Callable[[str], Any]:
+def loader(adapter: Path, base: Path) -> Callable[[str], Any]:
     """Return what loads the base in a number format, as the kind of model that the adapter was trained for."""
     info = _info(adapter)
     task = _task(info)
