@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -37,6 +38,7 @@ FILE_NAME: Final = 200
 """Bytes of the name of a pulled model; file systems take 255."""
 LATEST: Final = "latest"
 _REGISTERED: Final = re.compile(r"(?:model:)?(model-[0-9a-f]{24})")
+_CHECKPOINT: Final = re.compile(rf"(?P<model>.+):{STEP}(?P<step>\d{{1,12}})")
 _VERSIONED: Final = re.compile(r"(?P<name>.+?)(?:@(?P<version>latest|[1-9]\d{0,5}))?")
 """A name, and which of those that were trained under it; the first if nothing is said."""
 
@@ -102,22 +104,19 @@ class _Seeker:
         return Target(name, None, folder) if folder is not None else None
 
     def tuned(self, name: str) -> Target | None:
-        """Return what ``ft:BASE:ORG:SUFFIX:JOB`` names, or a checkpoint on the way to it."""
-        parts = name.split(":")
-        if parts[0] != TUNED or len(parts) < 5:
-            return None
-        if not parts[-1].startswith(STEP):
-            return self._made_by(parts[-1], name)
-        step = parts[-1].removeprefix(STEP)
-        return self._checkpoint(parts[-2], int(step), name) if step.isdigit() and len(parts) == 6 else None
+        """Return what ``ft:BASE:ORG:SUFFIX:JOB`` names, or a checkpoint on the way to that or to any other model."""
+        if checkpoint := _CHECKPOINT.fullmatch(name):
+            return self._checkpoint(self._job_of(checkpoint["model"]), int(checkpoint["step"]), name)
+        return self._made_by(self._job_of(name), name) if name.startswith(f"{TUNED}:") else None
 
     def registered(self, name: str) -> Target | None:
         """Return a model of the registry by its id, its name, its folder, or the job that made it."""
         if written := _REGISTERED.fullmatch(name):
             with self._service.database.read() as connection:
-                return self._target(stored.get(connection, written[1]), name)
+                found = stored.get(connection, written[1])
+            return self._target(found, name)
         if job_id_of(name) is not None:
-            return self._made_by(name, name)
+            return self._made_by(self._job(name, name), name)
         if os.path.isabs(name):
             with self._service.database.read() as connection:
                 at = stored.at(connection, os.path.normpath(name))
@@ -168,43 +167,37 @@ class _Seeker:
             written = _VERSIONED.fullmatch(words)
             if written is None or not words or not self._sees(org):
                 continue
-            with self._service.database.read() as connection:
-                found = next(
-                    filter(None, (stored.named(connection, org, each) for each in self._spelled(written, org))), None
-                )
+            found = self._first(org, self._spelled(written, org))
             if found is not None:
                 return self._target(found, name)
         return None
 
-    def _spelled(self, written: re.Match[str], org: str) -> Iterator[str]:
-        """Yield the names in the registry that a name with a version may mean, the likeliest first."""
+    def _spelled(self, written: re.Match[str], org: str) -> list[str]:
+        """Return the names in the registry that a name with a version may mean, the likeliest first."""
         name, version = written["name"], written["version"]
-        if version == LATEST:
-            with self._service.database.read() as connection:
-                there = stored.listed(connection, org)
-            numbered = re.compile(re.escape(name) + r"(-\d+)?")
-            yield from (model.name for model in there if numbered.fullmatch(model.name))
-        elif version is not None:
-            yield name if version == "1" else f"{name}-{version}"
-        else:
-            yield name
+        if version != LATEST:
+            return [name if version in (None, "1") else f"{name}-{version}"]
+        numbered = re.compile(re.escape(name) + r"(-\d+)?")
+        with self._service.database.read() as connection:
+            return [model.name for model in stored.listed(connection, org) if numbered.fullmatch(model.name)]
 
-    def _made_by(self, job: str, name: str) -> Target | None:
+    def _first(self, org: str, names: Iterable[str]) -> Model | None:
+        """Return the first model of an organisation that has one of some names."""
+        with self._service.database.read() as connection:
+            return next(filter(None, (stored.named(connection, org, name) for name in names)), None)
+
+    def _made_by(self, found: queue.Job, name: str) -> Target | None:
         """Return what a job made."""
-        found = self._job(job)
         with self._service.database.read() as connection:
             made = stored.listed(connection, found.org, job=found.id)
-        if name.startswith(f"{TUNED}:"):
-            made = [model for model in made if model.name == name] or made
         if not made and found.state is RunState.SUCCEEDED:
             raise NotFound("model", name)  # It trained nothing, or what it made has been deleted.
         if not made:
             raise ModelNotReady(name, found.state.value)
         return self._target(made[0], name)
 
-    def _checkpoint(self, job: str, step: int, name: str) -> Target:
+    def _checkpoint(self, found: queue.Job, step: int, name: str) -> Target:
         """Return a checkpoint of a job, of the run that saved it last."""
-        found = self._job(job)
         for run in reversed(queue.runs_of(self._service, found)):
             folder = RunFolder(self._service.settings.runs_dir / run.id)
             saved = next(
@@ -221,16 +214,36 @@ class _Seeker:
             return Target(name, found.org, base, checkpoint=saved.path, whole=whole, base_org=owner)
         raise NotFound("checkpoint", name)
 
-    def _job(self, written: str) -> queue.Job:
-        """Return a job that they see.
+    def _job_of(self, name: str) -> queue.Job:
+        """Return the job that a name ends with, or that made the model of that name.
+
+        Raises:
+            NotFound: there is none, or it belongs to another organisation than the name says.
+        """
+        parts = name.split(":")
+        if parts[0] == TUNED:
+            job = self._job(parts[-1], name)
+            if len(parts) < 5 or parts[2] != job.org:
+                raise NotFound("model", name)
+            return job
+        if job_id_of(name) is not None:
+            return self._job(name, name)
+        job = self._job(name.rpartition("-")[2], name)
+        if job.extra.get("model_name") != name:
+            raise NotFound("model", name)
+        return job
+
+    def _job(self, written: str, name: str) -> queue.Job:
+        """Return a job that they see, by any form of its id.
 
         Raises:
             NotFound: there is none.
         """
-        job = queue.get(self._service, written, self._by)
-        if not self._sees(job.org):
-            raise NotFound("model", written)
-        return job
+        with contextlib.suppress(NotFound):
+            job = queue.get(self._service, written, self._by)
+            if self._sees(job.org):
+                return job
+        raise NotFound("model", name)
 
     def _target(self, model: Model | None, name: str) -> Target | None:
         """Return where a model of the registry lies; None if they do not see it."""
