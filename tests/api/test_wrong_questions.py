@@ -48,7 +48,8 @@ DRAWN: Final[list[tuple[dict[str, Any], str]]] = [
     ({"model": UP}, UP), ({"model": "ft:tiny:default::000000000000"}, "000000000000"),
     ({"model": "job-000000000000"}, "000000000000"), ({"temperature": -0.1}, "temperature"),
     ({"temperature": "hot"}, "temperature"), ({"top_p": 1.1}, "top_p"), ({"top_k": -1}, "top_k"),
-    ({"max_tokens": 0}, "max_tokens"), ({"max_tokens": 1.5}, "max_tokens"), ({"n": 0}, "n:"), ({"seed": "x"}, "seed"),
+    ({"max_tokens": -1}, "max_tokens"), ({"temprature": 1}, "temperature"),
+    ({"adapter": "/tmp"}, "adapter"), ({"max_tokens": 1.5}, "max_tokens"), ({"n": 0}, "n:"), ({"seed": "x"}, "seed"),
     ({"stop": [""]}, "stop"), ({"stop": 3}, "stop"), ({"stream": "perhaps"}, "stream"),
     ({"stream_options": True}, "stream_options"),
 ]  # fmt: skip
@@ -63,7 +64,7 @@ QUESTIONS: Final = [
     Question(
         "/v1/completions", {"model": "made", "prompt": "Hello"},
         [*DRAWN, ({"prompt": OFF}, "prompt"), ({"prompt": []}, "prompt"), ({"prompt": {}}, "prompt"),
-         ({"logprobs": 21}, "logprobs")],
+         ({"logprobs": 6}, "logprobs")],
         lambda body: body["error"]["message"], "model",
     ),
     Question(
@@ -76,7 +77,7 @@ QUESTIONS: Final = [
         "/api/v1/generate", {"message": "Hello"},
         [({"message": OFF}, "message"), ({"message": ""}, "message"), ({"message": 5}, "message"),
          ({"history": [{"role": "tool", "content": "x"}]}, "role"), ({"history": [{"role": "user"}]}, "content"),
-         ({"history": "Hi"}, "history"), ({"temperature": -1}, "temperature"), ({"temperature": 6}, "temperature"),
+         ({"history": "Hi"}, "history"), ({"temperature": -1}, "temperature"), ({"temperature": 2.1}, "temperature"),
          ({"max_tokens": 0}, "max_tokens"), ({"tempreature": 1}, "temperature"),
          ({"system_prompt": "A", "history": [{"role": "system", "content": "B"}]}, "system_prompt"),
          ({}, "default")],

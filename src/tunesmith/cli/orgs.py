@@ -112,7 +112,8 @@ def show(*, org: str, as_json: bool) -> int:
         return 0
     for name, value in vars(found).items():
         if name != "created_at":
-            click.echo(printable(f"{name.replace('_', ' '):<17} {'the server setting' if value is None else value}"))
+            unset = "its newest model" if name == "serves" else "the server setting"
+            click.echo(printable(f"{name.replace('_', ' '):<17} {unset if value is None else value}"))
     who = ", ".join(f"{member.name} ({member.role})" for member in members) or "nobody"
     click.echo(printable(f"{'members':<17} {who}"))
     return 0

@@ -1,6 +1,6 @@
 """What OpenAI's clients ask a model: chats, texts to go on with, texts to embed.
 
-A field that is not listed goes to the engine as it is, which takes it or refuses it by its name.
+The engine reads every field that is listed, and refuses by its name what it does not do.
 """
 
 from __future__ import annotations
@@ -33,14 +33,10 @@ Texts = str | Tokens | Annotated[list[str | Tokens], Field(min_length=1, max_len
 """One text or several, each as text or as its tokens."""
 
 
-class Passed(Part):
-    """A body of which more is read than is listed."""
+class ChatMessage(Part):
+    """What somebody said."""
 
     model_config = ConfigDict(extra="allow")
-
-
-class ChatMessage(Passed):
-    """What somebody said."""
 
     role: str = Field(min_length=1, max_length=64)
     """system (or developer), user, assistant or tool."""
@@ -48,21 +44,32 @@ class ChatMessage(Passed):
     """Text, or parts such as {"type": "text", "text": "..."}."""
 
 
-class StreamOptions(Passed):
+class StreamOptions(Part):
     """What a stream holds besides."""
 
     include_usage: bool | None = None
     """End with a chunk that counts tokens."""
+    include_obfuscation: bool | None = None
+    """Only false is taken: nothing is padded."""
 
 
-class Asked(Passed):
-    """How answers are drawn."""
+class Said(Part):
+    """Who asks, as OpenAI's clients say it; it changes no answer."""
 
     model: Model
     """A name of /v1/models, a checkpoint's name, ORGANISATION/NAME, or the id of a model or a job."""
-    max_tokens: int | None = Field(None, ge=1, le=LONGEST)
-    """Longest answer, in tokens."""
-    temperature: float | None = Field(None, ge=0, le=10)
+    user: str | None = None
+    safety_identifier: str | None = None
+    prompt_cache_key: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class Asked(Said):
+    """How answers are drawn."""
+
+    max_tokens: int | None = Field(None, ge=0, le=LONGEST)
+    """Longest answer, in tokens. Open: 16 for a text; a chat may go on to the end of what the model sees."""
+    temperature: float | None = Field(None, ge=0, le=2)
     """0 takes the likeliest token each time; higher draws more freely."""
     top_p: float | None = Field(None, ge=0, le=1)
     """Draw only among the likeliest tokens that together have this probability."""
@@ -78,6 +85,14 @@ class Asked(Passed):
     """Send the answer as it is made, as server-sent events that end with `data: [DONE]`."""
     stream_options: StreamOptions | None = None
     """Only beside `stream: true`."""
+    frequency_penalty: float | None = None
+    """Only 0, unless vLLM is the engine; so with the fields that follow, whose value for nothing is OpenAI's."""
+    presence_penalty: float | None = None
+    logit_bias: dict[str, float] | None = None
+    response_format: dict[str, Any] | None = None
+    store: bool | None = None
+    service_tier: str | None = None
+    modalities: list[str] | None = None
 
 
 class ChatRequest(Asked):
@@ -92,6 +107,10 @@ class ChatRequest(Asked):
     """Tell how likely each token was."""
     top_logprobs: int | None = Field(None, ge=0, le=20)
     """Tell so many of the likeliest tokens at each place."""
+    tools: list[dict[str, Any]] | None = None
+    """What the answer may call, for models whose template shows it to them."""
+    tool_choice: str | dict[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
 
 
 class CompletionRequest(Asked):
@@ -102,17 +121,19 @@ class CompletionRequest(Asked):
     prompt: Texts
     echo: bool | None = None
     """Begin the answer with the prompt."""
-    logprobs: int | None = Field(None, ge=0, le=20)
+    logprobs: int | None = Field(None, ge=0, le=5)
     """Tell how likely each token was, and so many of the likeliest at each place."""
+    best_of: int | None = Field(None, ge=1, le=128)
+    """Only the same number as n."""
+    suffix: str | None = None
+    """Only none: nothing is filled in."""
 
 
-class EmbeddingRequest(Passed):
+class EmbeddingRequest(Said):
     """Texts to be turned into vectors."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EMBEDDING]})
 
-    model: Model
-    """A name of /v1/models."""
     input: Texts
     encoding_format: str | None = Field(None, pattern="^(float|base64)$")
     """float: numbers; base64: the bytes of 32-bit floats."""
@@ -120,6 +141,6 @@ class EmbeddingRequest(Passed):
     """Keep only the first so many numbers of each vector, normalised again."""
 
 
-def body(request: Passed) -> dict[str, Any]:
+def body(request: Said) -> dict[str, Any]:
     """Return what a request says, as the engine takes it; null is as good as left out."""
     return request.model_dump(mode="json", exclude_unset=True, exclude_none=True)

@@ -51,7 +51,7 @@ class GenerateRequest(Part):
     """Who the model is to be; said before everything else."""
     history: list[Turn] = Field([])
     """What was said before, the oldest first."""
-    temperature: float | None = Field(None, ge=0, le=5)
+    temperature: float | None = Field(None, ge=0, le=2)
     """0 takes the likeliest word each time. Open: TEMPERATURE."""
     max_tokens: int | None = Field(None, ge=1, le=1_048_576)
     """Open: MAX_NEW_TOKENS."""

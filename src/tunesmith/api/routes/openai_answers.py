@@ -12,7 +12,7 @@ from tunesmith.api import answering
 from tunesmith.api.deps import Asker, Serving
 from tunesmith.api.doors.openai import Acting
 from tunesmith.api.doors.openai_answers import ChatCompletion, Embeddings, TextCompletion
-from tunesmith.api.doors.openai_asking import ChatRequest, CompletionRequest, EmbeddingRequest, Passed, body
+from tunesmith.api.doors.openai_asking import ChatRequest, CompletionRequest, EmbeddingRequest, Said, body
 from tunesmith.service.accounts.principal import Principal
 from tunesmith.service.context import Service
 from tunesmith.service.serving.pool import CHAT, COMPLETIONS, EMBEDDINGS
@@ -49,7 +49,7 @@ async def _target(service: Service, by: Principal, name: str, org: str | None) -
     return await run_sync(lambda: find_target(service, by, name, org=org))
 
 
-async def _answer(request: Request, service: Service, target: Target, path: str, asked: Passed) -> Response:
+async def _answer(request: Request, service: Service, target: Target, path: str, asked: Said) -> Response:
     content = body(asked)
     if content.get("stream"):
         return await answering.streamed(request, service.serving.stream(target, path, content), answering.event)

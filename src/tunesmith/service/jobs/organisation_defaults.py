@@ -76,7 +76,7 @@ class OrganisationDefaults(BaseSettings):
     """Share of the conversations held out."""
     max_new_tokens: int = Field(500, ge=1)
     """Longest answer of a tuned model, in tokens."""
-    temperature: float = Field(0.8, ge=0, le=5)
+    temperature: float = Field(0.8, ge=0, le=2)
     top_p: float = Field(0.9, gt=0, le=1)
     top_k: int = Field(50, ge=0)
 

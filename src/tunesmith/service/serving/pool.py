@@ -333,7 +333,7 @@ class _Engine:
 
     def ask(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Return the whole answer."""
-        sent = self._process.body(self._target, {**body, "stream": False})
+        sent = self._process.body(self._target, _unstreamed(body))
         return self._process.wire.ask("POST", path, sent, self._process.restored(self._target))
 
     def stream(self, path: str, body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -351,7 +351,7 @@ class _AsyncEngine:
 
     async def ask(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Return the whole answer."""
-        sent = self._process.body(self._target, {**body, "stream": False})
+        sent = self._process.body(self._target, _unstreamed(body))
         return await self._process.wire.ask_async("POST", path, sent, self._process.restored(self._target))
 
     async def stream(self, path: str, body: Mapping[str, Any]) -> Chunks:
@@ -363,6 +363,11 @@ class _AsyncEngine:
                 wire.stream_async(path, sent, self._process.restored(self._target))
             )
             return _Chunks(chunks, stack.pop_all())
+
+
+def _unstreamed(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what asks for a stream; embeddings do not even know the word."""
+    return {name: value for name, value in body.items() if name not in ("stream", "stream_options")}
 
 
 class _Chunks:
