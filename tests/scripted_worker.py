@@ -1,15 +1,18 @@
 """A worker that does what its run says, with the real harness and no model: ``python scripted_worker.py RUN_FOLDER``.
 
-What it does is the run's request ``{"does": NAME}``, the label ``does`` of its plan, or the name of its model's folder.
+What it does is the run's request ``{"does": NAME}``, the label ``does`` of its plan, or the name of its model's folder;
+for an evaluation or an export the name of the run that is evaluated or exported.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import threading
+import zipfile
 from pathlib import Path
 
 from tunesmith.runs import checkpoints, publish
@@ -33,7 +36,12 @@ WORKER = (__file__,)
 def run(run: RunFolder, reporter: Reporter) -> None:
     request = run.header().request
     spec = run.spec() if request is None else None
-    does = request["does"] if spec is None else spec.labels.get("does") or Path(spec.model.source).name
+    if spec is not None:
+        does = spec.labels.get("does") or Path(spec.model.source).name
+    elif "does" in (request or {}):
+        does = request["does"]
+    else:
+        does = (request.get("source") or request["model"])["name"]
     DOES[does](run, reporter)
 
 
@@ -54,6 +62,36 @@ def train(run: RunFolder, reporter: Reporter, *, wait_at: int | None = None) -> 
     (run.artifacts_dir / "steps.txt").write_text(str(total))
     publish.publish(run.artifacts_dir, Path(run.header().output or ""), run)
     reporter.finish({"steps": total, "stopped_because": "the last epoch"}, run.artifacts_dir)
+
+
+def write(run: RunFolder, reporter: Reporter, *, until: str | None = None) -> None:
+    """Publish one file where the header says, or tell a number where it names no place, as exports and evaluations do.
+
+    With ``until`` wait until a file of that ending lies beside the output.
+    """
+    output = Path(run.header().output or run.artifacts_dir)
+    reporter.say(Progress(message="writing", done=0.25))
+    while until is not None and not output.with_suffix(until).exists():
+        obey(run, reporter, 0)
+        NEVER.wait(MOMENT)
+    (run.artifacts_dir / "written.txt").write_text(json.dumps(run.header().request))
+    if run.header().output is None:
+        reporter.finish({"found": 1}, run.artifacts_dir)
+        return
+    with zipfile.ZipFile(run.artifacts_dir / "written.zip", "w") as archive:
+        archive.writestr("adapter_config.json", "{}")
+    publish.publish(run.artifacts_dir, output, run)
+    reporter.finish({"output": str(output), "files": ["written.txt", "written.zip"]}, None)
+
+
+def publish_and_be_killed(run: RunFolder, reporter: Reporter) -> None:
+    """Publish as ``write`` does and, where nothing had been published, die before saying so."""
+    output = Path(run.header().output or "")
+    if publish.published_run(output) is None:
+        (run.artifacts_dir / "written.txt").touch()
+        publish.publish(run.artifacts_dir, output, run)
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(run, reporter)
 
 
 def obey(run: RunFolder, reporter: Reporter, step: int) -> None:
@@ -174,6 +212,10 @@ def taken(step: int) -> Step:
 DOES = {
     "train": train,
     "train and wait": lambda run, reporter: train(run, reporter, wait_at=2),
+    "write": write,
+    "write-and-wait": lambda run, reporter: write(run, reporter, until=".go"),
+    "publish-and-be-killed": publish_and_be_killed,
+    "be-killed": lambda run, reporter: be_killed(run, reporter),
     "wait": wait,
     "hang": hang,
     "leave a child": leave_a_child,

@@ -11,13 +11,15 @@ from typing import Any
 from scripted_worker import WORKER
 from tunesmith.executors.local import LocalExecutor
 from tunesmith.runs.folder import RunFolder
-from tunesmith.service.accounts.principal import OPERATOR
+from tunesmith.service.accounts.principal import OPERATOR, Principal
 from tunesmith.service.context import Service
 from tunesmith.service.jobs import queue
+from tunesmith.service.jobs.work import WorkSubmission, submit_work
 from tunesmith.service.supervisor.supervisor import Supervisor
 from tunesmith.spec.job import DatasetRef, JobSpec, ModelRef, Output, Resources
 from tunesmith.spec.recipe import Recipe
 from tunesmith.spec.states import RunState
+from tunesmith.spec.work import Work
 from tunesmith.store.jobs import Job
 
 PATIENCE = 60.0
@@ -47,8 +49,16 @@ class Shop:
         )
         return queue.submit(self.service, queue.Submission(spec=spec, door="api", **wanted), OPERATOR)
 
+    def trained(self, name: str, **wanted: Any) -> Job:
+        """A training of that name that has succeeded; the runs of what is made of it do what the name says."""
+        return self.until_state(self.submit(name, **wanted), RunState.SUCCEEDED)
+
+    def submit_work(self, work: Work, by: Principal = OPERATOR, **wanted: Any) -> Job:
+        """Queue an evaluation or an export for the scripted worker."""
+        return submit_work(self.service, WorkSubmission(work, door="api", folder=self.folder, **wanted), by)
+
     def job(self, job: Job) -> Job:
-        return queue.get(self.service, job.id, OPERATOR)
+        return queue.get(self.service, job.id, OPERATOR, kinds=queue.ALL_KINDS)
 
     def turn_until(self, condition: Callable[[], Any], supervisor: Supervisor | None = None) -> Any:
         """Let a supervisor go round until something is so."""

@@ -31,5 +31,5 @@ def test_what_jobs_hold_now_is_told_by_organisation(service: Service) -> None:
         have_devices(connection, gpu=3)
         job = queue_job(connection, device="gpu", slots=2)
         claims.claim(connection, job.number, Place("m", "gpu", 2), owner="me", now=5.0, until=9, max_running=None)
-        assert usage.held(connection) == [("a", 2, 5.0)]
+        assert usage.held(connection) == [("a", "gpu", 2, 5.0)]
         assert usage.limits(connection, {"a", "nobody"}) == {"a": usage.Limit(1.0, None, None)}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-if TYPE_CHECKING:
-    from tunesmith.spec.work import Asked
+from tunesmith.spec.job import DatasetRef, Device
+from tunesmith.spec.recipe import Precision
+from tunesmith.spec.work import Asked, EvaluateSpec, Metric
 
 
 @click.command()
@@ -25,14 +26,27 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option("--rows", type=click.IntRange(1), metavar="N", help="Rows measured on, at most. Default: 200.")
 @click.option("--answered", type=click.IntRange(0), metavar="N", help="Of these, rows answered in full. Default: 32.")
-@click.option("--metric", "metrics", multiple=True, metavar="NAME", help="What to measure; may be repeated.")
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    type=click.Choice([each.value for each in Metric]),
+    help="What to measure; may be repeated.",
+)
 @click.option("--max-tokens", type=click.IntRange(1), metavar="N", help="Longest answer. Default: 128.")
 @click.option("--temperature", type=click.FloatRange(0, 10), metavar="T", help="0 takes the likeliest word.")
 @click.option("--bootstrap", type=click.IntRange(100), metavar="N", help="Resamples of the rows. Default: 1000.")
-@click.option("--confidence", type=float, metavar="SHARE", help="Of the resamples in an interval. Default: 0.95.")
+@click.option(
+    "--confidence",
+    type=click.FloatRange(0.5, 1, min_open=True, max_open=True),
+    metavar="SHARE",
+    help="Of the resamples in an interval. Default: 0.95.",
+)
 @click.option("--seed", type=click.IntRange(0), metavar="N", help="Decides rows and resamples. Default: 42.")
-@click.option("--device", metavar="NAME", help="auto, cpu or cuda.")
-@click.option("--precision", metavar="FORMAT", help="bf16, fp16 or fp32. Default: what suits the device.")
+@click.option("--device", type=click.Choice([each.value for each in Device]), help="Where to compute.")
+@click.option(
+    "--precision", type=click.Choice([each.value for each in Precision]), help="Default: what suits the device."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
     *, model: str, data: tuple[str, ...], format_: str | None, prompts: tuple[str, ...], expected: tuple[str, ...],
@@ -52,8 +66,8 @@ def command(
     from tunesmith.cli.progress import pulling
     from tunesmith.cli.terminal import current_settings
     from tunesmith.service.jobs.evaluation import evaluate
-    from tunesmith.spec.job import DatasetRef
-    from tunesmith.spec.work import EvaluateSpec
+    from tunesmith.service.jobs.remote_work import done_by_server
+    from tunesmith.spec.evaluation import EvaluationResult
 
     if format_ is not None and not data:
         raise click.UsageError("--format says how the rows of --data are written: give --data too.")
@@ -67,8 +81,10 @@ def command(
     spec = EvaluateSpec(
         model=model, **{name: value for name, value in values.items() if value not in (None, [], (), {})}
     )
+    settings = current_settings()
     with pulling(model, quiet=as_json, doing="Evaluating") as tell:
-        result = evaluate(spec, current_settings(), tell)
+        told = done_by_server(spec, settings, tell)
+        result = evaluate(spec, settings, tell) if told is None else EvaluationResult.model_validate(told)
     if as_json:
         click.echo(json.dumps(result.model_dump(mode="json")))
     else:
@@ -76,8 +92,6 @@ def command(
 
 
 def _typed(prompts: tuple[str, ...], expected: tuple[str, ...]) -> list[Asked]:
-    from tunesmith.spec.work import Asked
-
     if expected and len(expected) != len(prompts):
         raise click.UsageError("Give as many --expected as --prompt, in the same order, or use --prompts FILE.")
     answers = expected or (None,) * len(prompts)
@@ -88,12 +102,11 @@ def _read(file: Path) -> list[Asked]:
     """Read a file of prompts, one JSON object a line.
 
     Raises:
-        UnreadableData: a line is none.
+        UnreadableRow: a line is none.
     """
     from pydantic import ValidationError
 
-    from tunesmith.spec.errors import UnreadableData
-    from tunesmith.spec.work import Asked
+    from tunesmith.spec.errors import UnreadableRow, Where
 
     found = []
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
@@ -102,5 +115,7 @@ def _read(file: Path) -> list[Asked]:
         try:
             found.append(Asked.model_validate_json(line))
         except ValidationError as error:
-            raise UnreadableData(f"{file}:{number}", str(error.errors()[0]["msg"])) from error
+            first = error.errors()[0]
+            why = ".".join([*map(str, first["loc"]), str(first["msg"]).lower()]).replace(".", ": ", bool(first["loc"]))
+            raise UnreadableRow(Where(str(file), number), why) from error
     return found

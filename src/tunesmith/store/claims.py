@@ -18,6 +18,8 @@ jobs, devices, organisations = tables.jobs, tables.devices, tables.organisations
 
 WORKED_ON: Final = (RunState.PREPARING, RunState.RUNNING)
 """States in which a supervisor has a job, and the job its devices."""
+BESIDE: Final = "side"
+"""Kind of the places that count for no limit of running jobs."""
 _WORKED_ON: Final = [str(state) for state in WORKED_ON]
 
 
@@ -28,7 +30,7 @@ class Group:
     priority: int
     org: str
     device: str
-    """any, cpu or gpu."""
+    """any, cpu, gpu or side."""
     slots: int
     oldest: int
     """Number of the oldest of them."""
@@ -98,12 +100,12 @@ def claim(
 
 
 def _running(connection: Connection, org: str) -> int:
-    """Count the jobs of an organisation that are worked on; who counts next waits until this claim is decided."""
+    """Count the trainings of an organisation that are worked on; who counts next waits until this claim is decided."""
     connection.execute(
         select(organisations.c.id).where(organisations.c.id == org).with_for_update(key_share=True)
     ).one()
     # By way of the devices, which are few: of jobs an organisation may have any number.
-    chosen = select(func.count(devices.c.job.distinct())).where(devices.c.org == org)
+    chosen = select(func.count(devices.c.job.distinct())).where(devices.c.org == org, devices.c.kind != BESIDE)
     return int(connection.execute(chosen).scalar_one())
 
 

@@ -103,6 +103,6 @@ def jobs_that_name(connection: Connection, org: str, text: str) -> list[str]:
     """Return the jobs of an organisation that are not over and whose specification holds a text, such as a path."""
     jobs = tables.jobs
     over = [str(state) for state in JOB_OVER]
-    named = cast(jobs.c.spec, Text).contains(text, autoescape=True)
+    named = or_(*(cast(asked, Text).contains(text, autoescape=True) for asked in (jobs.c.spec, jobs.c.work)))
     chosen = select(jobs.c.id).where(jobs.c.org == org, jobs.c.state.not_in(over), named).order_by(jobs.c.number)
     return [id for (id,) in connection.execute(chosen)]

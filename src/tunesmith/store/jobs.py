@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Row, and_, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select, update
 
 from tunesmith.spec.job import JobSpec
 from tunesmith.spec.plan import Plan
@@ -89,8 +89,8 @@ class Job:
         """How much of it is done, 0 to 1; 0 where there is no end."""
         if self.state is RunState.SUCCEEDED:
             return 1.0
-        if "done" in self.progress:
-            return float(self.progress["done"])
+        if self.work is not None:
+            return float(self.progress.get("done") or 0.0)
         total = self.progress.get("total_steps")
         return min(1.0, self.progress.get("step", 0) / total) if total else 0.0
 
@@ -231,11 +231,21 @@ def remove(connection: Connection, id: str) -> None:
 
 
 def first_that_continues(connection: Connection, runs: Collection[str]) -> str | None:
-    """Return a job that is not over and starts from the result of one of these runs."""
-    source = jobs.c.spec[("model", "source")].as_string()
+    """Return a job that is not over and starts from the result of one of these runs, or measures or exports it."""
+    named = [f"run:{run}" for run in runs]
+    sources = [jobs.c.spec[("model", "source")], *(jobs.c.work[name] for name in ("source", "model", "baseline"))]
     unfinished = jobs.c.state.not_in([str(state) for state in JOB_OVER])
-    chosen = select(jobs.c.id).where(unfinished, source.in_([f"run:{run}" for run in runs])).limit(1)
+    uses = or_(*(source.as_string().in_(named) for source in sources))
+    chosen = select(jobs.c.id).where(unfinished, uses).limit(1)
     return connection.execute(chosen).scalar_one_or_none()
+
+
+def exports_into(connection: Connection, org: str, output: str) -> list[Job]:
+    """Return the exports of an organisation into a folder that go on or succeeded, the newest first."""
+    gone = [str(RunState.FAILED), str(RunState.CANCELLED)]
+    here = and_(jobs.c.org == org, jobs.c.kind == "export", jobs.c.state.not_in(gone))
+    chosen = select(*_LIGHT).where(here, jobs.c.work["output"].as_string() == output)
+    return [_job(row) for row in connection.execute(chosen.order_by(jobs.c.number.desc()))]
 
 
 def queued_since(connection: Connection) -> dict[str, float]:

@@ -53,7 +53,7 @@ class Device:
 
     machine: str
     kind: str
-    """cpu or gpu."""
+    """cpu, gpu or side."""
     number: int
     name: str
     memory: int

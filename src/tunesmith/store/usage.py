@@ -49,12 +49,11 @@ def since(connection: Connection, start: float) -> dict[str, float]:
     return {org: float(seconds) for org, seconds in connection.execute(chosen.group_by(usage.c.org))}
 
 
-def held(connection: Connection) -> list[tuple[str, int, float]]:
-    """Return of each job that holds devices its organisation, how many they are, and since when."""
-    chosen = select(devices.c.org, func.count(), func.min(devices.c.since)).where(devices.c.job.is_not(None))
-    return [
-        (org, count, since) for org, count, since in connection.execute(chosen.group_by(devices.c.job, devices.c.org))
-    ]
+def held(connection: Connection) -> list[tuple[str, str, int, float]]:
+    """Return of each job that holds devices its organisation, their kind, how many they are, and since when."""
+    kind = (devices.c.org, devices.c.kind)
+    chosen = select(*kind, func.count(), func.min(devices.c.since)).where(devices.c.job.is_not(None))
+    return [tuple(row) for row in connection.execute(chosen.group_by(devices.c.job, *kind))]
 
 
 def limits(connection: Connection, orgs: Collection[str]) -> dict[str, Limit]:

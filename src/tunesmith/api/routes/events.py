@@ -30,7 +30,7 @@ LAST_WORDS: Final = frozenset(map(str, JOB_OVER))
 )
 def of_job(job_id: str, service: Serving, by: Asker, broadcast: Broadcasting, cursor: Cursor) -> Response:
     """Stream what a job and its runs say, from the beginning or after Last-Event-ID, until the job is over."""
-    job = queue.get(service, job_id, by)
+    job = queue.get(service, job_id, by, kinds=queue.ALL_KINDS)
     if cursor and job.state in JOB_OVER and not queue.events_of(service, job, cursor, 1):
         # A browser that is told so does not come back; after the end of a stream it would.
         return Response(status_code=status.HTTP_204_NO_CONTENT)

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Body, Query, status
+from fastapi.responses import StreamingResponse
 from pydantic import Field
 
 from tunesmith.api.deps import Asker, Serving
 from tunesmith.api.routes.runs import LARGEST, Limit, RunView, run_view
 from tunesmith.api.words import OURS
 from tunesmith.service.jobs import deletion, queue
-from tunesmith.spec.errors import Forbidden
+from tunesmith.service.jobs.queue import ALL_KINDS
+from tunesmith.service.jobs.work import WorkSubmission, submit_work
+from tunesmith.service.models.archive import result_folder, zipped
+from tunesmith.spec.errors import BadValue, Forbidden
 from tunesmith.spec.job import JobSpec
 from tunesmith.spec.plan import Plan
 from tunesmith.spec.recipe import Part
 from tunesmith.spec.states import RunState
+from tunesmith.spec.work import Work
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 
@@ -31,14 +36,22 @@ EXAMPLE: Final = {
     },
     "priority": 0,
 }
+EVALUATION: Final = {"work": {"kind": "evaluate", "model": "job-9f3a5c01b2d4", "baseline": "base", "rows": 100}}
+EXPORT: Final = {"work": {"kind": "export", "source": "job-9f3a5c01b2d4", "what": "gguf", "quantization": "q8_0"}}
 PRIORITIES: Final = 1_000
 """Priorities go from minus this to this."""
 
 
-class Posted(Part):
-    """A job to be done."""
+Kind = Literal["train", "evaluate", "export"]
 
-    spec: JobSpec
+
+class Posted(Part):
+    """A job to be done: either a training or other work."""
+
+    spec: JobSpec | None = None
+    """What to train."""
+    work: Work | None = None
+    """An evaluation or an export of a model that is there."""
     org: str | None = None
     """Whose job it is. Open: the key's organisation, or default."""
     priority: int = Field(0, ge=-PRIORITIES, le=PRIORITIES)
@@ -79,13 +92,13 @@ class JobView(Part):
     """Why it is still queued, where there is something to say."""
     priority: int
     device: str
-    """Where it may run: any, cpu or gpu."""
+    """Where it may run: any, cpu, gpu, or side: beside the trainings."""
     run: str | None
     """The run that goes on, or the last one."""
     progress: dict[str, Any]
     """The newest numbers, such as step, total_steps and loss."""
     done: float
-    """Share of the training that is done, 0 to 1."""
+    """Share of it that is done, 0 to 1."""
     error: dict[str, Any] | None
     warnings: list[str]
     result: dict[str, Any] | None
@@ -100,9 +113,12 @@ class JobView(Part):
 class JobDetails(JobView):
     """A job and everything that is known of it."""
 
-    spec: JobSpec
+    spec: JobSpec | None
+    """What is trained; None for other work."""
+    work: Work | None
+    """What is evaluated or exported; None for a training."""
     plan: Plan | None
-    """None until it was planned."""
+    """None until it was planned, and for other work."""
     runs: list[RunView]
 
 
@@ -158,7 +174,7 @@ def _facts(job: queue.Job) -> dict[str, Any]:
         "id": OURS.id(job),
         "request": str(job.request),
         "done": OURS.progress(job),
-        "labels": job.spec.labels,
+        "labels": job.training.labels if job.training else {},
     }
 
 
@@ -168,13 +184,23 @@ def event_view(event: queue.StoredEvent) -> EventView:
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)
-def submit(posted: Annotated[Posted, Body(examples=[EXAMPLE])], service: Serving, by: Asker) -> JobView:
-    """Queue a job. With an ``Idempotency-Key`` the same request may be sent again without a second job."""
+def submit(
+    posted: Annotated[Posted, Body(examples=[EXAMPLE, EVALUATION, EXPORT])], service: Serving, by: Asker
+) -> JobView:
+    """Queue a training, an evaluation or an export.
+
+    With an ``Idempotency-Key`` the same request may be sent again without a second job.
+    """
     if posted.folder is not None and not by.is_operator:
         raise Forbidden("only the server's operator chooses the folder that a job starts in")
     folder = Path(posted.folder) if posted.folder else None
-    wanted = queue.Submission(posted.spec, door="api", org=posted.org, priority=posted.priority, folder=folder)
-    return view(queue.submit(service, wanted, by))
+    rest: dict[str, Any] = {"door": "api", "org": posted.org, "priority": posted.priority, "folder": folder}
+    if posted.spec is not None and posted.work is None:
+        return view(queue.submit(service, queue.Submission(posted.spec, **rest), by))
+    if posted.work is not None and posted.spec is None:
+        return view(submit_work(service, WorkSubmission(posted.work, **rest), by))
+    found = "both" if posted.spec else None
+    raise BadValue("spec or work", found, "one of them: spec for a training, work for an evaluation or an export")
 
 
 @router.get("")
@@ -184,11 +210,14 @@ def listed(
     org: str | None = None,
     state: Annotated[list[RunState] | None, Query()] = None,
     door: Annotated[list[str] | None, Query()] = None,
+    kind: Annotated[list[Kind] | None, Query(description="Open: of every kind.")] = None,
     before: Annotated[int | None, Query(ge=0, le=LARGEST, description="``next`` of the page before.")] = None,
     limit: Limit = 100,
 ) -> JobPage:
     """List jobs, the newest first."""
-    wanted = queue.Wanted(org=org, states=state or (), doors=door or (), before=before, limit=limit + 1)
+    wanted = queue.Wanted(
+        org=org, states=state or (), doors=door or (), kinds=kind or (), before=before, limit=limit + 1
+    )
     found = queue.listed(service, wanted, by)
     shown = found[:limit]
     return JobPage(jobs=[view(job) for job in shown], next=shown[-1].number if len(found) > limit else None)
@@ -197,9 +226,9 @@ def listed(
 @router.get("/{job_id}")
 def get(job_id: str, service: Serving, by: Asker) -> JobDetails:
     """Return a job with its plan and its runs."""
-    job = queue.get(service, job_id, by, with_plan=True)
+    job = queue.get(service, job_id, by, with_plan=True, kinds=ALL_KINDS)
     runs = [run_view(run) for run in queue.runs_of(service, job)]
-    return JobDetails(**_facts(job), spec=job.spec, plan=job.plan, runs=runs)
+    return JobDetails(**_facts(job), spec=job.training, work=job.work, plan=job.plan, runs=runs)
 
 
 @router.get("/{job_id}/events")
@@ -211,14 +240,26 @@ def events(
     limit: Limit = 500,
 ) -> EventPage:
     """Return what a job and its runs said, the oldest first."""
-    found = queue.events_of(service, queue.get(service, job_id, by), after, limit)
+    found = queue.events_of(service, queue.get(service, job_id, by, kinds=ALL_KINDS), after, limit)
     return EventPage(events=[event_view(event) for event in found], next=found[-1].id if found else after)
+
+
+@router.get(
+    "/{job_id}/result",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}}},
+)
+def result(job_id: str, service: Serving, by: Asker) -> StreamingResponse:
+    """Fetch the files that a job made: a trained model, an export, or the report of an evaluation, as a ZIP file."""
+    job = queue.get(service, job_id, by, kinds=ALL_KINDS)
+    headers = {"Content-Disposition": f'attachment; filename="{job.id}.zip"'}
+    return StreamingResponse(zipped(result_folder(service, job)), media_type="application/zip", headers=headers)
 
 
 @router.post("/{job_id}/pause")
 def pause(job_id: str, service: Serving, by: Asker) -> JobView:
     """Have a job save its state and stop."""
-    return view(queue.pause(service, job_id, by))
+    return view(queue.pause(service, job_id, by, kinds=ALL_KINDS))
 
 
 @router.post("/{job_id}/resume")
@@ -229,13 +270,13 @@ def resume(
     larger: Annotated[Resumed | None, Body(examples=[{"epochs": 5}])] = None,
 ) -> JobView:
     """Queue a paused or failed job again, to its end or, with larger limits, beyond it."""
-    return view(queue.resume(service, job_id, by, larger.limits() if larger else None))
+    return view(queue.resume(service, job_id, by, larger.limits() if larger else None, kinds=ALL_KINDS))
 
 
 @router.post("/{job_id}/cancel")
 def cancel(job_id: str, service: Serving, by: Asker) -> JobView:
     """End a job."""
-    return view(queue.cancel(service, job_id, by))
+    return view(queue.cancel(service, job_id, by, kinds=ALL_KINDS))
 
 
 @router.delete("/{job_id}")

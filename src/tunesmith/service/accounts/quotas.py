@@ -37,5 +37,5 @@ def admit(connection: Connection, org: str, service: Service) -> None:
 
 def used_hours(connection: Connection, org: str, now: float) -> float:
     """Return the device-hours of an organisation in the last 30 days, those of its running jobs among them."""
-    running = sum(count * (now - since) for owner, count, since in usage.held(connection) if owner == org)
+    running = sum(count * (now - since) for owner, _, count, since in usage.held(connection) if owner == org)
     return (usage.since(connection, now - WINDOW).get(org, 0.0) + running) / 3600

@@ -27,7 +27,7 @@ def delete(service: Service, written: str, by: Principal) -> Job:
         WrongJobState: it is not over.
         Conflict: the command line made it, a model is its result, or another job goes on with one of its runs.
     """
-    job = queue.get(service, written, by)
+    job = queue.get(service, written, by, kinds=queue.ALL_KINDS)
     by.needs(Role.MEMBER)
     if job.indexed:
         raise Conflict(f"Job {job.id} was made by a command, not by this service.", "Delete its run folder yourself.")

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy.exc import IntegrityError
@@ -20,7 +21,9 @@ from tunesmith.runs.folder import Header, Kind, RunFolder
 from tunesmith.runs.liveness import boot
 from tunesmith.runs.status import RunStatus, status
 from tunesmith.service.context import Service
+from tunesmith.service.jobs.continuation import PREFIX
 from tunesmith.service.jobs.queue import told
+from tunesmith.service.jobs.work_folders import NONE
 from tunesmith.service.models import registry
 from tunesmith.service.models.registry import NewModel
 from tunesmith.service.supervisor.follower import progress_after
@@ -29,10 +32,12 @@ from tunesmith.spec.events import Event, Failed, Finished, Heartbeat, Warned, pa
 from tunesmith.spec.ids import DEFAULT_ORGANISATION
 from tunesmith.spec.job import Device
 from tunesmith.spec.states import JOB_OVER, RunState
+from tunesmith.spec.work import EvaluateRun, EvaluateSpec, ExportRun, ExportSpec, ModelFolders
 from tunesmith.store import accounts
 from tunesmith.store import events as stored_events
 from tunesmith.store import jobs as stored_jobs
 from tunesmith.store import runs as stored_runs
+from tunesmith.store.claims import BESIDE
 from tunesmith.store.events import NewEvent
 from tunesmith.store.jobs import NewJob
 from tunesmith.store.runs import StoredRun
@@ -40,6 +45,8 @@ from tunesmith.store.runs import StoredRun
 log = logging.getLogger(__name__)
 
 DOOR: Final = "cli"
+JOBS: Final = (Kind.TRAIN, Kind.EVALUATE, Kind.EXPORT)
+"""Kinds of runs that become jobs."""
 AT_ONCE: Final = 1.0
 """Seconds that one look may take; what is left comes with the next, so that nobody waits for thousands of folders."""
 SILENT: Final = 600.0
@@ -126,7 +133,7 @@ def _found(run: RunFolder, service: Service) -> _Found | bool | None:
     if not run.exists():
         return False
     header = run.header()
-    if header.kind is not Kind.TRAIN or header.job is not None:
+    if header.kind not in JOBS or header.job is not None:
         return False
     # Life first: whatever was written before the run was seen ended is read after.
     now = status(run)
@@ -136,7 +143,8 @@ def _found(run: RunFolder, service: Service) -> _Found | bool | None:
     if not now.state.is_over:
         return _Found(run, header, now, job, [], 0, None)
     lines, end = read_lines(run.events)
-    model = registry.gather(job, run) if now.state is RunState.SUCCEEDED else None
+    made_one = now.state is RunState.SUCCEEDED and header.kind is Kind.TRAIN
+    model = registry.gather(job, run) if made_one else None
     return _Found(run, header, now, job, [parse(line) for line in lines], end, model)
 
 
@@ -151,27 +159,48 @@ def _can_be_judged(run: RunFolder, header: Header, now: RunStatus, service: Serv
 
 
 def _job(run: RunFolder, header: Header, now: RunStatus) -> NewJob:
-    plan = run.plan()
-    gpu = plan.execution.device == Device.CUDA
+    plan = run.plan() if header.kind is Kind.TRAIN else None
+    gpu = plan is not None and plan.execution.device == Device.CUDA
     return NewJob(
         # The same folder is the same job, whichever server sees it first.
         id=hashlib.sha256(run.id.encode()).hexdigest()[:12],
         org=DEFAULT_ORGANISATION,
         door=DOOR,
         name=header.name[:64],
-        spec=plan.spec,
+        kind=str(header.kind),
+        spec=plan.spec if plan else None,
+        work=None if plan else _work(header),
         folder=header.folder,
-        device="gpu" if gpu else "cpu",
-        slots=plan.execution.processes if gpu else 1,
+        device=BESIDE if plan is None else "gpu" if gpu else "cpu",
+        slots=plan.execution.processes if plan and gpu else 1,
         # A run that goes on is taken up as one whose server is gone: a supervisor follows it from its first event.
         state=now.state if now.state.is_over else RunState.PREPARING,
         reason=now.reason,
-        warnings=plan.warnings,
+        warnings=plan.warnings if plan else (),
         extra={"resumes": header.parent} if header.parent else {},
         plan=plan,
         run=run.id,
         indexed=True,
     )
+
+
+def _work(header: Header) -> EvaluateSpec | ExportSpec:
+    """Return what was asked for, by what the run was told: names have become folders by then."""
+    if header.kind is Kind.EXPORT:
+        told = ExportRun.model_validate(header.request)
+        same = told.model_dump(include={"what", "quantization", "dtype", "replay"})
+        zipped = told.zip is not None
+        return ExportSpec(source=_source(told.source), zip=zipped, output=header.output, **same)
+    asked = EvaluateRun.model_validate(header.request)
+    same = asked.model_dump(include=set(EvaluateSpec.model_fields) - {"kind", "model", "baseline"})
+    baseline = _source(asked.baseline) if asked.baseline else NONE
+    return EvaluateSpec(model=_source(asked.model), baseline=baseline, **same)
+
+
+def _source(folders: ModelFolders) -> str:
+    if folders.checkpoint is not None:
+        return folders.checkpoint
+    return f"{PREFIX}{Path(folders.run).name}" if folders.run else folders.adapter or folders.model
 
 
 def _store(service: Service, found: _Found, owner: str | None) -> bool | None:

@@ -1,4 +1,4 @@
-"""The plan of a job as a subtask makes it: what goes in and comes out is JSON."""
+"""The plan of a job, or what its run is told, as a subtask makes it: what goes in and comes out is JSON."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.service.jobs.submit import plan_job
+from tunesmith.service.jobs.work_folders import evaluate_run, export_run
 from tunesmith.settings import Settings
-from tunesmith.spec.job import JobSpec
+from tunesmith.spec.job import Device, JobSpec
+from tunesmith.spec.work import EvaluateSpec, ExportSpec
 
 VISIBLE: str = "CUDA_VISIBLE_DEVICES"
 """Which GPUs a process may use; NVML numbers them as CUDA does where ``CUDA_DEVICE_ORDER`` says so."""
@@ -29,6 +31,27 @@ def planned(*, spec: dict[str, Any], home: str, folder: str, offline: bool, gpus
     settings = Settings(home=Path(home), offline=offline)
     with contextlib.chdir(folder), _visible(gpus):
         return plan_job(JobSpec.model_validate(spec), settings).model_dump(mode="json")
+
+
+def settled_work(
+    *, work: dict[str, Any], home: str, folder: str, earlier: list[str], gpus: str | None
+) -> dict[str, Any]:
+    """Return what the run of a job is told that trains nothing; ``earlier`` are the runs that it had before.
+
+    Raises:
+        TunesmithError: as ``export_run`` and ``evaluate_run``.
+    """
+    settings, start = Settings(home=Path(home), offline=True), Path(folder)
+    with _visible(gpus):
+        if work["kind"] == "export":
+            wanted = ExportSpec.model_validate(work)
+            assert wanted.output is not None
+            made = export_run(wanted, settings, Path(wanted.output), start=start, mine=earlier)
+            return made.model_dump(mode="json")
+        measured = evaluate_run(
+            EvaluateSpec.model_validate(work), settings, device=Device.CUDA if gpus else Device.CPU, start=start
+        )
+        return measured.model_dump(mode="json")
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -18,13 +18,16 @@ from tunesmith.store import events as stored_events
 from tunesmith.store import jobs as stored_jobs
 from tunesmith.store import runs as stored_runs
 from tunesmith.store.events import NewEvent, StoredEvent
-from tunesmith.store.jobs import Job, NewJob, Wanted
+from tunesmith.store.jobs import TRAIN, Job, NewJob, Wanted
 from tunesmith.store.runs import StoredRun
 
 __all__ = ["Job", "StoredEvent", "StoredRun", "Submission", "Wanted"]
 
 LANES: Final = {Device.AUTO: "any", Device.CPU: "cpu", Device.CUDA: "gpu"}
 """Which servers may claim a job, by the device that it asks for."""
+TRAININGS: Final = (TRAIN,)
+"""The kind of job that most ways in know."""
+ALL_KINDS: Final = (TRAIN, "evaluate", "export")
 MADE: Final = "job"
 """Kind of the events that the service itself says of a job."""
 
@@ -41,7 +44,6 @@ class Submission:
     folder: Path | None = None
     """What relative paths start from. None: the server's working folder."""
     priority: int = 0
-    kind: str = "train"
     warnings: Sequence[str] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
     id: str = field(default_factory=job_id)
@@ -57,8 +59,6 @@ def submit(service: Service, wanted: Submission, by: Principal) -> Job:
         PathNotAllowed: the job names a path outside of what the organisation may use.
         ModelNotFound, DataNotFound: what it names is not there (names that may have to be fetched are not looked up).
     """
-    from tunesmith.service.accounts.organisations import ensure
-    from tunesmith.service.accounts.quotas import admit
     from tunesmith.service.jobs.places import placed, start_folder
 
     by.needs(Role.MEMBER)
@@ -74,18 +74,29 @@ def submit(service: Service, wanted: Submission, by: Principal) -> Job:
         folder=str(folder),
         device=LANES[spec.resources.device],
         slots=spec.resources.processes if spec.resources.device is Device.CUDA else 1,
-        kind=wanted.kind,
         priority=wanted.priority,
         created_by=by.key,
         warnings=wanted.warnings,
         extra=wanted.extra,
     )
+    return enqueue(service, job, by)
+
+
+def enqueue(service: Service, job: NewJob, by: Principal) -> Job:
+    """Store a job that is checked; one of its id that is there already is returned instead.
+
+    Raises:
+        QuotaExceeded: the organisation has as many queued jobs as it may have.
+    """
+    from tunesmith.service.accounts.organisations import ensure
+    from tunesmith.service.accounts.quotas import admit
+
     with service.database.write() as connection:
         # A request that is carried out again, because its server died before it could answer, finds what it made.
-        if (there := stored_jobs.get(connection, job.id)) is not None and there.org == org:
+        if (there := stored_jobs.get(connection, job.id)) is not None and there.org == job.org:
             return there
-        ensure(connection, org, service, by)
-        admit(connection, org, service)
+        ensure(connection, job.org, service, by)
+        admit(connection, job.org, service)
         now = service.database.now(connection)
         stored = stored_jobs.add(connection, job, now)
         service.database.order_events(connection)
@@ -94,8 +105,12 @@ def submit(service: Service, wanted: Submission, by: Principal) -> Job:
     return stored
 
 
-def get(service: Service, written: str, by: Principal, *, with_plan: bool = False) -> Job:
+def get(
+    service: Service, written: str, by: Principal, *, with_plan: bool = False, kinds: Collection[str] = TRAININGS
+) -> Job:
     """Return a job by any form of its id, or by the id of one of its runs.
+
+    Only trainings are found unless ``kinds`` names others: most ways in know nothing else, and show what is trained.
 
     Raises:
         NotFound: there is none, or it belongs to an organisation that is not theirs.
@@ -104,7 +119,7 @@ def get(service: Service, written: str, by: Principal, *, with_plan: bool = Fals
         run = None if job_id_of(written) else stored_runs.get(connection, written)
         id = run.job if run else job_id_of(written)
         job = stored_jobs.get(connection, id, with_plan=with_plan) if id else None
-    if job is None or not by.sees(job.org):
+    if job is None or not by.sees(job.org) or job.kind not in kinds:
         raise NotFound("job", written)
     return job
 
@@ -144,36 +159,45 @@ def last_events_of(service: Service, job: Job, limit: int = 50) -> list[StoredEv
         return stored_events.latest(connection, job.id, limit)
 
 
-def cancel(service: Service, written: str, by: Principal) -> Job:
+def cancel(service: Service, written: str, by: Principal, *, kinds: Collection[str] = TRAININGS) -> Job:
     """End a job: at once where nothing runs, else its run is asked, and then made to.
 
     Raises:
         NotFound: there is none.
         WrongJobState: it is over.
     """
-    job = _changeable(service, written, by, "cancelled", over=JOB_OVER)
+    job = _changeable(service, written, by, "cancelled", over=JOB_OVER, kinds=kinds)
     if job.state in (RunState.QUEUED, RunState.PAUSED) and _settle(service, job, RunState.CANCELLED, "cancelled"):
-        return get(service, job.id, by)
+        return get(service, job.id, by, kinds=kinds)
     return _ask(service, job, Request.CANCEL, by, "cancelled")
 
 
-def pause(service: Service, written: str, by: Principal) -> Job:
+def pause(service: Service, written: str, by: Principal, *, kinds: Collection[str] = TRAININGS) -> Job:
     """Have a job save its state and stop; a queued one waits until it is resumed.
 
     Raises:
         NotFound: there is none.
-        WrongJobState: it is over, or paused.
+        WrongJobState: it is over, or paused; or it is at work and no training, so it has no state to save.
     """
-    job = _changeable(service, written, by, "paused", over=JOB_OVER | {RunState.PAUSED})
+    job = _changeable(service, written, by, "paused", over=JOB_OVER | {RunState.PAUSED}, kinds=kinds)
     if job.state is RunState.QUEUED and _settle(service, job, RunState.PAUSED, "paused before it began"):
-        return get(service, job.id, by)
+        return get(service, job.id, by, kinds=kinds)
+    if job.kind not in TRAININGS:
+        raise WrongJobState(job.id, job.state, "paused", "It saves no state on its way: wait for it, or cancel it.")
     return _ask(service, job, Request.PAUSE, by, "paused")
 
 
-def resume(service: Service, written: str, by: Principal, limits: Mapping[str, Any] | None = None) -> Job:
-    """Queue a paused or failed job again; it goes on from its newest checkpoint that verifies.
+def resume(
+    service: Service,
+    written: str,
+    by: Principal,
+    limits: Mapping[str, Any] | None = None,
+    *,
+    kinds: Collection[str] = TRAININGS,
+) -> Job:
+    """Queue a paused or failed job again; a training goes on from its newest checkpoint that verifies.
 
-    ``limits`` are larger ones than it had, by dotted path in the job.
+    ``limits`` are larger ones than a training had, by dotted path in the job.
 
     Raises:
         NotFound: there is none.
@@ -184,7 +208,7 @@ def resume(service: Service, written: str, by: Principal, limits: Mapping[str, A
     from tunesmith.service.accounts.quotas import admit
     from tunesmith.service.jobs.resume import raised
 
-    job = get(service, written, by, with_plan=bool(limits))
+    job = get(service, written, by, with_plan=bool(limits), kinds=TRAININGS if limits else kinds)
     by.needs(Role.MEMBER)
     larger = raised(job, limits) if limits else {}
     if job.state not in (RunState.PAUSED, RunState.FAILED):
@@ -202,7 +226,7 @@ def resume(service: Service, written: str, by: Principal, limits: Mapping[str, A
         service.database.order_events(connection)
         stored_events.add(connection, [told(job, now, state=RunState.QUEUED, reason="resumed")])
     service.wake.set()
-    return get(service, job.id, by)
+    return get(service, job.id, by, kinds=kinds)
 
 
 def _not_resumed(job: Job) -> WrongJobState:
@@ -215,8 +239,10 @@ def told(job: Job, now: float, *, state: RunState, reason: str | None = None, **
     return NewEvent(org=job.org, job=job.id, time=now, kind=MADE, body=body)
 
 
-def _changeable(service: Service, written: str, by: Principal, action: str, *, over: frozenset[RunState]) -> Job:
-    job = get(service, written, by)
+def _changeable(
+    service: Service, written: str, by: Principal, action: str, *, over: frozenset[RunState], kinds: Collection[str]
+) -> Job:
+    job = get(service, written, by, kinds=kinds)
     by.needs(Role.MEMBER)
     if job.state in over:
         raise WrongJobState(job.id, job.state, action, "Look at it to see how it ended.")
@@ -258,5 +284,5 @@ def _ask(service: Service, job: Job, request: Request, by: Principal, action: st
             service.wake.set()
             assert current is not None
             return current
-    now_ = get(service, job.id, by)
+    now_ = get(service, job.id, by, kinds=(job.kind,))
     raise WrongJobState(job.id, now_.state, action, "Look at it to see how it ended.")

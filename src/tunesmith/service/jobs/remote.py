@@ -7,7 +7,7 @@ import json
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -16,6 +16,7 @@ from tunesmith.settings import Settings
 from tunesmith.spec.errors import Relayed, ServerGone, TunesmithError
 from tunesmith.spec.job import JobSpec
 from tunesmith.spec.states import RunState
+from tunesmith.spec.work import EvaluateSpec, ExportSpec
 
 TIMEOUT: Final = 30.0
 """Seconds that an answer may take: longer than the database waits for a writer."""
@@ -39,6 +40,10 @@ class RemoteJob:
     """code, message and exit_code of a failed job."""
     warnings: tuple[str, ...] = ()
     created_at: float = 0.0
+    progress: dict[str, Any] = field(default_factory=dict)
+    """The newest numbers, such as phase and done."""
+    result: dict[str, Any] | None = None
+    """What a succeeded job made: model, output, summary."""
 
     @property
     def is_over(self) -> bool:
@@ -57,6 +62,11 @@ class RemoteServer:
         """Queue a job whose relative paths start from ``folder``."""
         body = {"spec": spec.model_dump(mode="json"), "folder": folder}
         return _job(self._ask("POST", "/api/jobs", body, key=uuid.uuid4().hex))
+
+    def submit_work(self, work: EvaluateSpec | ExportSpec, folder: str) -> RemoteJob:
+        """Queue an evaluation or an export whose relative paths start from ``folder``."""
+        asked = work.model_dump(mode="json", exclude_unset=True) | {"kind": work.kind}
+        return _job(self._ask("POST", "/api/jobs", {"work": asked, "folder": folder}, key=uuid.uuid4().hex))
 
     def get(self, name: str) -> RemoteJob | None:
         """Return a job by its id or by the id of one of its runs; None if the server has none."""

@@ -69,7 +69,7 @@ def listed(
     from tunesmith.service.jobs import queue
 
     org = by.acting_for(org) if org or by.org else None
-    id = queue.get(service, job, by).id if job else None
+    id = queue.get(service, job, by, kinds=queue.ALL_KINDS).id if job else None
     earlier = get(service, before, by) if before else None
     with service.database.read() as connection:
         return stored_runs.listed(connection, org=org, job=id, before=earlier, limit=limit)

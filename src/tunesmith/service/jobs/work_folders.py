@@ -114,7 +114,7 @@ def evaluate_run(
     )
 
 
-_SAME: Final = ("prompts", "rows", "metrics", "sampling", "bootstrap", "confidence", "seed")
+_SAME: Final = ("prompts", "rows", "answered", "metrics", "sampling", "bootstrap", "confidence", "seed")
 
 
 def model_folders(

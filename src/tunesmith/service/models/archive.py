@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tunesmith.runs.folder import RunFolder
+from tunesmith.service.jobs.work import exported_folder
 from tunesmith.spec.errors import Conflict, NotFound
 from tunesmith.spec.states import JOB_OVER, RunState
+from tunesmith.spec.work import ExportSpec
 from tunesmith.store.jobs import Job
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ def result_folder(service: Service, job: Job) -> Path:
     if job.state is not RunState.SUCCEEDED:
         todo = "Look at it to see how it ended." if job.state in JOB_OVER else "Wait until it is completed."
         raise Conflict(f"Task {job.id} is {job.state} and has no result.", todo)
+    if isinstance(job.work, ExportSpec):
+        return exported_folder(job)
     if job.run is not None:
         kept = RunFolder(service.settings.runs_dir / job.run)
         if kept.artifacts_dir.is_dir() and any(kept.artifacts_dir.iterdir()):

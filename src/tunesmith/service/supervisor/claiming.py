@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from tunesmith.service.supervisor.holding import Bench, Holding, tell
 from tunesmith.service.supervisor.scheduler import (
     GPU,
+    SIDE,
     WINDOW,
     Choice,
     Offer,
@@ -71,7 +72,7 @@ def look(bench: Bench, connection: Connection) -> Look | None:
 def _offers(living: list[Server], counts: dict[tuple[str, str], tuple[int, int]]) -> dict[str, dict[str, Offer]]:
     found: dict[str, dict[str, Offer]] = defaultdict(dict)
     for server in living:
-        for kind in ("cpu", "gpu") if server.device == "any" else (server.device,):
+        for kind in (*(("cpu", "gpu") if server.device == "any" else (server.device,)), SIDE):
             there, held = counts.get((server.machine, kind), (0, 0))
             if there:
                 found[server.machine][kind] = Offer(there, there - held)
@@ -94,29 +95,33 @@ def standings(bench: Bench, connection: Connection, orgs: set[str], now: float) 
     """Return how organisations stand: what they have used, and whether a quota keeps them from more."""
     used, month = usage.since(connection, now - WINDOW), usage.since(connection, now - MONTH)
     held: dict[str, list[tuple[int, float]]] = defaultdict(list)
-    for org, count, since in usage.held(connection):
+    trainings: dict[str, int] = defaultdict(int)
+    for org, kind, count, since in usage.held(connection):
         held[org].append((count, since))
+        trainings[org] += kind != SIDE
     limits = usage.limits(connection, orgs)
     found = {}
     for org in orgs:
         limit = limits[org]
         hours = (month.get(org, 0.0) + sum(count * (now - since) for count, since in held[org])) / 3600
-        refused = _refused(bench, org, len(held[org]), hours, limit.max_running, limit.max_device_hours)
-        found[org] = standing(used.get(org, 0.0), held[org], now=now, weight=limit.weight, refused=refused)
+        spent = _spent(bench, org, hours, limit.max_device_hours)
+        found[org] = standing(
+            used.get(org, 0.0), held[org], now=now, weight=limit.weight, refused_beside=spent,
+            refused=_too_many(bench, org, trainings[org], limit.max_running) or spent,
+        )  # fmt: skip
     return found
 
 
-def _refused(
-    bench: Bench, org: str, running: int, hours: float, max_running: int | None, max_hours: float | None
-) -> str | None:
-    settings = bench.service.settings
-    most = settings.max_running if max_running is None else max_running
-    if running >= most:
-        return f"Organisation '{org}' has as many jobs running as it may have ({most})."
-    limit = settings.max_device_hours if max_hours is None else max_hours
-    if limit is not None and hours >= limit:
-        return f"Organisation '{org}' has used up its device-hours of 30 days ({limit:g})."
-    return None
+def _too_many(bench: Bench, org: str, running: int, max_running: int | None) -> str | None:
+    most = bench.service.settings.max_running if max_running is None else max_running
+    return f"Organisation '{org}' has as many jobs running as it may have ({most})." if running >= most else None
+
+
+def _spent(bench: Bench, org: str, hours: float, max_hours: float | None) -> str | None:
+    limit = bench.service.settings.max_device_hours if max_hours is None else max_hours
+    if limit is None or hours < limit:
+        return None
+    return f"Organisation '{org}' has used up its device-hours of 30 days ({limit:g})."
 
 
 def claim_next(bench: Bench, lanes: frozenset[str], until_seconds: float) -> Holding | None:
@@ -138,9 +143,10 @@ def _take(bench: Bench, choice: Choice, until_seconds: float) -> Holding | None:
     with database.write() as connection:
         now = database.now(connection)
         limit = usage.limits(connection, {choice.group.org})[choice.group.org].max_running
+        most = bench.service.settings.max_running if limit is None else limit
         job = claims.claim(
             connection, choice.group.oldest, place, owner=bench.server, now=now, until=now + until_seconds,
-            max_running=bench.service.settings.max_running if limit is None else limit,
+            max_running=None if choice.kind == SIDE else most,
         )  # fmt: skip
         if job is None:
             connection.rollback()

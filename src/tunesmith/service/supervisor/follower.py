@@ -12,6 +12,7 @@ from tunesmith.runs.status import LOSSES
 from tunesmith.service.supervisor.holding import Bench, Holding, fenced, tell
 from tunesmith.spec.events import (
     Acknowledged,
+    Body,
     Ended,
     Evaluated,
     Event,
@@ -19,6 +20,7 @@ from tunesmith.spec.events import (
     Finished,
     Heartbeat,
     Phase,
+    Progress,
     Started,
     Step,
     Tested,
@@ -88,13 +90,13 @@ def _parsed(line: bytes, run: str) -> Event | None:
 
 def _store(bench: Bench, holding: Holding, run: str, said: Sequence[Event], end: int) -> None:
     with fenced(bench, holding) as (connection, job, now):
-        if not stored_runs.advance(connection, run, start=holding.offset, end=end, **_facts_of_run(said)):
+        if not stored_runs.advance(connection, run, start=holding.offset, end=end, **_facts_of_run(job, said)):
             stored = stored_runs.get(connection, run)
             holding.offset = stored.event_offset if stored else end
             return
         progress, losses = progress_after(job.progress, holding.losses, said)
         changes = {"progress": progress, **_changes(job, said)}
-        starts = job.state is RunState.PREPARING and any(isinstance(event.body, Started) for event in said)
+        starts = job.state is RunState.PREPARING and any(_is_under_way(job, event.body) for event in said)
         if starts:
             changes["started_at"] = job.started_at or now
             stored_jobs.move(connection, job.id, RunState.RUNNING, token=holding.token, **changes)
@@ -111,7 +113,12 @@ def _store(bench: Bench, holding: Holding, run: str, said: Sequence[Event], end:
         holding.silent_since = time.monotonic()
 
 
-def _facts_of_run(said: Sequence[Event]) -> dict[str, Any]:
+def _is_under_way(job: Job, body: Body) -> bool:
+    """Whether a run has begun: a training with its first step, other work with the first that it tells of its way."""
+    return isinstance(body, Started | Progress) or (job.work is not None and isinstance(body, Phase))
+
+
+def _facts_of_run(job: Job, said: Sequence[Event]) -> dict[str, Any]:
     """Return what the row of the run remembers of these events."""
     if not said:
         return {}
@@ -119,7 +126,7 @@ def _facts_of_run(said: Sequence[Event]) -> dict[str, Any]:
     for event in said:
         if isinstance(event.body, Started | Step | Heartbeat):
             facts["step"] = event.body.step
-        if isinstance(event.body, Started):
+        if _is_under_way(job, event.body):
             facts["state"] = str(RunState.RUNNING)
     return facts
 
@@ -147,8 +154,8 @@ def progress_after(
     progress, newest = dict(before), list(losses)
     for event in said:
         match event.body:
-            case Phase() as phase:
-                progress["phase"] = phase.name
+            case Phase(name=name, done=done) | Progress(message=name, done=done):
+                progress |= {"phase": name} | ({} if done is None else {"done": done})
             case Started() as started:
                 newest = []
                 progress |= {

@@ -44,7 +44,7 @@ class Holding:
     """As it stood when it was taken."""
     token: int
     kind: str
-    """Of its devices: cpu or gpu."""
+    """Of its devices: cpu, gpu or side."""
     numbers: Sequence[int] = ()
     """Numbers of its devices."""
     real: bool = True

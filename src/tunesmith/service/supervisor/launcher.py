@@ -79,11 +79,16 @@ def launch(
         parent = None
     if plan.execution.device == Device.CUDA and not devices:
         raise NoSuchDevice("the job was planned for a GPU, and the devices that it has are none")
-    attempt = Attempt(run_id, job.id, token, Path(job.folder), _environment(devices), lease_until)
+    attempt = Attempt(run_id, job.id, token, Path(job.folder), environment(devices), lease_until)
     run = start(plan, service.settings, parent=parent, checkpoint=checkpoint, executor=executor, attempt=attempt)
     if place := job.extra.get("checkpoints_at"):
         _link(Path(job.folder) / place, run.checkpoints_dir)
     return run
+
+
+def environment(devices: Sequence[int] | None) -> Mapping[str, str]:
+    """Return what shows the worker its own GPUs alone, numbered as the driver's library numbers them."""
+    return {VISIBLE: _numbers(devices), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
 
 
 def _link(place: Path, checkpoints: Path) -> None:
@@ -120,8 +125,3 @@ def _fetch(spec: JobSpec, service: Service, start: Path) -> None:
 
 def _numbers(devices: Sequence[int] | None) -> str:
     return ",".join(str(number) for number in devices or ())
-
-
-def _environment(devices: Sequence[int] | None) -> Mapping[str, str]:
-    """Show the worker its own GPUs alone, numbered as the driver's library numbers them."""
-    return {VISIBLE: _numbers(devices), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tunesmith.planning.gpus import gpus
+from tunesmith.service.supervisor.scheduler import SIDE
 from tunesmith.settings import Settings
 from tunesmith.spec.job import Resources
 from tunesmith.store.machines import Slot
@@ -24,6 +25,7 @@ def offers_of(settings: Settings) -> dict[str, list[Slot]]:
             found = [Slot("CPU in place of a GPU", _cpu_slots(1)[0].memory, real=False)]
         if found:
             offered["gpu"] = found
+    offered[SIDE] = [Slot("beside the trainings", _cpu_slots(1)[0].memory)] * settings.side_jobs
     return offered
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 from tunesmith.runs.folder import RunFolder, new_run_id
 from tunesmith.runs.handle import handle_of
@@ -13,18 +14,24 @@ from tunesmith.runs.lease import grant
 from tunesmith.service.supervisor import launcher
 from tunesmith.service.supervisor.ends import ASKED_FOR, crash, fail, forget_run, queue_again, settle
 from tunesmith.service.supervisor.holding import Bench, Holding, fenced, tell
+from tunesmith.service.supervisor.work_launcher import Settled, launch_work, settle_work
 from tunesmith.spec.errors import OutputBusy, RunAbandoned, SubtaskDied, TunesmithError
 from tunesmith.spec.plan import Plan
 from tunesmith.spec.states import RunState
 from tunesmith.store import jobs as stored_jobs
 from tunesmith.store import runs as stored_runs
+from tunesmith.store.jobs import Job
 from tunesmith.store.runs import StoredRun
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 def prepare(bench: Bench, holding: Holding) -> None:
     """Begin to plan a job; what follows is begun when that is done."""
+    if holding.job.work is not None:
+        _settle_work(bench, holding)
+        return
     parent = last_folder(bench, holding)
 
     def work() -> Plan:
@@ -45,19 +52,10 @@ def last_folder(bench: Bench, holding: Holding) -> RunFolder | None:
 
 def _planned(bench: Bench, holding: Holding, parent: RunFolder | None, result: Callable[[], Plan]) -> None:
     """Store the plan and the run that is to be: from here on nothing of the run is unknown."""
-    try:
-        plan = result()
-    except SubtaskDied as error:
-        crash(bench, holding, error.message)
+    plan = _outcome(bench, holding, result)
+    if plan is None:
         return
-    except TunesmithError as error:
-        fail(bench, holding, error)
-        return
-    except Exception as error:
-        log.exception("Job %s could not be planned", holding.job.id)
-        crash(bench, holding, f"planning broke off ({type(error).__name__}: {error})")
-        return
-    id = _intend(bench, holding, plan)
+    id = _intend(bench, holding, plan.spec.name or "run", plan)
     if id is None:
         return
 
@@ -79,6 +77,54 @@ def _planned(bench: Bench, holding: Holding, parent: RunFolder | None, result: C
     holding.begin(bench, work, lambda launched: _launched(bench, holding, id, launched))
 
 
+def _settle_work(bench: Bench, holding: Holding) -> None:
+    """Begin to find what a job names that has no plan; its run is launched when that is done."""
+    with bench.service.database.read() as connection:
+        earlier = [run.id for run in stored_runs.of_job(connection, holding.job.id)]
+
+    def work() -> Settled:
+        return settle_work(bench.service, holding.job, devices=holding.gpus, earlier=earlier)
+
+    holding.begin(bench, work, lambda result: _settled(bench, holding, result))
+
+
+def _settled(bench: Bench, holding: Holding, result: Callable[[], Settled]) -> None:
+    """Store the run that is to be, and launch it."""
+    settled = _outcome(bench, holding, result)
+    id = _intend(bench, holding, settled.name) if settled is not None else None
+    if settled is None or id is None:
+        return
+
+    def work() -> RunFolder:
+        return launch_work(
+            bench.service,
+            holding.job,
+            settled,
+            run_id=id,
+            token=holding.token,
+            environment=launcher.environment(holding.gpus),
+            executor=bench.executor,
+            lease_until=_first_lease(bench),
+        )
+
+    holding.launching = True
+    holding.begin(bench, work, lambda launched: _launched(bench, holding, id, launched))
+
+
+def _outcome(bench: Bench, holding: Holding, result: Callable[[], T]) -> T | None:
+    """Return what was found before a run can be; None if it was not, which the job says by now."""
+    try:
+        return result()
+    except SubtaskDied as error:
+        crash(bench, holding, error.message)
+    except TunesmithError as error:
+        fail(bench, holding, error)
+    except Exception as error:
+        log.exception("Job %s could not be planned", holding.job.id)
+        crash(bench, holding, f"planning broke off ({type(error).__name__}: {error})")
+    return None
+
+
 def _first_lease(bench: Bench) -> float | None:
     """Return until when a run may go on before its lease is renewed: sooner than the job's own ends.
 
@@ -88,23 +134,28 @@ def _first_lease(bench: Bench) -> float | None:
     return None if service.database.is_sqlite else time.time() + service.settings.lease_seconds / 2
 
 
-def _intend(bench: Bench, holding: Holding, plan: Plan) -> str | None:
+def _intend(bench: Bench, holding: Holding, name: str, plan: Plan | None = None) -> str | None:
     """Write down which run comes next and return its id; None if the job is not to run any more."""
     with fenced(bench, holding) as (connection, job, now):
         if job.request in ASKED_FOR:
             settle(bench, holding, connection, job, now)
             return None
         forget_run(bench, connection, job, now)
-        id = new_run_id(plan.spec.name or "run", time.time())
+        id = new_run_id(name, time.time())
         attempt = len(stored_runs.of_job(connection, job.id)) + 1
-        warnings = list(dict.fromkeys([*job.warnings, *plan.warnings]))
         # Whoever goes on with the job needs the devices that its plan was made for.
         stored_jobs.change(
-            connection, job.id, plan=plan.model_dump(mode="json"), run=id, warnings=warnings, device=holding.kind,
-            slots=len(holding.numbers),
-        )  # fmt: skip
+            connection, job.id, run=id, device=holding.kind, slots=len(holding.numbers), **_planned_facts(job, plan)
+        )
         stored_runs.add(connection, _new_run(bench, holding, id, attempt, now))
     return id
+
+
+def _planned_facts(job: Job, plan: Plan | None) -> dict[str, Any]:
+    if plan is None:
+        return {}
+    warnings = list(dict.fromkeys([*job.warnings, *plan.warnings]))
+    return {"plan": plan.model_dump(mode="json"), "warnings": warnings}
 
 
 def _new_run(bench: Bench, holding: Holding, id: str, attempt: int, now: float) -> StoredRun:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tunesmith.store.claims import Group
+from tunesmith.store.claims import BESIDE, Group
 
 WINDOW: Final = 24 * 3600.0
 """Seconds of the past that count for an organisation's share."""
@@ -15,6 +15,8 @@ LEAST_CHARGE: Final = 60.0
 organisation gets its part."""
 CPU: Final = "cpu"
 GPU: Final = "gpu"
+SIDE: Final = BESIDE
+"""The lane of what takes no place from a training: evaluations and exports that compute on the CPU."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,18 @@ class Standing:
     """Device-seconds within the window, with what runs now."""
     weight: float = 1.0
     refused: str | None = None
-    """Why no more of its jobs may start, in words."""
+    """Why no more of its trainings may start, in words."""
+    refused_beside: str | None = None
+    """Why nothing more of it may start beside the trainings, in words."""
 
     @property
     def share(self) -> float:
         """Device-seconds for each unit of weight."""
         return self.seconds / self.weight
+
+    def refusal(self, device: str) -> str | None:
+        """Say why no more of its jobs for a device may start; None: they may."""
+        return self.refused_beside if device == SIDE else self.refused
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,9 @@ def choose(
     for group in ordered(groups, standings):
         kind, slots = lane(group, offers, has_gpu_lane=has_gpu_lane)
         offer = offers.get(kind) if kind else None
-        if kind is None or offer is None or slots > offer.total or standings.get(group.org, Standing()).refused:
+        if kind is None or offer is None or slots > offer.total:
+            continue
+        if standings.get(group.org, Standing()).refusal(group.device):
             continue
         if slots <= min(offer.free, offer.total - reserved.get(kind, 0) - offer.busy):
             return Choice(group, kind, slots)
@@ -87,8 +97,8 @@ def lane(group: Group, offers: Mapping[str, Offer], *, has_gpu_lane: bool) -> tu
 
     A job for a GPU runs on a CPU only where no server for GPUs is registered at all, and needs one device there.
     """
-    if group.device == CPU:
-        return (CPU if CPU in offers else None), group.slots
+    if group.device in (CPU, SIDE):
+        return (group.device if group.device in offers else None), group.slots
     if GPU in offers:
         return GPU, group.slots
     if group.device == GPU and has_gpu_lane:
@@ -97,11 +107,17 @@ def lane(group: Group, offers: Mapping[str, Offer], *, has_gpu_lane: bool) -> tu
 
 
 def standing(
-    used: float, held: Sequence[tuple[int, float]], *, now: float, weight: float, refused: str | None = None
+    used: float,
+    held: Sequence[tuple[int, float]],
+    *,
+    now: float,
+    weight: float,
+    refused: str | None = None,
+    refused_beside: str | None = None,
 ) -> Standing:
     """Return how an organisation stands that was charged for so much and holds so many devices since such times."""
     running = sum(count * charge(now - since) for count, since in held)
-    return Standing(used + running, weight, refused)
+    return Standing(used + running, weight, refused, refused_beside)
 
 
 def charge(seconds: float) -> float:
@@ -122,12 +138,12 @@ def why_waiting(
     ``machines`` are those whose servers claim jobs, with what they offer; ``silent`` are machines with a server for
     GPUs that has not been heard of.
     """
-    refused = standings.get(group.org, Standing()).refused
+    refused = standings.get(group.org, Standing()).refusal(group.device)
     if refused:
         return refused
     lanes = {name: lane(group, offers, has_gpu_lane=has_gpu_lane) for name, offers in machines.items()}
     usable = {name: (machines[name][kind], slots) for name, (kind, slots) in lanes.items() if kind is not None}
-    what = {CPU: "CPU slot", GPU: "GPU"}.get(group.device, "device")
+    what = {CPU: "CPU slot", GPU: "GPU", SIDE: "place beside its trainings"}.get(group.device, "device")
     if not usable:
         if group.device == GPU and silent:
             return f"The server for GPUs on {', '.join(sorted(silent))} is not heard of; the job waits for it."
@@ -136,7 +152,7 @@ def why_waiting(
         most = max(offer.total for offer, _ in usable.values())
         return f"The job needs {group.slots} {what}s at once, and the largest machine has {most}."
     if all(offer.free == 0 for offer, _ in usable.values()):
-        return f"Every {what} is taken."
+        return f"Every {what} is taken." if group.device != SIDE else "Every place beside the trainings is taken."
     if all(offer.free < slots for offer, slots in usable.values()):
         return f"The job needs {group.slots} {what}s at once, and not so many are free on one machine."
     return None

@@ -19,6 +19,7 @@ from tunesmith.spec.errors import Relayed, RunError, SubtaskDied, SubtaskTooSlow
 FUNCTIONS: Final[dict[str, str]] = {
     "get_ready": "tunesmith.service.jobs.planned:get_ready",
     "plan": "tunesmith.service.jobs.planned:planned",
+    "work": "tunesmith.service.jobs.planned:settled_work",
     "count_rows": "tunesmith.service.datasets.counting:counted",
     "check": "tunesmith.service.datasets.reading:checked",
     "preview": "tunesmith.service.datasets.reading:previewed",
