@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Body, Path, Query
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from tunesmith.api.deps import Asker, Serving
+from tunesmith.api.deps import Asker, Broadcasting, Serving
 from tunesmith.api.doors.organisation import NAMED, StartRequest, submission
-from tunesmith.api.doors.organisation_view import TrainingList, TrainingStatus, view
+from tunesmith.api.doors.organisation_view import TrainingList, TrainingStatus, path_of, view
+from tunesmith.api.waiting import until_over
 from tunesmith.service.idempotency import job_id
 from tunesmith.service.jobs import queue
 from tunesmith.service.jobs.from_conversations import conversations_file, submit_conversations
 from tunesmith.service.jobs.organisation_defaults import read_organisation_defaults
 from tunesmith.service.jobs.organisation_models import succeeded_model
-from tunesmith.spec.errors import NotYet
+from tunesmith.service.jobs.work import WorkSubmission, result_of, submit_work
+from tunesmith.service.jobs.work_folders import NONE
+from tunesmith.spec.evaluation import EvaluationResult
 from tunesmith.spec.recipe import Part
+from tunesmith.spec.work import Answering, Asked, EvaluateSpec
 
 router = APIRouter(prefix="/api/v1/training", tags=["organisations"])
 Organisation = Annotated[str, Path(pattern=NAMED)]
@@ -66,7 +71,19 @@ class Prompt(Part):
     expected_response: str | None = None
 
 
-EVALUATED: Final = {"org_id": "org_123", "model_id": "latest", "test_prompts": ["Hello!"]}
+EVALUATED: Final = {
+    "org_id": "org_123",
+    "model_id": "latest",
+    "test_prompts": [{"instruction": "Hello!", "expected_response": "Hello! How can I help?"}],
+}
+
+
+def _spelled_out(value: object) -> object:
+    return (
+        [{"instruction": each} if isinstance(each, str) else each for each in value]
+        if isinstance(value, list)
+        else value
+    )
 
 
 class EvaluateRequest(Part):
@@ -76,11 +93,40 @@ class EvaluateRequest(Part):
     """Open: the key's organisation, or `default`."""
     model_id: str = Field("latest", min_length=1, max_length=256)
     """`latest`, or the id of a training."""
-    test_prompts: list[Prompt] = Field([])
+    test_prompts: Annotated[list[Prompt], BeforeValidator(_spelled_out)] = Field([], max_length=1000)
+    """Questions, each as a text or with the answer that is expected."""
 
 
-@router.post("/evaluate", status_code=501, responses={501: {"description": "It is not part of this version."}})
-def evaluate(request: Annotated[EvaluateRequest, Body(examples=[EVALUATED])], service: Serving, by: Asker) -> None:
-    """Evaluate a model; this version checks the request and says that it cannot."""
-    succeeded_model(service, by, request.org_id, request.model_id)
-    raise NotYet("Evaluating a finished model (POST /api/v1/training/evaluate)")
+class Evaluated(Part):
+    """What a model was measured to be."""
+
+    model_path: str
+    metrics: dict[str, Any]
+    """perplexity on the conversations held out, test_responses, total_parameters, trainable_parameters,
+    model_size_mb."""
+
+
+@router.post("/evaluate")
+async def evaluate(
+    request: Annotated[EvaluateRequest, Body(examples=[EVALUATED])],
+    service: Serving,
+    by: Asker,
+    broadcast: Broadcasting,
+) -> Evaluated:
+    """Measure a model on what its training held out, have it answer the prompts, and answer when that is done.
+
+    It is a job, which `/api/jobs` lists too: it goes on where the client leaves.
+    """
+
+    def submit() -> tuple[queue.Job, queue.Job]:
+        tuned = succeeded_model(service, by, request.org_id, request.model_id)
+        longest = read_organisation_defaults().max_new_tokens
+        prompts = [Asked(prompt=each.instruction, expected=each.expected_response) for each in request.test_prompts]
+        work = EvaluateSpec(
+            model=tuned.id, baseline=NONE, prompts=prompts, answered=0, sampling=Answering(max_tokens=longest)
+        )
+        return tuned, submit_work(service, WorkSubmission(work, door="organisation", org=tuned.org), by)
+
+    tuned, job = await run_sync(submit)
+    found = result_of(await until_over(service, broadcast, job, by))
+    return Evaluated(model_path=path_of(tuned), metrics=EvaluationResult.model_validate(found["summary"]).documented())
