@@ -88,12 +88,12 @@ def install(app: FastAPI) -> None:
 
 def rendered(scope: Scope, error: TunesmithError) -> JSONResponse:
     """Render a known error for the way in that a request came through."""
-    return _answer(scope, error.status, error.code, error.message, _when_again(error))
+    return _answer(scope, error.status, error.code, error.message, _when_again(error), error.param)
 
 
 def said(path: str, error: TunesmithError) -> dict[str, Any]:
     """Return the body that says an error on the way in that a path belongs to."""
-    return _shape(path)(error.status, error.code, error.message, None)
+    return _shape(path)(error.status, error.code, error.message, error.param)
 
 
 def _when_again(error: TunesmithError) -> dict[str, str] | None:
