@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 from tunesmith.api.app import create_app
 from tunesmith.api.middleware import once as middleware
 from tunesmith.service import idempotency
+from tunesmith.service.accounts.principal import OPERATOR
 from tunesmith.service.context import Service
 from tunesmith.service.idempotency import PATIENCE
 from tunesmith.store import idempotency as kept
@@ -153,6 +154,34 @@ def test_half_a_request_is_none(app: FastAPI, service: Service) -> None:
 
     asyncio.run(call())
     assert said == []
+    with service.database.read() as connection:
+        assert kept.get(connection, "", "one-key") is None
+
+
+def test_a_stream_is_sent_as_it_comes_and_its_key_is_free_again(service: Service) -> None:
+    """Held back until it is over, an answer of a model would not be streamed at all."""
+    said: list[Any] = []
+
+    async def streaming(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+        for piece in (b"one", b"two"):
+            await send({"type": "http.response.body", "body": piece, "more_body": piece == b"one"})
+            assert said[-1]["body"] == piece
+
+    async def call() -> None:
+        async def receive() -> Any:
+            return {"type": "http.request", "body": b"{}", "more_body": False}
+
+        async def send(message: Any) -> None:
+            said.append(message)
+
+        headers = [(b"idempotency-key", b"one-key"), (b"content-type", b"application/json")]
+        scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "query_string": b"",
+                 "headers": headers, "state": {"principal": OPERATOR}}  # fmt: skip
+        await middleware.Once(streaming, service)(scope, receive, send)
+
+    asyncio.run(call())
+    assert [message.get("body") for message in said] == [None, b"one", b"two"]
     with service.database.read() as connection:
         assert kept.get(connection, "", "one-key") is None
 
