@@ -3,8 +3,9 @@
     python scripts/documented_calls.py http://127.0.0.1:8000 [--model NAME] [--key KEY]
 
 Run it in the server's working folder: the data that the calls name is written there where it is missing. Only host,
-port and the ids of earlier answers are put in place of the printed ones, and with ``--model`` another model than the
-printed ones. The exit status is 1 if any answer is not as documented.
+port, the ids of earlier answers and the folder of the merged model, which lies below the working folder then, are put
+in place of the printed ones, and with ``--model`` another model than the printed ones. The exit status is 1 if any
+answer is not as documented.
 """
 
 from __future__ import annotations
@@ -111,6 +112,8 @@ EXPORT: Final = 'curl -X GET "http://localhost:8000/api/llm-finetuning/export/{t
 MERGE: Final = """curl -X POST "http://localhost:8000/api/llm-finetuning/merge" \\
   -H "Content-Type: application/json" \\
   -d '{"task_id": "...", "output_path": "/models/merged"}'"""
+MERGED: Final = "/models/merged"
+"""The folder that the document merges into."""
 START: Final = """curl -X POST http://localhost:8300/api/v1/training/start \\
   -H "Content-Type: application/json" \\
   -d '{
@@ -159,8 +162,8 @@ CALLS: Final = (
     Call("002", "tasks", _get(FINE_TUNING + "/tasks")),
     Call("002", "models", _get(FINE_TUNING + "/models")),
     Call("002", "adapters", _get(FINE_TUNING + "/adapters")),
-    Call("002", "export", EXPORT, status=501),
-    Call("002", "merge", MERGE, status=501),
+    Call("002", "export", EXPORT),
+    Call("002", "merge", MERGE, says=("success", "path")),
     Call("002", "test", _post(FINE_TUNING + "/test", {"task_id": "...", "prompt": "Hello", "max_tokens": 20}),
          says=("success", "response")),
     Call("002", "training tasks", _get("/api/training/tasks")),
@@ -180,7 +183,9 @@ CALLS: Final = (
     Call("003", "jobs", _get("/api/v1/training/jobs/org_123"), says=("jobs",)),
     Call("003", "models", _get("/api/v1/models/org_123/list"), says=("org_id", "models", "count")),
     Call("003", "health", _get("/api/v1/health"), says=("status", "cuda_available", "cuda_device_count")),
-    Call("003", "evaluate", _post("/api/v1/training/evaluate", {"org_id": "org_123"}), status=501),
+    Call("003", "evaluate", _post("/api/v1/training/evaluate", {
+        "org_id": "org_123", "test_prompts": [{"instruction": "Hello!", "expected_response": "Hey! How are you?"}]}),
+        says=("model_path", "metrics")),
     Call("003", "generate", GENERATE, says=("response", "model_info")),
     Call("003", "load", 'curl -X POST "http://localhost:8300/api/v1/models/load?org_id=org_123"', says=("status",)),
     Call("003", "info", _get("/api/v1/models/org_123/info"), says=("org_id", "model_path", "metadata", "loaded")),
@@ -241,7 +246,7 @@ class Caller:
             text = text.replace(f'"{printed}"', json.dumps(self._model))
         for placeholder, value in self._known.items():
             text = text.replace(placeholder, value)
-        return text
+        return text.replace(f'"{MERGED}"', json.dumps(f"{self._folder.resolve()}{MERGED}"))
 
     def _once(self, text: str) -> tuple[int, Any]:
         return self._curl(text) if text.startswith("curl") else self._python(text)
@@ -251,8 +256,7 @@ class Caller:
             more = ["-sS", "-o", body.name, "-w", "%{http_code}"]
             more += ["-H", f"Authorization: Bearer {self._key}"] if self._key else []
             said = subprocess.run(
-                ["bash", "-c", f'{text.rstrip()} "$@"', "bash", *more],
-                capture_output=True, text=True, check=False,
+                ["bash", "-c", f'{text.rstrip()} "$@"', "bash", *more], capture_output=True, text=True, check=False,
             )  # fmt: skip
             if said.returncode:
                 return 0, said.stderr.strip()

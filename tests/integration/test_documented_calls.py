@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,6 +35,12 @@ def test_every_documented_call_answers_as_documented(home: Path, tmp_path: Path,
     assert (folder / "outputs/lora-7b/adapter_model.safetensors").is_file()
     training = _of(outcomes, "003", "start")["training_id"]
     assert (folder / "models/finetuned/org_123" / training / "adapter_config.json").is_file()
+    assert _of(outcomes, "002", "merge")["path"] == str(folder / "models" / "merged")
+    assert (folder / "models/merged/model.safetensors").is_file()
+    assert _of(outcomes, "003", "generate")["model_info"]["model_id"] == training
+    assert _of(outcomes, "003", "info")["loaded"] is True
+    metrics = _of(outcomes, "003", "evaluate")["metrics"]
+    assert [each["instruction"] for each in metrics["test_responses"]] == ["Hello!"]
 
 
 @pytest.mark.chaos
@@ -51,7 +58,7 @@ def test_every_documented_call_works_with_a_real_model(
         assert main([server.url, "--model", name]) == 0
 
 
-def _of(outcomes: list[Outcome], document: str, does: str) -> dict[str, object]:
+def _of(outcomes: list[Outcome], document: str, does: str) -> dict[str, Any]:
     found = next(o.answer for o in outcomes if (o.call.document, o.call.does) == (document, does))
     assert isinstance(found, dict)
     return found
