@@ -13,7 +13,6 @@ import torch
 
 from tunesmith.runs.durable import write_json
 from tunesmith.runs.folder import RunFolder
-from tunesmith.spec.errors import NothingToEvaluate
 from tunesmith.spec.evaluation import FILE, EvaluationResult, Group, Measurement, ModelSize, Verdict
 from tunesmith.spec.job import Device
 from tunesmith.spec.plan import settled
@@ -52,21 +51,14 @@ def run(run: RunFolder, reporter: Reporter) -> None:
 
 
 def _adapter(folders: ModelFolders, target: Path) -> Path | None:
-    """Return the adapter of a model, written out of its run's checkpoint where it has to be; None for a whole model.
-
-    Raises:
-        NothingToEvaluate: it is a checkpoint of a training of every weight.
-    """
+    """Return the adapter of a model, written out of its run's checkpoint where it has to be; None for a whole model."""
     from tunesmith.worker.export.adapter import write_adapter_at, write_adapter_of
 
     if folders.adapter is not None or folders.run is None:
         return Path(folders.adapter) if folders.adapter is not None else None
     training = RunFolder(Path(folders.run))
-    adapts = settled(training.plan().spec.recipe.method, "recipe.method").adapts
-    if not adapts and folders.checkpoint is None:
+    if not settled(training.plan().spec.recipe.method, "recipe.method").adapts:
         return None
-    if not adapts:
-        raise NothingToEvaluate(folders.name, "a checkpoint of a training of every weight is no whole model")
     if folders.checkpoint is not None:
         write_adapter_at(training, Path(folders.checkpoint), target)
     else:

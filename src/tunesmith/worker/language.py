@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -17,7 +17,7 @@ from tunesmith.spec.errors import ScoreNotANumber
 from tunesmith.spec.evaluation import Group, Measurement, ModelSize
 from tunesmith.spec.examples import Conversation, Example, PromptCompletion
 from tunesmith.spec.sampling import Sampling
-from tunesmith.spec.work import EvaluateRun, Metric
+from tunesmith.spec.work import EvaluateRun, Metric, ModelFolders
 from tunesmith.worker import side_by_side
 from tunesmith.worker.contender import Contender
 from tunesmith.worker.evaluation_rows import Material, Rows
@@ -80,14 +80,17 @@ def measure_language(
         if encoder is not material.encoder:
             groups = [group.read_by(encoder, material.length) for group in groups]
         longest = max((int(group.tokens.lengths.max()) for group in groups), default=1)
+        ways = (False, True) if shared else (False,)
         contender = Contender(
             Path(folders.model), (adapter, baseline_adapter)[place],
+            checkpoint=_whole_checkpoint(folders, (adapter, baseline_adapter)[place]),
             precision=str(request.precision or "fp32"), device=device, length=longest,
         )  # fmt: skip
+        names = {
+            bare: baseline.name if baseline is not None and (bare or place) else request.model.name for bare in ways
+        }
+        found += _measure(contender, names, groups, questions, encoder, request, tell)
         size = size or contender.size()
-        for bare in (False, True) if shared else (False,):
-            name = baseline.name if baseline is not None and (bare or place) else request.model.name
-            found.append(_measure(contender, name, groups, questions, encoder, request, tell, bare=bare))
         del contender
     assert size is not None
     compared, notes = _compared(request, material, questions, found)
@@ -96,27 +99,33 @@ def measure_language(
 
 def _measure(
     contender: Contender,
-    name: str,
+    names: Mapping[bool, str],
     groups: list[Rows],
     questions: Sequence[Question],
     encoder: TextEncoder,
     request: EvaluateRun,
     tell: Teller,
-    *,
-    bare: bool,
-) -> _Found:
-    scores = []
-    if _wanted(request) & OF_TOKENS:
-        for group in groups:
-            scores.append(contender.score(group.tokens, tell.doing(f"scoring {name}"), bare=bare))
-            if not np.isfinite(scores[-1].nats).all():
-                raise ScoreNotANumber(name, str(request.precision or "fp32"))
+) -> list[_Found]:
+    """Measure one model once for each of ``names``: whether its adapter is off, and what it is then called."""
+    answers: list[list[str]] = [[] for _ in names]
     prompts = [_prompt(question, encoder) for question in questions]
     sampling = Sampling(**{**request.sampling.model_dump(), "stop": tuple(request.sampling.stop)})
-    answers = []
     if prompts:
-        answers = contender.answer(prompts, encoder, sampling, tell.doing(f"asking {name}"), bare=bare)
-    return _Found(groups, scores, answers)
+        beats = [(bare, tell.doing(f"asking {name}")) for bare, name in names.items()]
+        answers = contender.answer(prompts, encoder, sampling, beats)
+    scored = groups if _wanted(request) & OF_TOKENS else []
+    found = []
+    for (bare, name), said in zip(names.items(), answers, strict=True):
+        scores = [contender.score(group.tokens, tell.doing(f"scoring {name}"), bare=bare) for group in scored]
+        if not all(np.isfinite(each.nats).all() for each in scores):
+            raise ScoreNotANumber(name, str(request.precision or "fp32"))
+        found.append(_Found(groups, scores, said))
+    return found
+
+
+def _whole_checkpoint(folders: ModelFolders, adapter: Path | None) -> Path | None:
+    """Return the checkpoint that holds every weight of a model, if one is meant."""
+    return Path(folders.checkpoint) if folders.checkpoint is not None and adapter is None else None
 
 
 def _compared(

@@ -19,11 +19,12 @@ from tunesmith.training.forward import inner
 from tunesmith.worker.bootstrap import Statistic, Sums, difference
 from tunesmith.worker.evaluation_rows import Material, Rows, at_home
 from tunesmith.worker.language import Measured, measure_language
+from tunesmith.worker.serving.loading import take_weights
 from tunesmith.worker.side_by_side import NO_DIFFERENCE
 
 if TYPE_CHECKING:
     from tunesmith.spec.plan import Plan
-    from tunesmith.spec.work import EvaluateRun
+    from tunesmith.spec.work import EvaluateRun, ModelFolders
     from tunesmith.worker.telling import Beat, Teller
 
 HIGHER: Final = frozenset({"accuracy", "macro_f1", "reward_accuracy", "reward_margin"})
@@ -40,7 +41,7 @@ def measure_objective(
     Raises:
         NothingToEvaluate: its training is not known.
         NotALanguageModel: there are prompts, and it writes nothing.
-        BadValue: it is to be compared with another model than its base.
+        BadValue: metrics are chosen, or it is to be compared with another model than its base.
     """
     task, prompts = material.task, [group for group in material.groups if group.name == "prompts"]
     if material.data is None or request.model.run is None:
@@ -49,9 +50,13 @@ def measure_objective(
         )
     if request.prompts and not task.writes:
         raise NotALanguageModel(request.model.name, f"it {task.does} and answers no prompts")
+    if request.metrics is not None:
+        what = f"no choice for a model that was trained for {task.name}: it is measured as its training measures it"
+        raise BadValue("metrics", ", ".join(request.metrics), what)
     plan = at_home(RunFolder(Path(request.model.run)).plan(), request)
-    if request.baseline is not None and request.baseline.model != plan.model.path:
-        raise BadValue("baseline", request.baseline.name, f"base or none for a model that was trained for {task.name}")
+    other = request.baseline
+    if other is not None and (other.adapter or other.run or other.model != plan.model.path):
+        raise BadValue("baseline", other.name, f"base or none for a model that was trained for {task.name}")
     groups: list[Group] = []
     notes: list[str] = []
     size: ModelSize | None = None
@@ -89,7 +94,7 @@ def _measured(
     if request.baseline is not None and not comparable:
         notes.append("Its base has no head for the task, so there is nothing to compare with.")
     baseline = _sums(pieces, measurable, tell.doing(f"measuring {request.baseline.name}")) if comparable else None  # type: ignore[union-attr]
-    _load_weights(pieces.model, Path(request.model.model), adapter)
+    _load_weights(pieces.model, request.model, adapter)
     model = _sums(pieces, measurable, tell.doing(f"measuring {request.model.name}"))
     group = Group(
         name="rows", source=rows.source, rows=len(measurable.lengths), found=rows.found, trained_on=rows.trained_on,
@@ -107,7 +112,7 @@ def _with_labels(rows: Rows, known: list[str]) -> tuple[list[str], TokenRows]:
     return names, replace(rows.tokens, labels=places[rows.tokens.labels])
 
 
-def _load_weights(model: Any, folder: Path, adapter: Path | None) -> None:
+def _load_weights(model: Any, folders: ModelFolders, adapter: Path | None) -> None:
     """Replace what was trained by the values of a result."""
     from peft import set_peft_model_state_dict
     from safetensors.torch import load_file
@@ -115,7 +120,10 @@ def _load_weights(model: Any, folder: Path, adapter: Path | None) -> None:
     if adapter is not None:
         set_peft_model_state_dict(model, load_file(adapter / "adapter_model.safetensors"))
         return
-    for file in sorted(folder.glob("*.safetensors")):
+    if folders.checkpoint is not None:
+        take_weights(inner(model), Path(folders.checkpoint))
+        return
+    for file in sorted(Path(folders.model).glob("*.safetensors")):
         inner(model).load_state_dict(load_file(file), strict=False)
 
 
