@@ -32,6 +32,8 @@ OTHERWISE = {
 }
 """Settings of PEFT's LoRA by which an adapter is more than a product of two matrices beside a linear layer."""
 
+HEADS = (".lm_head", ".embed_out")
+"""Output heads, which see only the tokens whose next one is wanted."""
 REPLACING = ("pissa", "olora", "corda", "loftq", "lora_ga")
 """Ways to begin that take something out of the model's own weights."""
 
@@ -67,16 +69,7 @@ def per_row(folder: Path) -> str | None:
         return "it trains biases"
     if str(config.get("init_lora_weights", "")).startswith(REPLACING):
         return f"it changes the model's own weights ({config['init_lora_weights']})"
-    for name in _shapes(folder):
-        if ".experts." in name:
-            return "it adapts experts, which see tokens of several rows"
-        if ".lora_embedding_" in name:
-            return "it adapts embeddings"
-        if not name.endswith((".lora_A.weight", ".lora_B.weight")):
-            return f"it holds '{name}', which is no pair of matrices"
-        if _layer(name).rpartition(".")[2] in ("lm_head", "embed_out"):
-            return "it adapts the output head"
-    return None
+    return next(filter(None, map(_beyond, _shapes(folder))), None)
 
 
 def read_facts(folder: Path) -> LoraFacts:
@@ -94,6 +87,19 @@ def read_facts(folder: Path) -> LoraFacts:
     layers = {_layer(name): shape[0] for name, shape in _shapes(folder).items() if name.endswith(".lora_A.weight")}
     scaling = {layer: _scaling(config, layer, rank) for layer, rank in layers.items()}
     return LoraFacts(max(layers.values(), default=0), layers, scaling, str(config.get("base_model_name_or_path") or ""))
+
+
+def _beyond(name: str) -> str | None:
+    """Say what a weight's name tells of an adapter that is more than pairs of matrices beside linear layers."""
+    if ".experts." in name:
+        return "it adapts experts, which see tokens of several rows"
+    if ".lora_embedding_" in name or ".embed_tokens." in name:
+        return "it adapts embeddings"
+    if any(f"{head}." in name for head in HEADS):
+        return "it adapts the output head"
+    if not name.endswith((".lora_A.weight", ".lora_B.weight")):
+        return f"it holds '{name}', which is no pair of matrices"
+    return None
 
 
 def _scaling(config: dict[str, Any], layer: str, rank: int) -> float:
