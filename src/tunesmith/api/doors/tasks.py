@@ -29,14 +29,6 @@ class Envelope(Part):
     error: str | None = None
 
 
-class Refusal(Envelope):
-    """Why something was not done."""
-
-    success: bool = False
-    detail: str
-    """The message once more, where clients of other services look for it."""
-
-
 class Started(Envelope):
     """A task that was taken on."""
 

@@ -36,7 +36,7 @@ TunesmithError
 │   ├── QuotaExceeded, TooManyRequests, TooLarge
 │   ├── ServerBusy, AdapterNotLoaded, NoRoomForAdapter
 │   ├── OffsetDiffers, UploadGone, UploadBusy, ChecksumDiffers, WrongProtocol, ArchiveRefused
-│   └── DatabaseUnusable, ServerGone, NotInstalled, NotYet
+│   └── DatabaseUnusable, ServerGone, NotInstalled
 └── Interruption            the run was asked to end: Paused, Overtaken (exit 75), Cancelled (exit 76)
 """
 
@@ -152,7 +152,6 @@ from tunesmith.spec.errors.service import (
     LeaseLost,
     NotFound,
     NotInstalled,
-    NotYet,
     PathNotAllowed,
     PortUnusable,
     QuotaExceeded,
@@ -255,7 +254,6 @@ __all__ = [
     "NotFound",
     "NotInstalled",
     "NotServed",
-    "NotYet",
     "NothingToContinue",
     "NothingToEvaluate",
     "NothingToExport",

@@ -154,16 +154,6 @@ class NotInstalled(ServiceError):
         super().__init__(f"{asked} cannot be trained by this installation. It trains: {', '.join(tasks)}.")
 
 
-class NotYet(ServiceError):
-    """Something that the API promises and this installation cannot do."""
-
-    code = "not_implemented"
-    status = 501
-
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what} is not part of this version. `tunesmith --help` shows what is.")
-
-
 class ForeignHost(ServiceError):
     """A request for a name that is none of this server's: how a web page reaches a server behind its reader's back."""
 
