@@ -178,11 +178,11 @@ class ServingPool:
 
     def figures(self) -> dict[str, float]:
         """Return this process's numbers for monitoring, by name."""
-        told = [entry.process.wire.get("/healthz") for entry in self._up()]
+        rows, told = self._all(), [entry.process.wire.get("/healthz") for entry in self._up()]
         sums = {name: float(sum(each.get(name) or 0 for each in told)) for name in ("running", "waiting", "tokens")}
         return {
             "processes": float(len(told)),
-            "adapters": float(sum(len(each.get("adapters") or ()) for each in told)),
+            "adapters": float(sum(not row.is_process for row in rows)),
             "memory_bytes": float(sum(entry.measured for entry in self._up())),
             **sums,
             **{name: float(self._shelf.counts[name]) for name in ("started", "died", "evicted", "idle")},
