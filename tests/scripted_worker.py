@@ -18,8 +18,10 @@ from pathlib import Path
 from tunesmith.runs import checkpoints, publish
 from tunesmith.runs.folder import Kind, RunFolder
 from tunesmith.spec.errors import Cancelled, DataNotFound, Paused
+from tunesmith.spec.evaluation import Answered, EvaluationResult, Group, ModelSize
 from tunesmith.spec.events import Phase, Progress, Started, Step
 from tunesmith.spec.states import Request
+from tunesmith.spec.work import EvaluateRun
 from tunesmith.worker.__main__ import main
 from tunesmith.worker.reporting import Reporter
 
@@ -35,13 +37,11 @@ WORKER = (__file__,)
 
 def run(run: RunFolder, reporter: Reporter) -> None:
     request = run.header().request
-    spec = run.spec() if request is None else None
-    if spec is not None:
+    if request is None:
+        spec = run.spec()
         does = spec.labels.get("does") or Path(spec.model.source).name
-    elif "does" in (request or {}):
-        does = request["does"]
     else:
-        does = (request.get("source") or request["model"])["name"]
+        does = request["does"] if "does" in request else (request.get("source") or request["model"])["name"]
     DOES[does](run, reporter)
 
 
@@ -76,12 +76,40 @@ def write(run: RunFolder, reporter: Reporter, *, until: str | None = None) -> No
         NEVER.wait(MOMENT)
     (run.artifacts_dir / "written.txt").write_text(json.dumps(run.header().request))
     if run.header().output is None:
-        reporter.finish({"found": 1}, run.artifacts_dir)
+        reporter.finish(measured(run).model_dump(mode="json"), run.artifacts_dir)
         return
     with zipfile.ZipFile(run.artifacts_dir / "written.zip", "w") as archive:
         archive.writestr("adapter_config.json", "{}")
     publish.publish(run.artifacts_dir, output, run)
     reporter.finish({"output": str(output), "files": ["written.txt", "written.zip"]}, None)
+
+
+def measured(run: RunFolder) -> EvaluationResult:
+    """An evaluation that found nothing and repeats each prompt as its answer."""
+    asked = EvaluateRun.model_validate(run.header().request)
+    answers = [Answered(prompt=each.prompt, expected=each.expected, model=each.prompt) for each in asked.prompts]
+    return EvaluationResult(
+        model=asked.model.name,
+        baseline=asked.baseline.name if asked.baseline else None,
+        task="chat",
+        verdict=None,
+        verdict_by=None,
+        why="Nothing was measured.",
+        groups=[Group(name="prompts", source="given", rows=len(answers), found=len(answers), answers=answers)],
+        size=ModelSize(total_parameters=10, trainable_parameters=2, model_size_mb=0.5),
+        confidence=asked.confidence,
+        bootstrap=asked.bootstrap,
+        seed=asked.seed,
+        precision="fp32",
+        seconds=0.0,
+    )
+
+
+def write_without_hearing(run: RunFolder, reporter: Reporter) -> None:
+    """Keep much, and look at no request."""
+    (run.artifacts_dir / "much.bin").touch()
+    reporter.say(Progress(message="writing", done=0.25))
+    NEVER.wait()
 
 
 def publish_and_be_killed(run: RunFolder, reporter: Reporter) -> None:
@@ -214,6 +242,7 @@ DOES = {
     "train and wait": lambda run, reporter: train(run, reporter, wait_at=2),
     "write": write,
     "write-and-wait": lambda run, reporter: write(run, reporter, until=".go"),
+    "write-without-hearing": write_without_hearing,
     "publish-and-be-killed": publish_and_be_killed,
     "be-killed": lambda run, reporter: be_killed(run, reporter),
     "wait": wait,
@@ -224,6 +253,7 @@ DOES = {
     "crash": crash,
     "crash when asked": crash_when_asked,
     "lack data": lack_data,
+    "lack-data": lack_data,
     "lack data with zeros": lack_data_with_zeros,
     "use up memory": use_up_memory,
     "fill disk": fill_disk,

@@ -35,6 +35,8 @@ KINDS: Final = {
     Kind.EVALUATE: "tunesmith.worker.evaluate:run",
 }
 """What does each kind of run; imported only when it is its turn, as most of them import torch."""
+SAVES_NOTHING: Final = (Kind.EXPORT, Kind.EVALUATE)
+"""Kinds of runs that begin again where they were broken off."""
 TRAIN_PACKAGES: Final = frozenset(
     {"torch", "transformers", "peft", "accelerate", "bitsandbytes", "tensorboard", "matplotlib", "gguf"}
 )
@@ -54,7 +56,7 @@ def main(folder: Path, kinds: Mapping[Kind, str] = KINDS) -> int:
         return error.exit_code
     # bitsandbytes would like to fetch a faster kernel from a hub, and complains in every log where it cannot.
     logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
-    reporter.listen()
+    reporter.listen(at_once=header.kind in SAVES_NOTHING)
     try:
         return _do(kinds[header.kind], run, reporter, rank)
     finally:
@@ -98,6 +100,8 @@ def _fault(error: BaseException, run: RunFolder) -> TunesmithError:
         return MemoryUsedUp(run.id)
     if isinstance(error, ModuleNotFoundError) and error.name in TRAIN_PACKAGES:
         return PackageMissing(error.name, "train")
+    if isinstance(error, ModuleNotFoundError) and error.name == "xllamacpp":
+        return PackageMissing(error.name, "gguf")
     first = str(error).strip().splitlines()[0] if str(error).strip() else ""
     what = f"{type(error).__name__}: {first}" if first else type(error).__name__
     return RunCrashed(run.id, what.rstrip("."), f"The whole story: tunesmith runs logs {run.id}")

@@ -14,7 +14,7 @@ from tunesmith.runs.control import Asked, ControlWatch
 from tunesmith.runs.event_log import EventWriter
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.lease import LeaseWatch
-from tunesmith.spec.errors import Interruption, Paused, TunesmithError
+from tunesmith.spec.errors import Cancelled, Interruption, Paused, TunesmithError
 from tunesmith.spec.events import Acknowledged, Body, Ended, Failed, Finished, Heartbeat, Started, Step, Warned
 from tunesmith.spec.states import Request
 
@@ -36,6 +36,7 @@ class Reporter:
         self._lease = LeaseWatch(run)
         self._acknowledged = ""
         self._signalled = False
+        self._breaks_off = False
         self._overtaken = False
         self._spoke_at = time.monotonic()
         self._step = 0
@@ -51,8 +52,12 @@ class Reporter:
         """Whether the run's lease has passed: another attempt may go on by now, so nothing of others is touched."""
         return self._overtaken or self._lease.has_passed()
 
-    def listen(self) -> None:
-        """From now on SIGTERM and SIGINT are a request to save and stop; asking again changes nothing."""
+    def listen(self, *, at_once: bool = False) -> None:
+        """From now on SIGTERM and SIGINT are a request to save and stop; asking again changes nothing.
+
+        With ``at_once``, for work that has nothing to save, they break it off wherever it is, as paused or cancelled.
+        """
+        self._breaks_off = at_once
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGINT, self._on_signal)
 
@@ -126,4 +131,7 @@ class Reporter:
         return asked.request is Request.CHECKPOINT and asked.id == self._acknowledged
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._signalled = True
+        first, self._signalled = not self._signalled, True
+        if first and self._breaks_off and not self._ended:
+            is_cancelled = self._control.look().request is Request.CANCEL
+            raise Cancelled(self._run.id) if is_cancelled else Paused(self._run.id, self._step)

@@ -6,6 +6,7 @@ from tunesmith.service.accounts.principal import OPERATOR
 from tunesmith.service.jobs import queue
 from tunesmith.spec.job import Device
 from tunesmith.spec.states import RunState
+from tunesmith.spec.work import EvaluateSpec, ExportSpec
 from tunesmith.store import machines
 from tunesmith.store.jobs import Job
 from tunesmith.store.machines import Slot
@@ -54,6 +55,36 @@ def test_what_a_job_waits_for_is_said_and_taken_back(shop: Shop) -> None:
     shop.turn_until(lambda: shop.job(second).waiting == "Every device is taken.")
     queue.cancel(shop.service, first.id, OPERATOR)
     assert shop.until_state(second, RunState.SUCCEEDED).waiting is None
+
+
+def test_work_beside_the_trainings_counts_for_no_limit_of_running_jobs(shop: Shop) -> None:
+    source = shop.trained("write-and-wait")
+    shop.supervisor = shop.another(max_running=1)
+    beside = shop.until_state(shop.submit_work(ExportSpec(source=source.id, output="out")), RunState.RUNNING)
+    training = shop.until_state(shop.submit("one"), RunState.SUCCEEDED)
+    assert training.ended_at is not None and shop.job(beside).state is RunState.RUNNING
+    (shop.folder / "out.go").touch()
+    shop.until_state(beside, RunState.SUCCEEDED)
+
+
+def test_a_server_without_places_beside_the_trainings_leaves_such_work(shop: Shop) -> None:
+    source = shop.trained("write")
+    shop.supervisor.close()
+    shop.supervisor = shop.another(side_jobs=0)
+    job = shop.submit_work(ExportSpec(source=source.id))
+    shop.turn_until(lambda: shop.job(job).waiting == "No server that lends a place beside its trainings is running.")
+    shop.supervisor = shop.another(side_jobs=1)
+    shop.until_state(job, RunState.SUCCEEDED)
+
+
+def test_an_evaluation_that_asks_for_a_gpu_waits_for_one_as_a_training_does(shop: Shop) -> None:
+    with shop.service.database.read() as connection:
+        now = shop.service.database.now(connection)
+    source = shop.trained("write")
+    register_gpu(shop, seen_at=now - shop.service.settings.lease_seconds - 1)
+    job = shop.submit_work(EvaluateSpec(model=source.id, device=Device.CUDA))
+    shop.supervisor.turn()
+    assert shop.job(job).waiting == "The server for GPUs on big is not heard of; the job waits for it."
 
 
 def test_who_has_reached_a_limit_waits_and_others_do_not(shop: Shop) -> None:

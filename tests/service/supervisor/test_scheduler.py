@@ -50,6 +50,22 @@ def test_otherwise_the_oldest_goes_first() -> None:
     assert first is not None and first.group.org == "a"
 
 
+def test_what_goes_beside_trainings_takes_none_of_their_places() -> None:
+    beside, training = group(device="side", oldest=1), group(oldest=2)
+    offers = {"cpu": Offer(1, 0), "side": Offer(1, 1)}
+    assert choose([training, beside], {}, offers, has_gpu_lane=True) == Choice(beside, "side", 1)
+    assert choose([training, beside], {}, {"cpu": Offer(1, 1)}, has_gpu_lane=True) == Choice(training, "cpu", 1)
+
+
+def test_who_may_train_no_more_may_still_measure_what_is_trained() -> None:
+    beside, offers = group(device="side"), {"side": Offer(1, 1)}
+    enough = Standing(refused="too many run")
+    assert choose([beside], {"a": enough}, offers, has_gpu_lane=False) == Choice(beside, "side", 1)
+    spent = Standing(refused="no hours left", refused_beside="no hours left")
+    assert choose([beside], {"a": spent}, offers, has_gpu_lane=False) is None
+    assert why_waiting(beside, {"a": spent}, {"m": offers}, has_gpu_lane=False) == "no hours left"
+
+
 def test_who_has_reached_a_limit_is_passed_over() -> None:
     groups = [group("a", oldest=1), group("b", oldest=2)]
     first = chosen(groups, cpu=(1, 1), a=Standing(refused="enough"))

@@ -8,10 +8,11 @@ import pytest
 from shop import Shop
 from tunesmith.runs.handle import handle_of
 from tunesmith.runs.liveness import is_alive
+from tunesmith.runs.status import status
 from tunesmith.service.accounts.principal import OPERATOR
 from tunesmith.service.jobs import queue
 from tunesmith.service.jobs.work import exported_folder
-from tunesmith.spec.errors import WrongJobState
+from tunesmith.spec.errors import Cancelled, WrongJobState
 from tunesmith.spec.states import RunState
 from tunesmith.spec.work import EvaluateSpec, ExportSpec
 from tunesmith.store import machines
@@ -42,7 +43,7 @@ def test_an_evaluation_keeps_its_result_with_its_run(shop: Shop) -> None:
     job = shop.submit_work(EvaluateSpec(model=source.id, rows=3, bootstrap=100))
     done = shop.until_state(job, RunState.SUCCEEDED)
 
-    assert done.result is not None and done.result["summary"] == {"found": 1}
+    assert done.result is not None and done.result["summary"]["why"] == "Nothing was measured."
     told = shop.run_of(done).header().request
     assert told is not None and (told["rows"], told["bootstrap"]) == (3, 100)
     assert told["baseline"]["model"] == str(shop.model), "a tuned model is compared with its base"
@@ -82,6 +83,19 @@ def test_a_cancelled_export_ends_and_gives_its_place_back(shop: Shop) -> None:
     assert not (shop.folder / "out" / "written.txt").exists()
     with shop.service.database.read() as connection:
         assert not any(device.job for device in machines.devices_of(connection))
+
+
+def test_an_export_that_hears_nothing_is_broken_off_at_once_and_leaves_nothing(shop: Shop) -> None:
+    source = shop.trained("write-without-hearing")
+    job = shop.until_state(shop.submit_work(export(source, output="out")), RunState.RUNNING)
+    queue.cancel(shop.service, job.id, OPERATOR, kinds=queue.ALL_KINDS)
+    over = shop.until_state(job, RunState.CANCELLED)
+
+    run = shop.run_of(job)
+    assert status(run).exit == Cancelled.exit_code, "it ended by itself, before its patience was up"
+    assert over.ended_at is not None and over.requested_at is not None
+    assert over.ended_at - over.requested_at < shop.service.settings.stop_seconds / 3
+    assert not list(run.artifacts_dir.iterdir())
 
 
 def test_an_export_whose_run_is_killed_is_tried_again_from_its_beginning(shop: Shop) -> None:

@@ -17,7 +17,7 @@ class DeviceView(Part):
     """A device, as jobs take it."""
 
     kind: str
-    """cpu or gpu."""
+    """cpu, gpu, or side: a place for an evaluation or an export, which takes none from a training."""
     number: int
     name: str
     memory: int

@@ -51,14 +51,18 @@ def _tell(run: RunFolder, request: Request) -> bool:
 
 
 def _insist(bench: Bench, holding: Holding, since: float) -> None:
-    """Make the processes of a run end: by a signal after a third of the patience, by force after all of it."""
+    """Make the processes of a run end: by a signal after a third of the patience, by force after all of it.
+
+    What has no state to save gets the signal at once.
+    """
     patience, waited = bench.service.settings.stop_seconds, time.monotonic() - since
+    hint = 0.0 if holding.job.work is not None and holding.silent_since is None else patience / 3
     handle = holding.handle
     if handle is None:
         return
     if waited >= patience and holding.stops < KILLED:
         holding.stops = KILLED
         in_a_thread(lambda: bench.executor.stop(handle, force=True))
-    elif waited >= patience / 3 and holding.stops < ASKED:
+    elif waited >= hint and holding.stops < ASKED:
         holding.stops = ASKED
         bench.executor.stop(handle, force=False)

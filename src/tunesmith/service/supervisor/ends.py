@@ -18,6 +18,7 @@ from tunesmith.runs.rank_faults import CRASH, noted_fault
 from tunesmith.runs.status import RunStatus, status
 from tunesmith.service.models import registry
 from tunesmith.service.models.registry import NewModel
+from tunesmith.service.supervisor.clearing import clear_away
 from tunesmith.service.supervisor.holding import Bench, Holding, fenced, tell
 from tunesmith.spec.errors import Relayed, TunesmithError
 from tunesmith.spec.events import Failed, Finished, parse
@@ -59,7 +60,14 @@ def conclude(bench: Bench, holding: Holding) -> None:
     """Begin to find out how a run ended; the job follows."""
     run, job = holding.folder, holding.job
     assert run is not None
-    holding.begin(bench, lambda: read_ending(job, run), lambda result: _concluded(bench, holding, run, result))
+
+    def work() -> Ending:
+        ending = read_ending(job, run)
+        if job.work is not None and ending.status.state is not RunState.SUCCEEDED:
+            clear_away(run)
+        return ending
+
+    holding.begin(bench, work, lambda result: _concluded(bench, holding, run, result))
 
 
 def read_ending(job: Job, run: RunFolder) -> Ending:
