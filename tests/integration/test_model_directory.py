@@ -13,9 +13,12 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
+import openai
 import psutil
 import pytest
 
@@ -300,12 +303,64 @@ def test_a_pipeline_reads_how_it_ended_from_the_exit_status(place: Place, file: 
     assert result.returncode == status
 
 
+@contextmanager
+def serving(place: Place, *flags: str) -> Iterator[str]:
+    """Run `./start.sh`, give its address, and end it as Ctrl-C does."""
+    process = place.begin(shlex.join(["./start.sh", "--port", "0", *flags]))
+    try:
+        yield read_until(process, "answers at").split("answers at ")[1].split()[0]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_what_was_trained_is_served_as_it_was_printed(place: Place) -> None:
+    if not (place.path / "lora").exists():
+        assert place.run("./train.sh --data dataset.json --mode fast --skip-test --no-tensorboard").returncode == 0
+    asked = {"prompt": "Hello", "temperature": 0, "max_tokens": 12}
+    (place.path / "mine.html").write_text("<p>My page</p>")
+    with serving(place, "--ui-file", "mine.html", "--stream", "--dtype", "float32", "--device", "cpu") as url:
+        info = httpx.get(f"{url}/info").json()
+        assert (info["lora_loaded"], info["lora_path"]) == (True, str(place.path / "lora"))
+        assert (info["dtype"], info["device"], info["stream_mode"]) == ("fp32", "cpu", True)
+        assert httpx.get(url).text == "<p>My page</p>"
+        assert httpx.get(f"{url}/health").json()["model_loaded"] is True
+        streamed = httpx.post(f"{url}/generate", json=asked, timeout=60)
+        assert streamed.headers["content-type"].startswith("text/event-stream")
+        tuned = httpx.post(f"{url}/generate", json=asked | {"stream": False}, timeout=60).json()
+        client = openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0)
+        [name, base] = [model.id for model in client.models.list()]
+        messages: Any = [{"role": "user", "content": "Hello"}]
+        by_client = client.chat.completions.create(model=name, messages=messages, temperature=0, max_tokens=12)
+        assert by_client.choices[0].message.content == tuned["text"]
+        assert base == "base"
+        assert streamed.headers["X-RateLimit-Limit"] == "60"
+    with serving(place, "--no-lora", "--dtype", "float32") as url:
+        assert httpx.get(f"{url}/info").json()["lora_loaded"] is False
+        assert "<title>tunesmith</title>" in httpx.get(url).text
+    assert not (Path(place.environment["TUNESMITH_HOME"]) / "tunesmith.db").exists()
+
+
 @pytest.mark.chaos
-def test_the_chat_opens_with_what_was_trained(place: Place) -> None:
+def test_a_server_that_is_killed_leaves_no_model_behind(place: Place) -> None:
+    process = place.begin("./start.sh --port 0 --no-lora")
+    read_until(process, "answers at")
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.communicate()
+    assert children
+    _, left = psutil.wait_procs(children, timeout=30)
+    assert left == []
+
+
+@pytest.mark.chaos
+def test_the_chat_takes_what_was_trained(place: Place) -> None:
     if not (place.path / "lora").exists():
         assert place.run("./train.sh --data dataset.json --mode fast --skip-test --no-tensorboard").returncode == 0
     done = subprocess.run(
-        ["./start.sh", "--max-tokens", "4"], cwd=place.path, env=place.environment, input="Hello\n/exit\n",
-        capture_output=True, text=True, check=False,
+        [sys.executable, "-m", "tunesmith.cli.main", "chat", "--model", ".", "--max-tokens", "4"], cwd=place.path,
+        env=place.environment, input="Hello\n/exit\n", capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

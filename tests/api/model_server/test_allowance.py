@@ -12,6 +12,7 @@ from tunesmith.settings import Settings
 from tunesmith.spec.errors import TooManyRequests
 
 HERE = "http://localhost:8000"
+SOCKET = "ws://localhost:8000/ws"
 
 
 class Clock:
@@ -69,7 +70,7 @@ def test_a_look_at_whether_all_is_well_is_not_counted(limited: TestClient) -> No
 
 
 def test_each_message_of_a_websocket_counts(limited: TestClient) -> None:
-    with limited.websocket_connect("/ws") as socket:
+    with limited.websocket_connect(SOCKET) as socket:
         for expected in ("text", "code"):
             socket.send_json({"prompt": "Hello", "max_tokens": 2})
             answer = socket.receive_json()

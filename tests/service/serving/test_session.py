@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from itertools import islice
@@ -63,10 +64,12 @@ def test_a_prompt_that_is_too_long_is_one_sentence(served: OwnSession) -> None:
         list(served.chat([{"role": "user", "content": "x" * 600}]))
 
 
-def test_a_fault_of_the_worker_keeps_its_sentence_and_code(settings: Settings, tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
-    with pytest.raises(Relayed) as raised, OwnSession(settings, Target("broken", None, tmp_path)):
-        pass
+def test_a_fault_of_the_worker_keeps_its_sentence_and_code(
+    settings: Settings, tiny_model: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_model, tmp_path / "broken", ignore=shutil.ignore_patterns("tokenizer*"))
+    with pytest.raises(Relayed, match=r"tokenizer\.json") as raised:
+        OwnSession(settings, Target("broken", None, tmp_path / "broken")).__enter__()
     assert (raised.value.code, raised.value.exit_code) == ("not_a_language_model", 78)
 
 

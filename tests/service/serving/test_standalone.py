@@ -36,7 +36,7 @@ def adapter(tiny_model: Path, tmp_path: Path) -> Path:
     from transformers import AutoModelForCausalLM
 
     model = get_peft_model(AutoModelForCausalLM.from_pretrained(tiny_model), LoraConfig(target_modules=["q_proj"]))
-    model.save_pretrained(tmp_path / "adapter")
+    model.save_pretrained(str(tmp_path / "adapter"))
     (tmp_path / "adapter" / "adapter_info.json").write_text(json.dumps({"base_model": str(tiny_model)}))
     return tmp_path / "adapter"
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from tunesmith.service.serving.standalone import Standalone
     from tunesmith.settings import Settings
 
-RATE: Final = 60
-"""Requests a minute that one address may send, unless whoever starts the server says otherwise."""
+FOR_EVER: Final = 1e9
+"""Minutes after which a model that nobody asks leaves: it is all that this server has."""
 
 Say = Callable[[str], None]
 
@@ -42,7 +42,7 @@ def serve(settings: Settings, about: Standalone, say: Say, *, streams: bool = Fa
         shown = load_page(page)
         listener = stack.enter_context(listening(settings))
         service = _asked_for_keys(settings, stack)
-        pool = ServingPool(settings, device=about.device, precision=about.precision)
+        pool = ServingPool(settings.model_copy(update={"serve_idle_minutes": FOR_EVER}), device=about.device, precision=about.precision)
         stack.callback(pool.close)
         for note in about.notes:
             say(f"Note: {note}")

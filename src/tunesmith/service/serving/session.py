@@ -96,7 +96,7 @@ class OwnSession:
     ) -> None:
         self.model = target.name
         self.notes = notes
-        self._target = target
+        self.target = target
         self._pool = ServingPool(settings, device=device, precision=precision)
         self._stack = ExitStack()
         self._engine: Engine | None = None
@@ -105,7 +105,7 @@ class OwnSession:
         """Load the model."""
         with ExitStack() as stack:
             stack.callback(self._pool.close)
-            self._engine = stack.enter_context(self._pool.opened(self._target))
+            self._engine = stack.enter_context(self._pool.opened(self.target))
             self._stack = stack.pop_all()
         return self
 

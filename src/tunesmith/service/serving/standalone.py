@@ -48,7 +48,7 @@ class Standalone:
     target: Target
     facts: ModelFacts
     family: str
-    """Its family's name, such as llama."""
+    """Its family's name, such as Llama."""
     device: str
     """cpu or cuda."""
     precision: str

@@ -22,7 +22,7 @@ def test_whether_the_model_is_there(client: TestClient) -> None:
 def test_which_model_it_is(client: TestClient, streaming: TestClient, model: ServedModel, adapter: Path) -> None:
     told = client.get("/info").json()
     assert told["model_id"] == model.target.name
-    assert (told["model_type"], told["model_family"]) == ("llama", "llama")
+    assert (told["model_type"], told["model_family"]) == ("llama", "Llama")
     assert (told["lora_loaded"], told["lora_path"]) == (True, str(adapter))
     assert (told["device"], told["dtype"], told["stream_mode"]) == ("cpu", "fp32", False)
     assert told["capabilities"]["supported_modes"] == list(MODES)

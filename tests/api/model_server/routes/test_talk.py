@@ -4,14 +4,16 @@ import pytest
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
+from fleet import until
 from tunesmith.api.model_server.model import ServedModel
 
+SOCKET = "ws://localhost:8000/ws"
 ASKED = {"prompt": "Hello", "temperature": 0, "max_tokens": 6}
 
 
 def test_one_request_after_another(client: TestClient) -> None:
     whole = client.post("/generate", json=ASKED).json()
-    with client.websocket_connect("/ws") as socket:
+    with client.websocket_connect(SOCKET) as socket:
         socket.send_json(ASKED)
         socket.send_json(ASKED | {"max_tokens": 2})
         assert socket.receive_json() == whole
@@ -19,7 +21,7 @@ def test_one_request_after_another(client: TestClient) -> None:
 
 
 def test_piece_by_piece(client: TestClient) -> None:
-    with client.websocket_connect("/ws") as socket:
+    with client.websocket_connect(SOCKET) as socket:
         socket.send_json(ASKED | {"stream": True})
         said = []
         while not (piece := socket.receive_json())["finished"]:
@@ -39,7 +41,7 @@ def test_piece_by_piece(client: TestClient) -> None:
     ],
 )
 def test_what_is_refused_is_one_sentence_and_the_next_is_answered(client: TestClient, sent: str, said: str) -> None:
-    with client.websocket_connect("/ws") as socket:
+    with client.websocket_connect(SOCKET) as socket:
         socket.send_text(sent)
         refused = socket.receive_json()
         assert refused["finished"] and said in refused["detail"]
@@ -48,14 +50,15 @@ def test_what_is_refused_is_one_sentence_and_the_next_is_answered(client: TestCl
 
 
 def test_hanging_up_ends_the_answer(client: TestClient, model: ServedModel) -> None:
-    from fleet import until
-
-    with client.websocket_connect("/ws") as socket:
+    with client.websocket_connect(SOCKET) as socket:
         socket.send_json({"prompt": "Hello", "temperature": 2, "seed": 1, "max_tokens": 400, "stream": True})
         socket.receive_json()
     until(lambda: not any(one.running for one in model.pool.loaded()), "nothing is being answered", 2.0)
 
 
 def test_pages_of_another_origin_may_not_talk(client: TestClient) -> None:
-    with pytest.raises(WebSocketDisconnect), client.websocket_connect("/ws", headers={"Origin": "http://evil.example"}):
+    with (
+        pytest.raises(WebSocketDisconnect),
+        client.websocket_connect(SOCKET, headers={"Origin": "http://evil.example"}),
+    ):
         pass
