@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from tunesmith.api.deps import Asker, Serving
@@ -25,7 +26,40 @@ def metrics(service: Serving, by: Asker) -> PlainTextResponse:
         raise Forbidden("the numbers of all organisations are for the server's operator")
     queue = CollectorRegistry(auto_describe=False)
     queue.register(_Queue(overview.numbers(service)))
+    queue.register(_Serving(service.serving.figures()))
     return PlainTextResponse(generate_latest(queue) + generate_latest(REQUESTS), media_type="text/plain; version=0.0.4")
+
+
+SERVING: Final = {
+    "processes": "Processes of this server that hold a model.",
+    "adapters": "Adapters that they have loaded.",
+    "memory_bytes": "Memory that they take.",
+    "running": "Answers that they are writing.",
+    "waiting": "Requests that wait for them.",
+    "tokens": "Tokens that they have written since each was started.",
+}
+"""What is told of the models that are loaded now."""
+HAPPENED: Final = {
+    "started": "Processes that were started for a model.",
+    "died": "Processes that ended while they held one.",
+    "evicted": "Models that left because memory was short.",
+    "idle": "Models that left because nobody asked them.",
+}
+"""What is counted of them since this server started."""
+
+
+class _Serving(Collector):
+    """The numbers of this server's loaded models, as Prometheus wants them."""
+
+    def __init__(self, figures: Mapping[str, float]) -> None:
+        self._figures = figures
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield each family."""
+        for name, said in SERVING.items():
+            yield GaugeMetricFamily(f"tunesmith_serving_{name}", said, value=self._figures[name])
+        for name, said in HAPPENED.items():
+            yield CounterMetricFamily(f"tunesmith_serving_{name}", said, value=self._figures[name])
 
 
 class _Queue(Collector):
