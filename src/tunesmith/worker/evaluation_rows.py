@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 import numpy as np
 
 from tunesmith.data.held_out import NONE_TRAINED, Digests, Measurable, Split, given, held_out, trained_digests
+from tunesmith.data.pruning import prune
 from tunesmith.data.token_rows import EncodedRow, Indices, TokenRows
 from tunesmith.modalities import task_of
 from tunesmith.modalities.base import RUNNING_TEXT, Task
@@ -125,7 +126,8 @@ class _Search:
         home = run.path.parent.parent
         self._encoder = encoder
         self._request = request
-        self._cache = load_settings(home=home).home / "cache" / "tokens"
+        self._cache = home / "cache" / "tokens"
+        self._cache_limit = load_settings(home=home).cache_limit_gb * 1e9
         self._how: dict[str, Any] = {
             "cache_dir": self._cache, "length": length, "limit": request.rows, "seed": request.seed,
             "progress": lambda name, done: None,
@@ -135,7 +137,9 @@ class _Search:
         return held_out(plan.spec.datasets, self._encoder, _split(plan), trained=trained, **self._how)
 
     def given(self, trained: Digests) -> Measurable:
-        return given(self._request.data or [], self._encoder, trained=trained, **self._how)
+        found = given(self._request.data or [], self._encoder, trained=trained, **self._how)
+        prune(self._cache, self._cache_limit)
+        return found
 
     def trained(self, training: RunFolder, *, own: bool) -> tuple[Digests, list[str]]:
         """Return what the runs that this one continues (with ``own``: it too) trained on, and what is unknown."""
