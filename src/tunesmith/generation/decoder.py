@@ -70,6 +70,11 @@ class Decoder:
         self._thread = threading.Thread(target=self._work, name="decoder", daemon=True)
         self._thread.start()
 
+    @property
+    def room(self) -> int:
+        """Asks that may wait; as many are taken at once while nobody else asks."""
+        return self._most_waiting
+
     def submit(self, ask: Ask) -> Ticket:
         """Queue an ask; iterate over the ticket for its tokens.
 

@@ -10,9 +10,25 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
+from sample_plan import MODEL, sample_plan
 from tiny import make_tiny_model
-from tunesmith.spec.errors import AdapterMismatch, AdapterNotLive, ModelNotFound, NotALanguageModel
+from tunesmith.runs.checkpoints import stage
+from tunesmith.runs.folder import RunFolder
+from tunesmith.spec.errors import (
+    AdapterMismatch,
+    AdapterNotLive,
+    BadValue,
+    ModelNotFound,
+    NoRoomForAdapter,
+    NotALanguageModel,
+    NothingToExport,
+    PromptTooLong,
+    ServerBusy,
+)
+from tunesmith.spec.plan import Plan
+from tunesmith.spec.recipe import AdapterRecipe
 from tunesmith.worker.serving.endpoints import ENDPOINTS, Completion
 from tunesmith.worker.serving.engine import Engine
 from tunesmith.worker.serving.loading import load_engine
@@ -168,3 +184,91 @@ def test_what_is_no_adapter_of_the_base_is_refused(load: Load, tmp_path: Path, t
     with pytest.raises(NotALanguageModel, match="classes"):
         engine.load(str(make_adapter(tiny_model, tmp_path / "classifier", task_type="SEQ_CLS")))
     assert ask(engine) == greedy(tiny_model, None)
+
+
+def checkpoint_of(home: Path, plan: Plan, weights: dict[str, torch.Tensor]) -> Path:
+    """Commit a checkpoint of a training run."""
+    run = RunFolder.create(home, kind="train", name="faq", spec=plan.spec, plan=plan)
+    with stage(run, 7) as staging:
+        save_file(weights, staging.path / "weights.safetensors")
+        return staging.commit().path
+
+
+@pytest.mark.parametrize("place", ["adapter", "merge", "request"])
+def test_a_checkpoint_of_an_adapter_answers_as_the_adapter_that_it_holds(
+    load: Load, tiny_model: Path, tmp_path: Path, place: str
+) -> None:
+    adapter = make_adapter(tiny_model, tmp_path / "lora", r=4, lora_alpha=8, target_modules=["v_proj", "down_proj"])
+    held = load_file(adapter / "adapter_model.safetensors")
+    plan = sample_plan(tmp_path / "out", model=MODEL.model_copy(update={"path": str(tiny_model)}))
+    recipe = plan.spec.recipe.model_copy(
+        update={"adapter": AdapterRecipe(rank=4, alpha=8, targets=["v_proj", "down_proj"])}
+    )
+    plan = plan.model_copy(update={"spec": plan.spec.model_copy(update={"recipe": recipe})})
+    renamed = {name.replace(".weight", ".default.weight"): weight for name, weight in held.items()}
+    checkpoint = checkpoint_of(tmp_path, plan, renamed)
+    said = ask(load(), adapter=str(checkpoint)) if place == "request" else ask(load(**{place: checkpoint}))
+    assert said == greedy(tiny_model, adapter) != greedy(tiny_model, None)
+
+
+def test_a_checkpoint_of_a_full_training_answers_with_its_weights(load: Load, tiny_model: Path, tmp_path: Path) -> None:
+    trained = make_tiny_model(tmp_path / "trained", initializer_range=0.3)
+    weights = load_file(trained / "model.safetensors")
+    checkpoint = checkpoint_of(tmp_path, sample_plan(tmp_path / "out"), weights)
+    assert ask(load(checkpoint=checkpoint)) == greedy(trained, None) != greedy(tiny_model, None)
+
+
+def test_a_damaged_checkpoint_is_refused(load: Load, tmp_path: Path) -> None:
+    weights = {"model.norm.weight": torch.ones(32)}
+    plan = sample_plan(tmp_path / "out")
+    checkpoint = checkpoint_of(tmp_path, plan, weights)
+    (checkpoint / "weights.safetensors").write_bytes(b"half")
+    for request in ({"checkpoint": checkpoint}, {"adapter": checkpoint}):
+        with pytest.raises(NothingToExport, match="checkpoint-7 is not whole"):
+            load(**request)
+    other = checkpoint_of(tmp_path, plan, {"model.norm.weight": torch.ones(64)})
+    with pytest.raises(NothingToExport, match="not in its base"):
+        load(checkpoint=other)
+
+
+def test_adapters_leave_for_others_and_come_back_when_asked(load: Load, tiny_model: Path, tmp_path: Path) -> None:
+    folders = [make_adapter(tiny_model, tmp_path / f"lora-{seed}", seed=seed) for seed in range(3)]
+    size = load().load(str(folders[0]))["bytes"]
+    engine = load(adapter_bytes=2 * size)
+    for _ in range(2):
+        for folder in folders:
+            assert ask(engine, adapter=str(folder)) == greedy(tiny_model, folder)
+            assert len(engine.health()["adapters"]) <= 2
+    with pytest.raises(NoRoomForAdapter):
+        load(adapter_bytes=size - 1).load(str(folders[0]))
+
+
+def test_a_prompt_must_fit_and_its_tokens_must_be_known(load: Load) -> None:
+    engine = load()
+    with pytest.raises(PromptTooLong, match="sees 512"):
+        ask(engine, prompt="x" * 100_000)
+    with pytest.raises(BadValue, match="below 259"):
+        ask(engine, prompt=[1, 259])
+    assert ask(engine, prompt="Hello", max_tokens=0, echo=True) == "Hello"
+    assert ask(engine, prompt=[72, 73], max_tokens=0, echo=True) == ask(
+        engine, prompt=[[72, 73]], max_tokens=0, echo=True
+    )
+
+
+def test_more_answers_than_may_ever_wait_are_refused_for_good(load: Load) -> None:
+    engine = load(rows=1, waiting=2)
+    with pytest.raises(BadValue, match="no more than 2 answers"):
+        ask(engine, n=3)
+    assert ask(engine, n=2) == ask(engine)
+
+
+def test_more_than_may_wait_are_turned_away_for_the_moment(load: Load) -> None:
+    engine = load(rows=1, waiting=2)
+    body = {"prompt": "Hello", "max_tokens": 400, "n": 2}
+    replies = [ENDPOINTS["POST", "/v1/completions"](engine, body)]
+    with pytest.raises(ServerBusy):
+        replies += [ENDPOINTS["POST", "/v1/completions"](engine, body) for _ in range(2)]
+    assert ServerBusy.status == 429
+    for reply in replies:
+        assert isinstance(reply, Completion)
+        reply.answers.close()

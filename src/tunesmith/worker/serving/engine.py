@@ -15,7 +15,7 @@ import torch
 from tunesmith import __version__
 from tunesmith.generation.asking import Ask, Ticket
 from tunesmith.generation.decoder import AdapterFacts, Decoder
-from tunesmith.spec.errors import AdapterNotLoaded, NotServed
+from tunesmith.spec.errors import AdapterNotLoaded, BadValue, NotServed
 from tunesmith.worker.serving.adapters import Adapters
 from tunesmith.worker.serving.answers import Answers, Silence, Written
 from tunesmith.worker.serving.embeddings import EmbeddingRequest, Vectors
@@ -67,10 +67,13 @@ class Engine:
         """Start the answers to a request.
 
         Raises:
+            BadValue: more answers are asked for than may wait.
             PromptTooLong: the model sees fewer tokens than a prompt has.
             ServerBusy: too many requests wait.
             TunesmithError: the adapter cannot be used, or the prompt cannot be read.
         """
+        if request.n * len(request.prompts) > self._decoder.room:
+            raise BadValue("n", request.n, f"so small that no more than {self._decoder.room} answers are asked for")
         voice = self._voice(self._own if request.adapter == OWN_ADAPTER else request.adapter)
         prompts = [voice.texts.ids(prompt) for prompt in request.prompts]
         echoes = [voice.texts.echo(prompt) if request.echo else "" for prompt in request.prompts]
