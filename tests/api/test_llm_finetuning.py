@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from jobs_by_hand import bring, job_of
+from jobs_by_hand import job_of
 from tunesmith.service.context import Service
 from tunesmith.spec.job import JobSpec
-from tunesmith.spec.states import RunState
 
 ROWS = (json.dumps({"instruction": "Translate to French: Hello", "response": "Bonjour"}) + "\n") * 3
 PRINTED_4BIT = {
@@ -158,10 +157,9 @@ def test_a_task_is_stopped_once(client: TestClient) -> None:
     assert again.status_code == 409 and "cancelled" in again.json()["message"]
 
 
-def test_what_comes_later_says_so_for_tasks_that_are_there(client: TestClient, service: Service) -> None:
+def test_what_is_not_there_or_not_done_is_neither_asked_nor_merged_nor_exported(client: TestClient) -> None:
     task = start(client, "lora")["task_id"]
-    bring(service, task, RunState.SUCCEEDED)
-    for id, code in ((task, 501), ("000000000000", 404)):
+    for id, code in ((task, 409), ("000000000000", 404)):
         calls = [
             client.post("/api/llm-finetuning/merge", json={"task_id": id, "output_path": "/models/merged"}),
             client.post(f"/api/llm-finetuning/merge/{id}"),

@@ -37,9 +37,12 @@ ROWS = {
     "POST /api/llm-finetuning/data/upload": Row(Least.MEMBER, files=FILE),
     "GET /api/llm-finetuning/adapters": LOOK,
     "POST /api/llm-finetuning/test": Row(Least.VIEWER, json={"task_id": "{task_id}", "prompt": "Hello"}, stranger=404),
-    "POST /api/llm-finetuning/merge": Row(Least.VIEWER, json={"task_id": "{task_id}", "output_path": "merged"}),
-    "POST /api/llm-finetuning/merge/{task_id}": LOOK,
-    "GET /api/llm-finetuning/export/{task_id}": LOOK,
+    "POST /api/llm-finetuning/merge": Row(
+        Least.MEMBER, json={"task_id": "{task_id}", "output_path": "merged"}, stranger=404
+    ),
+    "POST /api/llm-finetuning/merge/{task_id}": CHANGE_OURS,
+    # Whoever fetches an adapter has it compared with what was trained first, which is work.
+    "GET /api/llm-finetuning/export/{task_id}": CHANGE_OURS,
     "GET /api/system/status": LOOK,
     "GET /api/system/health": OPEN,
     "GET /api/system/tasks": LOOK,
@@ -56,5 +59,5 @@ ROWS = {
     "GET /api/v1/training/status/{training_id}": LOOK_AT_OURS,
     "GET /api/v1/training/jobs/{org_id}": Row(Least.VIEWER, stranger=403),
     "DELETE /api/v1/training/jobs/{training_id}": CHANGE_OURS,
-    "POST /api/v1/training/evaluate": Row(Least.VIEWER, json={}),
+    "POST /api/v1/training/evaluate": Row(Least.MEMBER, json={}),
 }

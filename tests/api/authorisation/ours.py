@@ -18,6 +18,7 @@ ROWS = {
     "POST /api/jobs": Row(Least.MEMBER, json={"spec": SPEC}),
     "GET /api/jobs": LOOK,
     "GET /api/jobs/{job_id}": LOOK_AT_OURS,
+    "GET /api/jobs/{job_id}/result": LOOK_AT_OURS,
     "GET /api/jobs/{job_id}/events": LOOK_AT_OURS,
     "GET /api/jobs/{job_id}/stream": Row(Least.VIEWER, stranger=404, streams=True),
     "POST /api/jobs/{job_id}/pause": CHANGE_OURS,

@@ -24,6 +24,16 @@ from tunesmith.service.jobs.submit import Attempt, start
 from tunesmith.settings import Settings
 from tunesmith.spec.events import Started
 from tunesmith.spec.states import RunState
+from tunesmith.spec.work import (
+    Asked,
+    EvaluateRun,
+    EvaluateSpec,
+    Export,
+    ExportRun,
+    ExportSpec,
+    ModelFolders,
+    Quantization,
+)
 
 StartRun = Callable[..., RunFolder]
 
@@ -51,6 +61,38 @@ def finished(run: RunFolder) -> RunFolder:
 def only_job(service: Service) -> Job:
     (job,) = queue.listed(service, Wanted(), OPERATOR)
     return job
+
+
+def test_exports_and_evaluations_of_the_command_line_become_jobs(
+    service: Service, start_run: StartRun, tmp_path: Path
+) -> None:
+    trained = finished(start_run(name="write"))
+    settings, plan = service.settings, trained.plan()
+    source = ModelFolders(name="write", model=plan.model.path, run=str(trained.path))
+    asked = {
+        "export": ExportRun(what=Export.GGUF, source=source, quantization=Quantization.Q8_0, replay=3),
+        "evaluate": EvaluateRun(model=source, prompts=[Asked(prompt="Hello?")], rows=7),
+    }
+    for kind, request in asked.items():
+        run = RunFolder.create(
+            settings.home, kind=kind, name=kind, request=request.model_dump(mode="json"),
+            output=tmp_path / "export" if kind == "export" else None,
+        )  # fmt: skip
+        LocalExecutor(worker=WORKER).launch(run, env={})
+        finished(run)
+    assert index_folders(service) == 3
+
+    (export,) = queue.listed(service, Wanted(kinds=("export",)), OPERATOR)
+    assert (export.state, export.indexed, export.device) == (RunState.SUCCEEDED, True, "side")
+    assert export.work == ExportSpec(
+        source=f"run:{trained.id}", what=Export.GGUF, quantization=Quantization.Q8_0, replay=3,
+        output=str(tmp_path / "export"),
+    )  # fmt: skip
+    assert export.result is not None and export.result["output"] == str(tmp_path / "export")
+    (measured,) = queue.listed(service, Wanted(kinds=("evaluate",)), OPERATOR)
+    assert isinstance(measured.work, EvaluateSpec)
+    assert (measured.work.model, measured.work.baseline, measured.work.rows) == (f"run:{trained.id}", "none", 7)
+    assert measured.result is not None and measured.result["model"] is None, "an evaluation makes no model"
 
 
 def test_a_finished_run_becomes_a_finished_job(service: Service, start_run: StartRun, tmp_path: Path) -> None:
