@@ -12,6 +12,7 @@ from tunesmith.api.deps import Asker, Broadcasting, Serving
 from tunesmith.api.doors.organisation import NAMED, StartRequest, submission
 from tunesmith.api.doors.organisation_view import TrainingList, TrainingStatus, path_of, view
 from tunesmith.api.waiting import until_over
+from tunesmith.service.accounts.principal import Role
 from tunesmith.service.idempotency import job_id
 from tunesmith.service.jobs import queue
 from tunesmith.service.jobs.from_conversations import conversations_file, submit_conversations
@@ -119,6 +120,7 @@ async def evaluate(
     """
 
     def submit() -> tuple[queue.Job, queue.Job]:
+        by.needs(Role.MEMBER)
         tuned = succeeded_model(service, by, request.org_id, request.model_id)
         longest = read_organisation_defaults().max_new_tokens
         prompts = [Asked(prompt=each.instruction, expected=each.expected_response) for each in request.test_prompts]
