@@ -42,7 +42,9 @@ def serve(settings: Settings, about: Standalone, say: Say, *, streams: bool = Fa
         shown = load_page(page)
         listener = stack.enter_context(listening(settings))
         service = _asked_for_keys(settings, stack)
-        pool = ServingPool(settings.model_copy(update={"serve_idle_minutes": FOR_EVER}), device=about.device, precision=about.precision)
+        pool = ServingPool(
+            settings.model_copy(update={"serve_idle_minutes": FOR_EVER}), device=about.device, precision=about.precision
+        )
         stack.callback(pool.close)
         for note in about.notes:
             say(f"Note: {note}")
