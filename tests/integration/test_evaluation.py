@@ -156,6 +156,9 @@ def test_what_is_asked_for_is_what_is_done(
     unsure = found(knows_colours, shared_settings, metrics=["perplexity"], confidence=0.6)
     wide, narrow = measured(sure, "perplexity"), measured(unsure, "perplexity")
     assert wide.low < narrow.low < narrow.high < wide.high  # type: ignore[operator]
+    by_answers = found(knows_colours, shared_settings, answered=12, metrics=["rouge1"])
+    assert (by_answers.verdict, by_answers.verdict_by) == (Verdict.BETTER, "rouge1")
+    assert "on 12 rows" in by_answers.why
     nine = found(knows_colours, shared_settings, rows=9, metrics=["perplexity"])
     assert nine.verdict is Verdict.CANNOT_TELL and "Too few" in nine.why
 

@@ -5,12 +5,14 @@ The run's request is an ``EvaluateRun``; the result is ``evaluation.json`` in it
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
+from tunesmith.modalities.text.metrics import SCORES
 from tunesmith.runs.durable import write_json
 from tunesmith.runs.folder import RunFolder
 from tunesmith.spec.evaluation import FILE, EvaluationResult, Group, Measurement, ModelSize, Verdict
@@ -38,15 +40,18 @@ def run(run: RunFolder, reporter: Reporter) -> None:
     request = EvaluateRun.model_validate(run.header().request)
     device = torch.device("cuda", 0) if request.device is Device.CUDA else torch.device("cpu")
     tell = Teller(run, reporter)
-    adapter = _adapter(request.model, run.path / "adapter")
+    own, other = run.path / "adapter", run.path / "baseline"
+    adapter = _adapter(request.model, own)
     found = material(run, request, adapter, reporter)
     if found.task.writes and found.task.counts == "token":
-        measured = measure_language(request, found, adapter, _baseline_adapter(request, run), device, tell)
+        measured = measure_language(request, found, adapter, _baseline_adapter(request, other), device, tell)
     else:
         measured = measure_objective(run, request, found, adapter, device, tell)
     result = _result(request, measured.groups, measured.size, [*found.notes, *measured.notes], found.task.name)
     result = result.model_copy(update={"seconds": time.monotonic() - began})
     write_json(run.artifacts_dir / FILE, result.model_dump(mode="json"))
+    for written in (own, other):
+        shutil.rmtree(written, ignore_errors=True)
     reporter.finish(result.model_dump(mode="json"), str(run.artifacts_dir))
 
 
@@ -66,8 +71,8 @@ def _adapter(folders: ModelFolders, target: Path) -> Path | None:
     return target
 
 
-def _baseline_adapter(request: EvaluateRun, run: RunFolder) -> Path | None:
-    return None if request.baseline is None else _adapter(request.baseline, run.path / "baseline")
+def _baseline_adapter(request: EvaluateRun, target: Path) -> Path | None:
+    return None if request.baseline is None else _adapter(request.baseline, target)
 
 
 def _result(
@@ -99,10 +104,11 @@ def _why(request: EvaluateRun, decisive: Measurement | None, group: Group | None
         return "There is nothing to compare with, so there is no verdict."
     name = decisive.metric.replace("_", " ")
     change = f"{name} {decisive.baseline:.4g} -> {decisive.model:.4g}"
-    where = f"on {group.rows} {group.name}"
+    rows = group.answered if decisive.metric in SCORES else group.rows
+    where = f"on {rows} {group.name}"
     if decisive.verdict is not Verdict.CANNOT_TELL:
         baseline = request.baseline.name if request.baseline is not None else "its baseline"
         return f"{request.model.name} is {decisive.verdict} than {baseline} {where}: {change}."
-    if group.rows < FEWEST:
+    if rows < FEWEST:
         return f"Too few to tell: {where}, and at least {FEWEST} are needed ({change})."
     return f"No difference that is more than the choice of rows could make: {change} {where}."
