@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tunesmith.generation.asking import Token
-from tunesmith.spec.errors import PromptTooLong, ServerBusy
+from tunesmith.spec.errors import ModelGone, PromptTooLong, ServerBusy
 from tunesmith.spec.examples import Conversation
 from tunesmith.worker.serving.answers import Answers
 from tunesmith.worker.serving.requests import Request
@@ -16,6 +16,8 @@ from tunesmith.worker.serving.writing import Writing
 
 END = 0
 FOR_EVER = "for ever"
+BREAKS = "\a"
+"""A letter at which the answer breaks off."""
 
 
 class Letters:
@@ -46,6 +48,8 @@ class Said(Iterator[Token]):
             raise StopIteration
         self.started.set()
         number = next(self._left)
+        if number == ord(BREAKS):
+            raise ModelGone()
         return Token(number, -0.5, ((number, -0.5), (ord("z"), -2.0)))
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,17 @@ def test_an_adapter_answers_who_names_it_and_nobody_else(load: Load, tiny_model:
     assert engine.unload(str(one))
     assert not engine.unload(str(one))
     assert ask(engine, adapter=str(one)) == greedy(tiny_model, one)
+
+
+def test_everybody_who_asks_at_once_hears_their_own_adapter(load: Load, tiny_model: Path, tmp_path: Path) -> None:
+    folders = [None, *(make_adapter(tiny_model, tmp_path / f"lora-{seed}", seed=seed) for seed in range(3))]
+    alone = [greedy(tiny_model, folder) for folder in folders]
+    assert len(set(alone)) == len(alone)
+    engine = load(rows=4)
+    with ThreadPoolExecutor(12) as pool:
+        asked = [folder and str(folder) for _ in range(3) for folder in folders]
+        said = list(pool.map(lambda folder: ask(engine, adapter=folder), asked))
+    assert said == alone * 3
 
 
 def test_loading_ahead_proves_that_an_adapter_is_live(load: Load, tiny_model: Path, tmp_path: Path) -> None:

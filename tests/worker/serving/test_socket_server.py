@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from scripted_engine import FOR_EVER, Echo
+from scripted_engine import BREAKS, FOR_EVER, Echo
 from tunesmith.worker.serving.socket_server import SocketServer
 
 WAIT = 20.0
@@ -142,6 +142,17 @@ def test_what_it_refuses_has_openais_shape(
     assert (found, content["error"]["code"], content["error"]["param"]) == (status, code, param)
     assert content["error"]["type"] == ("server_error" if status == 500 else "invalid_request_error")
     assert len(content["error"]["message"]) < 1000
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_what_breaks_off_in_the_middle_says_so_and_ends(server: SocketServer, n: int) -> None:
+    *chunks, fault, done = events(Client(server).ask("POST", CHAT, {**turns(f"Hi{BREAKS}"), "stream": True, "n": n}))
+    assert done == "[DONE]"
+    assert "choices" in json.loads(chunks[0])
+    assert json.loads(fault)["error"] | {"message": ""} == {
+        "message": "", "type": "server_error", "param": None, "code": "model_gone",
+    }  # fmt: skip
+    assert ask(server, CHAT, turns(f"Hi{BREAKS}"))[0] == 503
 
 
 def test_a_full_queue_says_when_to_ask_again(server: SocketServer) -> None:

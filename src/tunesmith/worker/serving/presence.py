@@ -17,36 +17,37 @@ HUNG_UP: Final = getattr(select, "POLLRDHUP", 0)
 
 
 class Presence:
-    """Watches connections, all of them in one thread."""
+    """Watches connections, all of them in one thread, which sleeps while there are none."""
 
     def __init__(self) -> None:
         self._watched: dict[int, Callable[[], None]] = {}
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._over = threading.Event()
-        self._thread: threading.Thread | None = None
+        threading.Thread(target=self._watch, name="presence", daemon=True).start()
 
     @contextmanager
     def of(self, connection: socket.socket, gone: Callable[[], None]) -> Iterator[None]:
         """Watch a connection for as long as a ``with`` block lasts, and call ``gone`` once if its other end leaves."""
         number = connection.fileno()
-        with self._lock:
+        with self._changed:
             self._watched[number] = gone
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._watch, daemon=True)
-                self._thread.start()
+            self._changed.notify_all()
         try:
             yield
         finally:
-            with self._lock:
+            with self._changed:
                 self._watched.pop(number, None)
 
     def close(self) -> None:
         """Watch nothing any more."""
-        self._over.set()
+        with self._changed:
+            self._over.set()
+            self._changed.notify_all()
 
     def _watch(self) -> None:
         while not self._over.wait(LOOK_EVERY):
-            with self._lock:
+            with self._changed:
+                self._changed.wait_for(lambda: self._watched or self._over.is_set())
                 watched = list(self._watched)
             poll = select.poll()
             for number in watched:
@@ -56,7 +57,7 @@ class Presence:
                     self._left(number)
 
     def _left(self, number: int) -> None:
-        with self._lock:
+        with self._changed:
             gone = self._watched.pop(number, None)
         if gone is not None:
             gone()
