@@ -158,9 +158,11 @@ def test_other_weights_than_the_trained_ones_fail_the_export(
     from tunesmith.worker.export import gguf_file
 
     straight = gguf_file.as_llama_cpp
-    monkeypatch.setattr(
-        gguf_file, "as_llama_cpp", lambda name, weight, *rest: straight(name, weight, *rest) * (1 + ("v_proj" in name))
-    )
+
+    def turned(name: str, weight: torch.Tensor, *rest: Any) -> torch.Tensor:
+        return straight(name, -weight if name == "model.norm.weight" else weight, *rest)
+
+    monkeypatch.setattr(gguf_file, "as_llama_cpp", turned)
     with pytest.raises(Relayed, match="the divergence is"):
         write(settings, copied(trained, settings), tmp_path / "out", what="gguf")
 

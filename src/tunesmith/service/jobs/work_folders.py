@@ -75,7 +75,9 @@ def export_run(
     if dtype is not None:
         _refuse_without_room(facts.parameters * _BYTES[dtype], output, settings)
     if spec.what is Export.GGUF:
-        _refuse_without_room(int(facts.parameters * _BITS[spec.quantization] / 8), output, settings)
+        merged = _BYTES[Precision.FP32] if adapts(source) else 0  # An adapter is merged into its base first.
+        needed = int(facts.parameters * (merged + _BITS[spec.quantization] / 8))
+        _refuse_without_room(needed, output, settings)
     archive = f"{source.name}.zip" if spec.zip and spec.what is Export.ADAPTER else None
     return ExportRun(
         what=spec.what, source=source, dtype=dtype, quantization=spec.quantization, zip=archive, replay=spec.replay

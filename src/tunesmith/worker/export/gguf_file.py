@@ -13,6 +13,7 @@ from torch import Tensor
 
 from tunesmith.modalities.chat_template import special_tokens
 from tunesmith.spec.errors import NotForGguf
+from tunesmith.spec.work import Quantization
 from tunesmith.worker.export.gguf_families import (
     GgufFamily,
     as_llama_cpp,
@@ -22,11 +23,11 @@ from tunesmith.worker.export.gguf_families import (
 )
 from tunesmith.worker.export.gguf_tokenizer import GgufTokenizer, read_tokenizer
 
-TYPES: Final = {"f32": "F32", "f16": "F16", "bf16": "BF16", "q8_0": "Q8_0", "q4_0": "Q4_0"}
+TYPES: Final = {str(each): str(each).upper() for each in Quantization}
 """The quantisations that can be written, by their name in ``gguf.GGMLQuantizationType``. Those of llama.cpp that look
 at blocks of 256 (q4_K_M and others) have no writer outside of it."""
 BLOCK: Final = 32
-"""Numbers that share a scale in q8_0 and q4_0; a row of another length stays in 16 bits."""
+"""Numbers that share a scale where there are 8 bits or fewer; a row of another length stays in 16 bits."""
 
 
 @dataclass(frozen=True)
@@ -125,9 +126,9 @@ def _kind(title: str, shape: tuple[int, ...], quantization: str) -> Any:
 
     if len(shape) == 1:
         return Kind.F32
-    if quantization in ("q8_0", "q4_0") and shape[-1] % BLOCK:
+    if quantization.startswith("q") and shape[-1] % BLOCK:
         return Kind.F16
-    if quantization == "q4_0" and title in ("token_embd.weight", "output.weight"):
+    if quantization.startswith("q") and title in ("token_embd.weight", "output.weight"):
         return Kind.Q8_0
     return Kind[TYPES[quantization]]
 

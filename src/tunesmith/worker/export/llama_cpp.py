@@ -18,6 +18,15 @@ from tunesmith.worker.export.opened import LIKELIEST, REPLY, Chances, Reply
 from tunesmith.worker.export.replay import LONGEST, Replayed
 
 
+def need_llama_cpp() -> None:
+    """Find llama.cpp before anything is computed for it.
+
+    Raises:
+        ModuleNotFoundError: its package is not installed.
+    """
+    import xllamacpp  # noqa: F401
+
+
 class LlamaCpp:
     """A GGUF file that llama.cpp has opened."""
 

@@ -19,7 +19,7 @@ from tunesmith.spec.events import Progress
 from tunesmith.spec.work import Export, ExportRun
 from tunesmith.worker.export.adapter import NOT_THE_ADAPTERS
 from tunesmith.worker.export.gguf_export import write_gguf_export
-from tunesmith.worker.export.llama_cpp import LlamaCpp
+from tunesmith.worker.export.llama_cpp import LlamaCpp, need_llama_cpp
 from tunesmith.worker.export.merged import write_merged
 from tunesmith.worker.export.taught import Taught, complete, taught
 from tunesmith.worker.export.verdict import judge, open_adapter, open_merged, said_by
@@ -74,6 +74,8 @@ class _Exporting:
     def export(self) -> dict[str, Any]:
         """Ask the trained model, write the export, ask the export; return the run's summary."""
         trained = None
+        if self.request.what is Export.GGUF and self.request.replay:
+            need_llama_cpp()
         if self.request.replay:
             self._say("asking the trained model", 0.02)
             trained = said_by(self.source, self.request.replay)
