@@ -28,11 +28,17 @@ WITHIN: Final = 1.0
 
 @dataclass
 class Shop:
-    """A server with a base, a model that was tuned from it, one that embeds, and one that talks for long."""
+    """A server with a base, a model that embeds, and one that talks for long."""
 
     server: Served
     client: OpenAI
-    tuned: str
+
+
+@dataclass
+class Tuned:
+    """A model that was tuned from the base."""
+
+    name: str
     checkpoint: str
 
 
@@ -45,9 +51,12 @@ def shop(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator
     make_tiny_encoder(models / "encoder")
     make_tiny_model(models / "chatty", max_position_embeddings=200_000, hidden_size=128, num_hidden_layers=4)
     with served(folder / "home", "--device", "cpu", folder=folder) as server:
-        client = OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0, timeout=120)
-        tuned, checkpoint = tune(client, write_rows(folder / "rows.jsonl"))
-        yield Shop(server, client, tuned, checkpoint)
+        yield Shop(server, OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0, timeout=120))
+
+
+@pytest.fixture(scope="module")
+def tuned(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Tuned:
+    return tune(shop.client, write_rows(tmp_path_factory.mktemp("data") / "rows.jsonl"))
 
 
 def write_rows(path: Path) -> Path:
@@ -62,8 +71,8 @@ def write_rows(path: Path) -> Path:
     return path
 
 
-def tune(client: OpenAI, rows: Path) -> tuple[str, str]:
-    """Tune tiny; return the model's name and that of its first checkpoint."""
+def tune(client: OpenAI, rows: Path) -> Tuned:
+    """Tune tiny."""
     file = client.files.create(file=rows, purpose="fine-tune")
     numbers: Any = {"n_epochs": 4, "learning_rate_multiplier": 30}
     method: Any = {"type": "supervised", "supervised": {"hyperparameters": numbers}}
@@ -73,7 +82,7 @@ def tune(client: OpenAI, rows: Path) -> tuple[str, str]:
         lambda: (now := jobs.retrieve(id)).status in ("succeeded", "failed") and now, "the model is tuned", 120
     )
     assert done.status == "succeeded", done
-    return done.fine_tuned_model, jobs.checkpoints.list(id).data[0].fine_tuned_model_checkpoint
+    return Tuned(done.fine_tuned_model, jobs.checkpoints.list(id).data[0].fine_tuned_model_checkpoint)
 
 
 def said(shop: Shop, model: str, **more: Any) -> str:
@@ -83,16 +92,16 @@ def said(shop: Shop, model: str, **more: Any) -> str:
     return str(answer.choices[0].message.content)
 
 
-def test_the_tuned_model_answers_whole_and_streamed_alike(shop: Shop) -> None:
+def test_the_tuned_model_answers_whole_and_streamed_alike(shop: Shop, tuned: Tuned) -> None:
     create = shop.client.chat.completions.create
-    whole = create(model=shop.tuned, messages=ASK, max_tokens=12, temperature=0)
-    assert whole.model == shop.tuned and whole.object == "chat.completion"
+    whole = create(model=tuned.name, messages=ASK, max_tokens=12, temperature=0)
+    assert whole.model == tuned.name and whole.object == "chat.completion"
     assert whole.usage is not None and whole.usage.total_tokens == (
         whole.usage.prompt_tokens + whole.usage.completion_tokens
     )
     options: Any = {"include_usage": True}
     with create(
-        model=shop.tuned, messages=ASK, max_tokens=12, temperature=0, stream=True, stream_options=options
+        model=tuned.name, messages=ASK, max_tokens=12, temperature=0, stream=True, stream_options=options
     ) as stream:
         chunks = list(stream)
     text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
@@ -143,11 +152,11 @@ def health(shop: Shop, model: str) -> dict[str, Any]:
     raise AssertionError(f"no process holds {model}")
 
 
-def test_a_checkpoint_answers_by_its_name(shop: Shop) -> None:
-    answer = said(shop, shop.checkpoint)
-    assert answer and answer == said(shop, shop.checkpoint)
-    shown = shop.client.models.retrieve(shop.checkpoint)
-    assert shown.id == shop.checkpoint and shown.owned_by == "default"
+def test_a_checkpoint_answers_by_its_name(shop: Shop, tuned: Tuned) -> None:
+    answer = said(shop, tuned.checkpoint)
+    assert answer and answer == said(shop, tuned.checkpoint)
+    shown = shop.client.models.retrieve(tuned.checkpoint)
+    assert shown.id == tuned.checkpoint and shown.owned_by == "default"
 
 
 def test_texts_go_on_by_seed_number_and_stop(shop: Shop) -> None:
@@ -163,9 +172,9 @@ def test_texts_go_on_by_seed_number_and_stop(shop: Shop) -> None:
     assert whole.text.startswith(cut.text) and len(cut.text) <= 2 and cut.finish_reason == "stop"
 
 
-def test_how_likely_each_token_of_a_chat_was_is_told(shop: Shop) -> None:
+def test_how_likely_each_token_of_a_chat_was_is_told(shop: Shop, tuned: Tuned) -> None:
     answer = shop.client.chat.completions.create(
-        model=shop.tuned, messages=ASK, max_tokens=4, temperature=0, logprobs=True, top_logprobs=3
+        model=tuned.name, messages=ASK, max_tokens=4, temperature=0, logprobs=True, top_logprobs=3
     )
     told = answer.choices[0].logprobs
     assert told is not None and told.content is not None
@@ -183,14 +192,14 @@ def test_texts_become_vectors(shop: Shop) -> None:
         assert one.embedding == pytest.approx(other.embedding, abs=1e-6)
 
 
-def test_all_that_can_be_asked_is_listed(shop: Shop) -> None:
+def test_all_that_can_be_asked_is_listed(shop: Shop, tuned: Tuned) -> None:
     found = {model.id: model.model_dump() for model in shop.client.models.list()}
-    assert {"tiny", "encoder", "chatty", shop.tuned} <= set(found)
+    assert {"tiny", "encoder", "chatty", tuned.name} <= set(found)
     assert (found["tiny"]["root"], found["tiny"]["parent"]) == ("tiny", None)
-    assert (found[shop.tuned]["root"], found[shop.tuned]["parent"]) == ("tiny", "tiny")
-    job = shop.tuned.rpartition(":")[2]
-    for name in (f"job-{job}", f"ftjob-{job}", job, f"default/{shop.tuned}"):
-        assert said(shop, name) == said(shop, shop.tuned)
+    assert (found[tuned.name]["root"], found[tuned.name]["parent"]) == ("tiny", "tiny")
+    job = tuned.name.rpartition(":")[2]
+    for name in (f"job-{job}", f"ftjob-{job}", job, f"default/{tuned.name}"):
+        assert said(shop, name) == said(shop, tuned.name)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +225,7 @@ def test_each_wrong_question_has_one_clear_answer(
         assert set(body) == {"message", "type", "param", "code"}
 
 
-def test_the_consumer_of_the_organisations_api_is_answered_without_naming_one(shop: Shop) -> None:
+def test_the_consumer_of_the_organisations_api_is_answered_without_naming_one(shop: Shop, tuned: Tuned) -> None:
     base = f"{shop.server.url}/api/v1"
     asked = {
         "system_prompt": "You add.",
@@ -230,32 +239,32 @@ def test_the_consumer_of_the_organisations_api_is_answered_without_naming_one(sh
     told = answer.json()
     turns: list[Any] = [{"role": "system", "content": "You add."}, *asked["history"], *ASK]
     chat = shop.client.chat.completions.create(
-        model=shop.tuned, messages=turns, max_tokens=12, temperature=0, top_p=0.9
+        model=tuned.name, messages=turns, max_tokens=12, temperature=0, top_p=0.9
     )
     assert told["response"] == chat.choices[0].message.content
     assert told["model_info"]["org_id"] == "default" and told["model_info"]["model_id"].startswith("train_")
     assert httpx.get(f"{base}/models/default/info").json()["loaded"] is True
-    assert shop.tuned in httpx.get(f"{base}/health").json()["loaded_models"]
+    assert tuned.name in httpx.get(f"{base}/health").json()["loaded_models"]
 
 
-def test_what_is_unloaded_is_loaded_again_by_the_next_question(shop: Shop) -> None:
-    said(shop, shop.tuned)
+def test_what_is_unloaded_is_loaded_again_by_the_next_question(shop: Shop, tuned: Tuned) -> None:
+    said(shop, tuned.name)
     base = f"{shop.server.url}/api"
     assert httpx.post(f"{base}/v1/models/unload", timeout=60).json()["unloaded"] >= 1
     assert httpx.get(f"{base}/v1/models/default/info").json()["loaded"] is False
-    assert shop.tuned not in httpx.get(f"{base}/system/status").json()["loaded_models"]
-    id = f"train_{shop.tuned.rpartition(':')[2]}"
+    assert tuned.name not in httpx.get(f"{base}/system/status").json()["loaded_models"]
+    id = f"train_{tuned.name.rpartition(':')[2]}"
     loaded = httpx.post(f"{base}/v1/models/load", params={"model_id": id}, timeout=120).json()
     assert (loaded["status"], loaded["model_id"]) == ("loaded", id)
     assert httpx.get(f"{base}/v1/models/default/info").json()["loaded"] is True
     cleared = httpx.post(f"{base}/system/clear-models", timeout=60).json()
     assert cleared["success"] and cleared["cleared"] >= 1
     assert httpx.get(f"{base}/system/status").json()["loaded_models"] == []
-    assert said(shop, shop.tuned)
+    assert said(shop, tuned.name)
 
 
-def test_a_task_is_tested_by_its_id(shop: Shop) -> None:
-    id = shop.tuned.rpartition(":")[2]
+def test_a_task_is_tested_by_its_id(shop: Shop, tuned: Tuned) -> None:
+    id = tuned.name.rpartition(":")[2]
     body = {"task_id": id, "prompt": ASKED, "max_tokens": 12}
     answer = httpx.post(f"{shop.server.url}/api/llm-finetuning/test", json=body, timeout=120).json()
-    assert answer["success"] and answer["response"] == said(shop, shop.tuned)
+    assert answer["success"] and answer["response"] == said(shop, tuned.name)
