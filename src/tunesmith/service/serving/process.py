@@ -214,7 +214,7 @@ class ServeRun:
                     raise relayed(message, code)
         found = exit_of(run)
         why = explain(found.code, found.signal).reason if found is not None else "its process ended without a word"
-        raise RunCrashed(run.id, why, f"Its log: {run.log}.")
+        raise RunCrashed(run.id, why, f"`tunesmith runs logs {run.id}` shows what it said last.")
 
     def _end(self, *, keep: bool) -> None:
         """End the process; the run's folder stays only if it tells of a fault."""

@@ -89,7 +89,7 @@ class VllmServer:
         self.wire = Wire(f"http://127.0.0.1:{port}", self.end, waiting=waiting, headers=headers)
         while not self.wire.answers("/health"):
             if not self.alive:
-                raise RunCrashed(self._name, self._why(), f"Its log: {self._log}.")
+                raise RunCrashed(self._name, self._why(), f"Its log is {self._log.name} in the home's folder serving.")
             time.sleep(LOOK_EVERY)
 
     def stop(self) -> None:
