@@ -24,7 +24,7 @@ def need_llama_cpp() -> None:
     Raises:
         ModuleNotFoundError: its package is not installed.
     """
-    import xllamacpp  # noqa: F401
+    import xllamacpp  # type: ignore[import-untyped]  # noqa: F401
 
 
 class LlamaCpp:
@@ -32,7 +32,7 @@ class LlamaCpp:
 
     def __init__(self, file: Path) -> None:
         """Load the file; the server within listens on a Unix socket in a private folder."""
-        import xllamacpp  # type: ignore[import-untyped]
+        import xllamacpp
 
         self.by = f"llama.cpp (xllamacpp {xllamacpp.__version__})"
         self._folder = tempfile.TemporaryDirectory(prefix="tunesmith-gguf-")

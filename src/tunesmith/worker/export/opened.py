@@ -20,7 +20,7 @@ LIKELIEST: Final = 256
 """Tokens whose chances are compared one by one; the others are compared as one."""
 REPLY: Final = 32
 """Tokens of an answer that is written to see whether it ends."""
-TOGETHER: Final = 4
+TOGETHER: Final = 10
 """Answers that transformers writes at once."""
 
 
@@ -105,10 +105,7 @@ class WithTransformers:
 
     def replies(self, rows: Sequence[Replayed]) -> list[Reply]:
         """As ``Opened``."""
-        found = []
-        for start in range(0, len(rows), TOGETHER):
-            some = rows[start : start + TOGETHER]
-            found += written(self._model, [row.prompt for row in some], self._ends)
+        found = written(self._model, [row.prompt for row in rows], self._ends)
         return [Reply(ended, str(self._tokenizer.decode(ids, skip_special_tokens=True))) for ids, ended in found]
 
     def ends_at(self, tokens: Iterable[int]) -> bool:
@@ -129,6 +126,12 @@ def logits_of(model: Any, row: Replayed) -> Tensor:
 
 def written(model: Any, prompts: Sequence[Sequence[int]], ends: set[int]) -> list[tuple[list[int], bool]]:
     """Write answers without drawing; return the tokens of each, without the one that ended it, and whether one did."""
+    groups = [prompts[start : start + TOGETHER] for start in range(0, len(prompts), TOGETHER)]
+    return [answer for group in groups for answer in _written(model, group, ends)]
+
+
+def _written(model: Any, prompts: Sequence[Sequence[int]], ends: set[int]) -> list[tuple[list[int], bool]]:
+    """Write some answers at once, over prompts that are padded on the left."""
     longest, fill = max(map(len, prompts)), min(ends, default=0)
     ids = torch.tensor([[fill] * (longest - len(prompt)) + list(prompt) for prompt in prompts])
     seen = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts])

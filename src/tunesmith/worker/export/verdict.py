@@ -21,12 +21,11 @@ def said_by(source: Taught, count: int) -> Trained:
     limit = getattr(model.config, "max_position_embeddings", None)
     rows, origin = replayed_rows(source.run, source.encoder, count, limit=limit)
     said = [chances_of(logits_of(model, row)) for row in rows]
-    replies = []
+    replies: list[Reply] = []
     if source.writes:
         inside = model.get_base_model() if hasattr(model, "get_base_model") else model
-        for row in rows:
-            [(ids, ended)] = written(inside, [row.prompt], set(source.encoder.stop_ids))
-            replies.append(Reply(ended, source.encoder.decode(ids)))
+        answers = written(inside, [row.prompt for row in rows], set(source.encoder.stop_ids))
+        replies = [Reply(ended, source.encoder.decode(ids)) for ids, ended in answers]
     return Trained(rows, origin, said, replies, source.encoder.stop_ids)
 
 
