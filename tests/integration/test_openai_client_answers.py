@@ -132,7 +132,8 @@ def test_an_answer_stops_when_its_client_leaves(shop: Shop) -> None:
     body = {"model": "chatty", "messages": ASK, "max_tokens": 100_000, "temperature": 0}
     url = f"{shop.server.url}/v1/chat/completions"
     with httpx.stream("POST", url, json={**body, "stream": True}, timeout=120) as answer:
-        next(answer.iter_lines())
+        lines = answer.iter_lines()  # To forget it would be to hang up.
+        next(lines)
         until(lambda: health(shop, "chatty")["running"] == 1, "it is answered")
     until(lambda: health(shop, "chatty")["running"] == 0, "the stream's answer has ended", WITHIN)
     with pytest.raises(httpx.ReadTimeout):
