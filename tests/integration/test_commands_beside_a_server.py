@@ -113,6 +113,37 @@ def test_a_job_is_queued_with_the_server_and_followed_to_its_end(at: Desk) -> No
     assert (shown["state"], shown["job"], shown["job_state"]) == ("succeeded", job.group(), "succeeded")
 
 
+def test_an_export_is_a_job_of_the_server_and_lands_where_it_was_typed(at: Desk) -> None:
+    at.says("train", at.job("write"))
+    said = json.loads(at.says("export", "merged", "--run", "write", "--output", "merged", "--json"))
+    assert said["output"] == str(at.folder / "merged") and (at.folder / "merged/written.txt").is_file()
+    (job,) = httpx.get(f"{at.server.url}/api/jobs", params={"kind": "export"}, timeout=30).json()["jobs"]
+    assert (job["state"], job["device"], job["door"]) == ("succeeded", "side", "api")
+
+
+def test_an_evaluation_is_a_job_of_the_server(at: Desk) -> None:
+    at.says("train", at.job("write"))
+    said = json.loads(at.says("evaluate", "run:write", "--prompt", "Hello?", "--json"))
+    assert said["why"] == "Nothing was measured." and said["groups"][0]["answers"][0]["model"] == "Hello?"
+    refused = at.types("evaluate", "no-such-model-anywhere")
+    assert refused.ends() != 0 and "no-such-model-anywhere" in refused.said
+
+
+def test_ctrl_c_cancels_an_export_that_a_server_does(at: Desk) -> None:
+    at.says("train", at.job("write-and-wait"))
+    terminal = at.types("export", "merged", "--run", "write-and-wait", "--output", "merged")
+    exports = {"params": {"kind": "export"}, "timeout": 30}
+
+    def state() -> str:
+        jobs = httpx.get(f"{at.server.url}/api/jobs", **exports).json()["jobs"]  # type: ignore[arg-type]
+        return str(jobs[0]["state"]) if jobs else ""
+
+    until(lambda: state() == "running", "the export runs")
+    terminal.interrupt()
+    assert terminal.ends() != 0
+    until(lambda: state() == "cancelled", "the server has cancelled it")
+
+
 def test_json_is_one_line_at_the_end(at: Desk) -> None:
     summary = json.loads(at.says("train", at.job("lora"), "--json"))
     assert summary["steps"] == 3

@@ -10,9 +10,11 @@ from tunesmith.runs.handle import handle_of
 from tunesmith.runs.liveness import is_alive
 from tunesmith.runs.status import status
 from tunesmith.service.accounts.principal import OPERATOR
-from tunesmith.service.jobs import queue
+from tunesmith.service.jobs import deletion, queue
 from tunesmith.service.jobs.work import exported_folder
-from tunesmith.spec.errors import Cancelled, WrongJobState
+from tunesmith.service.jobs.work_folders import export_run
+from tunesmith.service.models import catalogue
+from tunesmith.spec.errors import Cancelled, Conflict, WrongJobState
 from tunesmith.spec.states import RunState
 from tunesmith.spec.work import EvaluateSpec, ExportSpec
 from tunesmith.store import machines
@@ -47,6 +49,31 @@ def test_an_evaluation_keeps_its_result_with_its_run(shop: Shop) -> None:
     told = shop.run_of(done).header().request
     assert told is not None and (told["rows"], told["bootstrap"]) == (3, 100)
     assert told["baseline"]["model"] == str(shop.model), "a tuned model is compared with its base"
+
+
+def test_models_are_named_as_they_are_asked_and_checkpoints_too(shop: Shop) -> None:
+    source = shop.trained("write", steps=3)
+    assert source.result is not None and source.run is not None
+    run, model = source.run, source.result["model"]
+    for written in (source.id, f"ftjob-{source.id}", run, f"run:{run}", model, "run:write"):
+        job = shop.submit_work(EvaluateSpec(model=written))
+        assert isinstance(job.work, EvaluateSpec) and job.work.model == f"run:{run}", written
+
+    job = shop.submit_work(ExportSpec(source=f"{source.id}:ckpt-step-2"))
+    saved = shop.run_of(source).checkpoints_dir / "checkpoint-2"
+    assert isinstance(job.work, ExportSpec) and job.work.source == str(saved)
+    told = export_run(job.work, shop.service.settings, shop.folder / "out")
+    assert told.source.checkpoint == str(saved) and told.source.run == str(shop.run_of(source).path)
+
+
+def test_what_is_being_exported_is_deleted_by_nobody(shop: Shop) -> None:
+    source = shop.trained("write")
+    assert source.result is not None
+    job = shop.submit_work(export(source))
+    with pytest.raises(Conflict, match=f"Job {job.id} goes on with the result"):
+        deletion.delete(shop.service, source.id, OPERATOR)
+    with pytest.raises(Conflict, match=f"is used by job {job.id}"):
+        catalogue.delete_model(shop.service, OPERATOR, source.result["model"])
 
 
 def test_work_goes_on_beside_a_training_that_holds_the_only_slot(shop: Shop) -> None:

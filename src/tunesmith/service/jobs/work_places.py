@@ -78,12 +78,12 @@ class Named:
         folder = self._reach.found(written) if not written.startswith(PREFIX) else None
         if folder is not None:
             return self._folder_of(folder, written)
+        if not written.startswith(PREFIX) and (served := self._served(written)) is not None:
+            return served
         if self._by.is_operator and (named := self._run_called(written.removeprefix(PREFIX))):
             return PREFIX + named
         if written.startswith(PREFIX):
             raise ModelNotFound(written, "Your organisation has no such run.")
-        if (served := self._served(written)) is not None:
-            return served
         self._reach.real(written)  # A folder that may not be named is no name of the hub either.
         if is_model_name(written, self._service.settings):
             return written
@@ -129,7 +129,7 @@ class Named:
             return None
 
     def _served(self, name: str) -> str | None:
-        """Return what a name means by which a job's model answers requests, such as ``ft:...``."""
+        """Return what a name means by which a model of this machine answers requests, such as ``ft:...``."""
         from tunesmith.service.serving.targets import find_target
 
         try:
@@ -138,7 +138,7 @@ class Named:
             return None
         if target.checkpoint is not None:
             return str(target.checkpoint)
-        return self._registered(target.model) if target.model else None
+        return self._registered(target.model) if target.model else name
 
     def _output(self, written: str | None, default: str) -> str:
         own = organisation_folder(self._service.settings, self._org) / EXPORTS / default
