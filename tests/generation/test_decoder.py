@@ -13,17 +13,22 @@ from transformers import AutoModelForCausalLM
 
 from tiny import make_tiny_model
 from tunesmith.generation import decoder as decoding
+from tunesmith.generation.asking import Penalties
 from tunesmith.generation.decoder import Ask, Decoder, Ticket
+from tunesmith.generation.families import passes_for
 from tunesmith.spec.errors import (
     AdapterMismatch,
     AdapterNotLive,
     AdapterNotLoaded,
     AdapterNotPerRow,
+    DecodingFailed,
     LogitsNotNumbers,
     ModelGone,
+    NoMemoryLeft,
     NoRoomForAdapter,
     PromptTooLong,
     ServerBusy,
+    UnreadableFile,
 )
 from tunesmith.spec.sampling import Sampling
 
@@ -268,6 +273,177 @@ def test_logits_that_are_no_numbers_end_one_answer_with_a_sentence(tiny_model):
         ids_of(sick)
     assert len(ids_of(well)) == 2
     decoder.close()
+
+
+def test_numbers_that_are_none_stay_with_the_row_that_has_them(tiny_model):
+    model = load(tiny_model)
+    model.lm_head.weight = torch.nn.Parameter(torch.randn_like(model.lm_head.weight))
+    healthy = ids_of_one(model, [8, 9, 10, 11])
+    with torch.no_grad():
+        model.model.embed_tokens.weight[7] = float("nan")
+    decoder = Decoder(model)
+    beside = decoder.submit(ask(prompt(60), count=400))
+    next(beside)
+    for _ in range(3):
+        with pytest.raises(LogitsNotNumbers):
+            ids_of(decoder.submit(ask([7] * 50)))
+        assert ids_of(decoder.submit(ask([8, 9, 10, 11], count=8))) == healthy
+    beside.close()
+    decoder.close()
+
+
+def ids_of_one(model: Any, ids: list[int]) -> list[int]:
+    decoder = Decoder(model, rows=1)
+    written = ids_of(decoder.submit(ask(ids, count=8)))
+    decoder.close()
+    return written
+
+
+@pytest.mark.parametrize("part", ["lora_A", "lora_B"])
+def test_an_adapter_whose_weights_are_no_numbers_is_refused(tiny_model, make_adapter, decoder, part):
+    from safetensors.torch import load_file, save_file
+
+    folder = make_adapter(tiny_model, "broken")
+    weights = load_file(folder / "adapter_model.safetensors")
+    next(weight for name, weight in weights.items() if part in name)[0, 0] = float("nan")
+    save_file(weights, folder / "adapter_model.safetensors")
+    with pytest.raises(UnreadableFile, match="no numbers"):
+        decoder.load_adapter("broken", folder)
+    assert decoder.stats().adapter_bytes == 0
+
+
+def test_an_adapter_whose_halves_do_not_meet_is_refused(tiny_model, make_adapter, decoder):
+    from safetensors.torch import load_file, save_file
+
+    folder = make_adapter(tiny_model, "torn")
+    weights = load_file(folder / "adapter_model.safetensors")
+    name = next(name for name in weights if "lora_A" in name)
+    save_file({**weights, name: weights[name][:2].clone()}, folder / "adapter_model.safetensors")
+    with pytest.raises(AdapterMismatch, match="torn"):
+        decoder.load_adapter("torn", folder)
+
+
+class Tripping(torch.nn.Module):
+    """A layer that fails once, when it is told to."""
+
+    def __init__(self, inner: torch.nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+        self.fault: BaseException | None = None
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        if self.fault is not None:
+            fault, self.fault = self.fault, None
+            raise fault
+        return self.inner(*args, **kwargs)
+
+
+@pytest.mark.parametrize(
+    ("fault", "heard"),
+    [
+        (ZeroDivisionError("divided"), DecodingFailed),
+        (AssertionError("a layer has a fault"), DecodingFailed),
+        (RuntimeError("shapes differ"), DecodingFailed),
+        (MemoryError(), NoMemoryLeft),
+    ],
+)
+def test_whatever_goes_wrong_reaches_who_waits_and_the_next_is_answered(tiny_model, make_adapter, alone, fault, heard):
+    model = load(tiny_model)
+    model.model.norm = trap = Tripping(model.model.norm)
+    decoder = Decoder(model, rows=2)
+    folder = make_adapter(tiny_model, "a")
+    decoder.load_adapter("a", folder)
+    running = [decoder.submit(ask(prompt(5), key, 500)) for key in (None, "a")]
+    waiting = decoder.submit(ask(prompt(9), "a", 8))
+    for ticket in running:
+        next(ticket)
+    trap.fault = fault
+    for ticket in running:
+        with pytest.raises(heard):
+            ids_of(ticket)
+    assert ids_of(waiting) == alone(tiny_model, prompt(9), 8, folder)
+    assert decoder.stats().cache_bytes == 0
+    decoder.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_ends_leaves_nobody_waiting(tiny_model):
+    model = load(tiny_model)
+    model.model.norm = trap = Tripping(model.model.norm)
+    decoder = Decoder(model, rows=1)
+    running, waiting = decoder.submit(ask(prompt(5), count=500)), decoder.submit(ask(prompt(5)))
+    next(running)
+    trap.fault = SystemExit()
+    for ticket in (running, waiting):
+        with pytest.raises(ModelGone):
+            ids_of(ticket)
+    with pytest.raises(ModelGone):
+        decoder.submit(ask(prompt(3)))
+    with pytest.raises(ModelGone):
+        decoder.unload_adapter("a")
+
+
+def test_a_model_whose_trial_fails_in_whatever_way_is_run_row_by_row(tiny_model, alone):
+    model = load(tiny_model)
+    model.model.norm = trap = Tripping(model.model.norm)
+    stock = model.forward
+
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        if "tunesmith_pass" in kwargs:
+            trap.fault = ZeroDivisionError("divided")
+        return stock(*args, **kwargs)
+
+    model.forward = forward
+    passes, why = passes_for(model)
+    passes.close()
+    assert "divided" in str(why)
+    decoder = Decoder(model)
+    assert ids_of(decoder.submit(ask(prompt(6), count=8))) == alone(tiny_model, prompt(6), 8)
+    decoder.close()
+
+
+def test_answers_to_one_prompt_read_it_once(tiny_model, make_adapter, alone):
+    model = load(tiny_model)
+    read: list[int] = []
+    model.model.embed_tokens.register_forward_pre_hook(lambda module, args: read.append(args[0].shape[1]))
+    decoder = Decoder(model, rows=3)
+    folder = make_adapter(tiny_model, "a")
+    decoder.load_adapter("a", folder)
+    ids = prompt(300)
+    read.clear()
+    tickets = [decoder.submit(ask(ids, "a", 6)) for _ in range(5)]
+    other = decoder.submit(ask(ids, None, 6))
+    expected = alone(tiny_model, ids, 6, folder)
+    assert [ids_of(ticket) for ticket in tickets] == [expected] * 5
+    assert ids_of(other) == alone(tiny_model, ids, 6)
+    assert sum(read) < 3 * 300
+    assert decoder.stats().cache_bytes == 0
+    decoder.close()
+
+
+def test_an_answer_whose_twin_has_left_reads_the_prompt_itself(monkeypatch, tiny_model, alone, decoder):
+    monkeypatch.setattr(decoding, "STRETCH", 16)
+    monkeypatch.setattr(decoding, "STRETCH_ALONE", 16)
+    ids = prompt(400)
+    first, second, third = (decoder.submit(ask(ids, count=4)) for _ in range(3))
+    first.close()
+    expected = alone(tiny_model, ids, 4)
+    assert ids_of(second) == ids_of(third) == expected
+
+
+def test_repeating_costs_what_openai_says(tiny_model, decoder):
+    penalties = Penalties(frequency=0.02, presence=0.05)
+    tokens = list(decoder.submit(ask(prompt(6), count=40, logprobs=0, penalties=penalties)))
+    beside = decoder.submit(ask(prompt(6), count=40))
+    model, ids = load(tiny_model), prompt(6)
+    written: list[int] = []
+    for token in tokens:
+        own = model(input_ids=torch.tensor([ids + written])).logits[0, -1]
+        cost = torch.tensor([0.02 * written.count(one) + 0.05 * (one in written) for one in range(len(own))])
+        assert token.id == int((own - cost).argmax())
+        assert token.logprob == pytest.approx(float(own.log_softmax(-1)[token.id]), abs=1e-4)
+        written.append(token.id)
+    assert ids_of(beside) != written
 
 
 def test_closing_the_decoder_ends_every_answer_with_a_sentence(tiny_model):

@@ -90,12 +90,13 @@ class Adapters:
         self._make_room(adapter)
         try:
             adapter.difference = self._difference(adapter)
-        except CannotJoin as error:
+            if adapter.trained and adapter.difference == 0:
+                raise AdapterNotLive(folder)
+        except BaseException as error:
             self._passes.bank.drop(adapter)
-            raise AdapterNotPerRow(folder, str(error)) from error
-        if adapter.trained and adapter.difference == 0:
-            self._passes.bank.drop(adapter)
-            raise AdapterNotLive(folder)
+            if isinstance(error, CannotJoin):
+                raise AdapterNotPerRow(folder, str(error)) from error
+            raise
         with self._lock:
             self._by_key[key] = adapter
         return _facts(adapter)

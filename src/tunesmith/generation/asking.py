@@ -11,11 +11,21 @@ from tunesmith.spec.sampling import Sampling
 
 
 @dataclass(frozen=True)
+class Penalties:
+    """What a token's logit loses because the answer has it already, as OpenAI defines it; below 0 it gains."""
+
+    frequency: float = 0.0
+    """For each time that it was written."""
+    presence: float = 0.0
+    """Once, however often it was written."""
+
+
+@dataclass(frozen=True)
 class Ask:
     """One answer that somebody wants."""
 
     ids: Sequence[int]
-    """The prompt's tokens."""
+    """The prompt's tokens. Asks of the very same list, with the same adapter, compute it once."""
     sampling: Sampling
     """``max_tokens`` bounds the answer; ``stop`` is not read here: texts are the business of whoever makes them."""
     stop_ids: frozenset[int] = frozenset()
@@ -24,6 +34,8 @@ class Ask:
     """Key of a loaded adapter; None asks the model as it is."""
     logprobs: int | None = None
     """How many likely tokens to name at each place, beside the probability of the one chosen; None names none."""
+    penalties: Penalties | None = None
+    """What repeating costs; None: nothing."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +44,7 @@ class Token:
 
     id: int
     logprob: float | None = None
-    """Natural logarithm of its probability under the model, before temperature and cuts."""
+    """Natural logarithm of its probability under the model, before penalties, temperature and cuts."""
     top: tuple[tuple[int, float], ...] = ()
     """The likeliest tokens at this place with the same logarithms, likeliest first."""
 

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from tunesmith.generation.attention import CannotJoin
 from tunesmith.generation.lora import PREFIX, WEIGHTS, read_facts
 from tunesmith.generation.rows import Part
-from tunesmith.spec.errors import AdapterMismatch
+from tunesmith.spec.errors import AdapterMismatch, UnreadableFile
 
 
 @dataclass(eq=False)
@@ -38,8 +38,6 @@ class Adapter:
     used_at: float = field(default_factory=time.time)
     users: int = 0
     """Answers that wait for it or are written with it."""
-    leaving: bool = False
-    """Whether it is dropped when its last row ends."""
 
 
 def read_adapter(key: str, folder: Path, bank: Bank) -> Adapter:
@@ -48,6 +46,7 @@ def read_adapter(key: str, folder: Path, bank: Bank) -> Adapter:
     Raises:
         AdapterNotPerRow: it cannot go per row.
         AdapterMismatch: a layer of it is not in the model, or has another size there.
+        UnreadableFile: some of its weights are no numbers, or none in the model's number format.
     """
     from safetensors.torch import load_file
 
@@ -60,13 +59,20 @@ def read_adapter(key: str, folder: Path, bank: Bank) -> Adapter:
     weights, trained = {}, False
     for layer, halves in by_layer.items():
         down, up = halves.get("A"), halves.get("B")
-        if down is None or up is None or bank.shape_of(layer) != (down.shape[1], up.shape[0]):
+        if down is None or up is None or not _fit(down, up, bank.shape_of(layer)):
             raise AdapterMismatch(folder, facts.base or "another model", bank.name)
         trained = trained or bool(up.any())
         scaled = up.float().t() * facts.scaling[layer]
         weights[layer] = bank.fitted(down), bank.fitted(scaled)
+        # Adapters share products, and nothing times "not a number" is no number: one would spoil everybody's answer.
+        if not all(bool(half.isfinite().all()) for half in weights[layer]):
+            raise UnreadableFile(folder / WEIGHTS, f"weights of '{layer}' are no numbers (did its training diverge?)")
     size = sum(half.nbytes for pair in weights.values() for half in pair)
     return Adapter(key, facts.rank, trained, weights, size)
+
+
+def _fit(down: Tensor, up: Tensor, shape: tuple[int, int] | None) -> bool:
+    return down.ndim == up.ndim == 2 and down.shape[0] == up.shape[1] and (down.shape[1], up.shape[0]) == shape
 
 
 class Bank:
@@ -122,10 +128,11 @@ class Bank:
         """Put these adapters side by side, layer by layer, so that no more than a layer is held twice."""
         staying = set(adapters)
         self._kinds.clear()
-        for adapter in self._places:
+        places, self._places = self._places, {}  # none is at work until all are, should memory run out in between
+        for adapter in places:
             if adapter not in staying:
                 adapter.weights = {name: (down.clone(), up.clone()) for name, (down, up) in adapter.weights.items()}
-        for name in {name for adapter in (*adapters, *self._places) for name in adapter.weights}:
+        for name in {*self._layers, *(name for adapter in adapters for name in adapter.weights)}:
             having = [adapter for adapter in adapters if name in adapter.weights]
             self._place(name, having)
         self._places = {adapter: number for number, adapter in enumerate(adapters)}
@@ -207,25 +214,25 @@ class Adding:
             count = len(self._single)
             shares = x[:count] @ layer.down.t()
             mask = self._mask(layer, shares)
-            out[:count].addmm_(shares if mask is None else shares.mul_(mask), layer.up)
+            out[:count].addmm_(shares if mask is None else shares.masked_fill_(mask, 0), layer.up)
         for begin, end, adapter in self._stretches:
             if adapter in layer.spans:
                 first, last = layer.spans[adapter]
                 out[begin:end].addmm_(x[begin:end] @ layer.down[first:last].t(), layer.up[first:last])
 
     def _mask(self, layer: Layer, shares: Tensor) -> Tensor | None:
-        """Ones where a token meets its own adapter: (tokens, ranks); None where there is but one and all have it."""
+        """False where a token meets its own adapter: (tokens, ranks); None where there is but one and all have it."""
         if layer.kind not in self._masks:
             alone = len(layer.spans) == 1 and all(adapter in layer.spans for adapter in self._single)
             self._masks[layer.kind] = None if alone else self._make_mask(layer, shares)
         return self._masks[layer.kind]
 
     def _make_mask(self, layer: Layer, shares: Tensor) -> Tensor:
-        mask = torch.zeros(shares.shape, dtype=shares.dtype)
+        mask = torch.ones(shares.shape, dtype=torch.bool)
         for place, adapter in enumerate(self._single):
             if adapter is not None and adapter in layer.spans:
                 first, last = layer.spans[adapter]
-                mask[place, first:last] = 1
+                mask[place, first:last] = False
         return mask.to(shares.device)
 
     def __enter__(self) -> Adding:

@@ -7,9 +7,11 @@ stretch, in the same pass: nobody waits for somebody else's long prompt, and the
 from __future__ import annotations
 
 import threading
+import traceback
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,7 +24,15 @@ from tunesmith.generation.drawing import chooser_of, draw
 from tunesmith.generation.families import passes_for
 from tunesmith.generation.freeing import give_memory_back
 from tunesmith.generation.rows import Part, Row
-from tunesmith.spec.errors import DecodingFailed, LogitsNotNumbers, ModelGone, PromptTooLong, ServerBusy
+from tunesmith.spec.errors import (
+    DecodingFailed,
+    LogitsNotNumbers,
+    ModelGone,
+    NoMemoryLeft,
+    PromptTooLong,
+    ServerBusy,
+)
+from tunesmith.training.device import is_out_of_memory
 
 __all__ = ["AdapterFacts", "Ask", "Decoder", "Stats", "Ticket", "Token"]
 
@@ -49,6 +59,22 @@ class Stats:
     adapter_bytes: int
 
 
+class Errand:
+    """Something that is done between two steps, for somebody who waits for what comes of it."""
+
+    def __init__(self, do: Callable[[], Any]) -> None:
+        self.done: Future[Any] = Future()
+        self._do = do
+
+    def run(self) -> None:
+        """Do it; whoever waits gets the result, or what went wrong, whatever it is."""
+        try:
+            with torch.inference_mode():
+                self.done.set_result(self._do())
+        except BaseException as error:  # noqa: BLE001  it belongs to whoever waits
+            self.done.set_exception(error)
+
+
 class Decoder:
     """Answers asks with a model, each row with its own adapter. All methods may be called from any thread."""
 
@@ -62,7 +88,7 @@ class Decoder:
         self._most, self._most_waiting = rows, waiting
         self._waiting: deque[Row] = deque()
         self._running: list[Row] = []
-        self._errands: deque[Callable[[], None]] = deque()
+        self._errands: deque[Errand] = deque()
         self._tokens = 0
         self._cache_bytes = 0
         self._closed = False
@@ -136,16 +162,42 @@ class Decoder:
     # --- from here on: the thread that computes -----------------------------------------------------------------------
 
     def _work(self) -> None:
-        while self._next():
-            try:
-                if self._running:
-                    self._step()
-            except (RuntimeError, ValueError, LookupError) as error:
-                for row in list(self._running):
-                    self._leave(row, None, DecodingFailed(error))
-        for row in (*self._running, *self._waiting):
-            self._leave(row, None, ModelGone())
-        self._waiting.clear()
+        try:
+            while self._goes_on():
+                pass
+        finally:  # nobody waits for a thread that is no more, whatever ended it
+            self._end()
+
+    def _goes_on(self) -> bool:
+        """Do what is next. What goes wrong in it, whatever it is, ends the answers that run, and nothing else."""
+        try:
+            if not self._next():
+                return False
+            if self._running:
+                self._step()
+        except Exception as error:  # noqa: BLE001  models are other people's code, and others wait for their answers
+            self._fail(error)
+        return True
+
+    def _fail(self, error: Exception) -> None:
+        """End all answers that run; nothing that a broken pass left behind is used again."""
+        traceback.print_exception(error)
+        self._passes.clear()
+        for row in list(self._running):
+            with suppress(Exception):  # the row is out of the batch and hears of it, even if its adapter cannot go
+                self._leave(row, None, NoMemoryLeft() if is_out_of_memory(error) else DecodingFailed(error))
+
+    def _end(self) -> None:
+        with self._changed:
+            self._closed = True
+            rows, errands = [*self._running, *self._waiting], [*self._errands]
+            for left in (self._running, self._waiting, self._errands):
+                left.clear()
+        for row in rows:
+            row.ticket.end(None, ModelGone())
+        for errand in errands:
+            errand.done.set_exception(ModelGone())
+        self._passes.clear()
         self._passes.close()
 
     def _next(self) -> bool:
@@ -157,7 +209,7 @@ class Decoder:
                 return False
             errands = [self._errands.popleft() for _ in range(len(self._errands))]
         for errand in errands:
-            errand()
+            errand.run()
         for row in [row for row in (*self._running, *self._waiting) if row.ticket.closed]:
             self._leave(row, None)
         with self._changed:
@@ -170,7 +222,7 @@ class Decoder:
         self._passes.bank.work_with([part.row.adapter for part in parts if part.row.adapter is not None], self._most)
         logits = self._passes.run(parts)
         wanted = [part.row for part in parts if part.wanted]
-        for row, token in zip(wanted, draw(logits, [(row.ask, row.chooser) for row in wanted]), strict=True):
+        for row, token in zip(wanted, draw(logits, wanted), strict=True):
             if token is None:
                 self._leave(row, None, LogitsNotNumbers())
             else:
@@ -180,7 +232,8 @@ class Decoder:
     def _parts(self) -> list[Part]:
         """Return what goes through the model next: a token of each row that writes, then stretches of prompts."""
         writing = [Part(row, (row.last,)) for row in self._passes.order([r for r in self._running if not r.reading])]
-        reading = sorted((row for row in self._running if row.reading), key=lambda row: len(row.ask.ids) - row.seen)
+        reading = [row for row in self._running if row.reading and not self._waits(row)]
+        reading.sort(key=lambda row: len(row.ask.ids) - row.seen)
         room = STRETCH if writing else STRETCH_ALONE
         parts = list(writing)
         for place, row in enumerate(reading):  # the shortest first: what it leaves of its share goes to the longer ones
@@ -190,8 +243,20 @@ class Decoder:
             room -= count
         return parts
 
+    def _waits(self, row: Row) -> bool:
+        """Whether a row's prompt is being read for an earlier answer to the same request. Once it is read, it is taken
+        over, but for its last token, after which this answer begins."""
+        if row.seen or not self._passes.together:
+            return False
+        first = next(one for one in self._running if one.ask.ids is row.ask.ids and one.adapter is row.adapter)
+        if first is not row and not first.reading:
+            self._passes.share(row, first)
+        return first is not row and first.reading
+
     def _give(self, row: Row, token: Token) -> None:
         row.last = token.id
+        if row.ask.penalties is not None:
+            row.counts[token.id] += 1
         row.written += 1
         self._tokens += 1
         row.ticket.give(token)
@@ -205,30 +270,25 @@ class Decoder:
             for rows in (self._running, self._waiting):
                 if row in rows:
                     rows.remove(row)
-        self._passes.drop(row)
-        self._adapters.give_back(row.adapter)
-        row.adapter = None
-        row.ticket.end(finish_reason, error)
+        try:
+            self._passes.drop(row)
+            adapter, row.adapter = row.adapter, None
+            self._adapters.give_back(adapter)
+        finally:
+            row.ticket.end(finish_reason, error)
         if not self._running:
             self._cache_bytes = self._passes.cache_bytes
             give_memory_back()
 
     def _between_steps(self, do: Callable[[], T]) -> T:
         """Have the computing thread do something before its next step, and return what came of it."""
-        done: Future[T] = Future()
-
-        def errand() -> None:
-            try:
-                with torch.inference_mode():
-                    done.set_result(do())
-            except Exception as error:  # noqa: BLE001  # whoever asked gets it, whatever it is
-                done.set_exception(error)
-
+        errand = Errand(do)
         with self._changed:
             if self._closed:
                 raise ModelGone()
             self._errands.append(errand)
             self._changed.notify_all()
+        done: Future[T] = errand.done
         return done.result()
 
     def _wake(self) -> None:

@@ -7,11 +7,17 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from tunesmith.generation.asking import Ask, Token
+from tunesmith.generation.asking import Token
+from tunesmith.generation.rows import Row
 from tunesmith.spec.sampling import Sampling
 
 CANDIDATES = 512
 """Tokens among which the likely ones are looked for first: sorting a whole vocabulary takes milliseconds."""
+
+COLDEST = 1e-5
+"""Lowest temperature that is computed with: below it the likeliest token is as good as certain."""
+LEAST = -9999.0
+"""What OpenAI answers for the probability of a token that cannot be; JSON knows no infinity."""
 
 
 def chooser_of(sampling: Sampling) -> torch.Generator | None:
@@ -30,7 +36,8 @@ def choose(logits: Tensor, sampling: Sampling, chooser: torch.Generator | None) 
     """Draw the next token from logits of shape (vocabulary,)."""
     if sampling.temperature == 0:
         return int(logits.argmax())
-    scaled = logits.float() / sampling.temperature
+    above = logits.float()
+    scaled = (above - above.max()) / max(sampling.temperature, COLDEST)
     ranked, order = _likely(scaled, sampling)
     highest = ranked.max()
     shares = (ranked - highest).double().exp().cpu()
@@ -44,18 +51,37 @@ def choose(logits: Tensor, sampling: Sampling, chooser: torch.Generator | None) 
     return place if order is None else int(order[place])
 
 
-def draw(logits: Tensor, asks: Sequence[tuple[Ask, torch.Generator | None]]) -> list[Token | None]:
-    """Draw a token for each row of logits (rows, vocabulary); None for a row whose logits are no numbers."""
-    highest, likeliest = logits.max(-1)
+def draw(logits: Tensor, rows: Sequence[Row]) -> list[Token | None]:
+    """Draw a token for each row from its logits (rows, vocabulary); None for a row whose logits are no numbers."""
+    lowered = _penalised(logits, rows)
+    highest, likeliest = lowered.max(-1)
     sound, greedy = torch.isfinite(highest).tolist(), likeliest.tolist()
     drawn: list[Token | None] = []
-    for row, (ask, chooser) in enumerate(asks):
-        if not sound[row]:
+    for place, row in enumerate(rows):
+        if not sound[place]:
             drawn.append(None)
             continue
-        token = greedy[row] if chooser is None else choose(logits[row], ask.sampling, chooser)
-        drawn.append(Token(token) if ask.logprobs is None else _described(token, logits[row], ask.logprobs))
+        token = greedy[place] if row.chooser is None else choose(lowered[place], row.ask.sampling, row.chooser)
+        named = row.ask.logprobs
+        drawn.append(Token(token) if named is None else _described(token, logits[place], named))
     return drawn
+
+
+def _penalised(logits: Tensor, rows: Sequence[Row]) -> Tensor:
+    """Return the logits less what each row's own tokens cost it.
+
+    https://platform.openai.com/docs/guides/text-generation (frequency and presence penalties)
+    """
+    costs = [
+        (place, token, row.ask.penalties.frequency * count + row.ask.penalties.presence)
+        for place, row in enumerate(rows)
+        if row.ask.penalties is not None
+        for token, count in row.counts.items()
+    ]
+    if not costs:
+        return logits
+    places, tokens, amounts = (torch.tensor(part, device=logits.device) for part in zip(*costs, strict=True))
+    return logits.index_put((places, tokens), -amounts.to(logits.dtype), accumulate=True)
 
 
 def _likely(scaled: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor | None]:
@@ -77,7 +103,7 @@ def _log(share: float) -> float:
 
 
 def _described(token: int, logits: Tensor, count: int) -> Token:
-    logprobs = logits.float().log_softmax(-1)
+    logprobs = logits.float().log_softmax(-1).clamp(min=LEAST)
     values, places = logprobs.topk(min(count, len(logprobs)))
     top = tuple(zip(places.tolist(), values.tolist(), strict=True))
     return Token(token, float(logprobs[token]), top)

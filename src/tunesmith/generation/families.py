@@ -18,6 +18,7 @@ from tunesmith.generation.attention import ATTENTION, CannotJoin, register_atten
 from tunesmith.generation.passes import Alone, Joined, Passes
 from tunesmith.generation.rows import Part, Row
 from tunesmith.spec.sampling import Sampling
+from tunesmith.training.device import is_out_of_memory
 
 ATTENTIONS = frozenset({"full_attention", "sliding_attention"})
 """Kinds of layers that are computed row by row within a pass."""
@@ -103,7 +104,11 @@ def _try(joined: Joined, model: Any, sequences: Sequence[Tensor], own: Sequence[
         _check(joined, [*_writing(joined, rows[:2], tokens), late], expected)
         _check(joined, _writing(joined, rows, tokens), expected)
         _check_attention(joined, model.config.get_text_config())
-    except (TypeError, ValueError, RuntimeError, LookupError, AttributeError) as error:
+    except CannotJoin:
+        raise
+    except Exception as error:  # models are other people's code: what fails here, whatever it is, works row by row
+        if is_out_of_memory(error):
+            raise
         raise CannotJoin(f"its rows cannot be joined ({error})") from error
     finally:
         for row in rows:

@@ -39,8 +39,19 @@ class Passes(Protocol):
         """
         ...
 
+    def share(self, row: Row, other: Row) -> None:
+        """Let a row that has seen nothing begin with what another has seen of the same prompt, but for its last token.
+
+        Asked only where rows are ``together``.
+        """
+        ...
+
     def drop(self, row: Row) -> None:
         """Forget what is stored for a row."""
+        ...
+
+    def clear(self) -> None:
+        """Forget what is stored for all rows, whatever state it is in."""
         ...
 
     @property
@@ -89,10 +100,19 @@ class Joined:
             self._settle(parts)
         return logits[: len(ends)].float()
 
+    def share(self, row: Row, other: Row) -> None:
+        """Copy keys and values."""
+        with torch.inference_mode():
+            self._slabs.share(row, other, len(row.ask.ids) - 1)
+
     def drop(self, row: Row) -> None:
         """Forget a row."""
         with torch.inference_mode():
             self._slabs.drop(row)
+
+    def clear(self) -> None:
+        """Forget all rows."""
+        self._slabs.clear()
 
     @property
     def cache_bytes(self) -> int:
@@ -150,10 +170,19 @@ class Alone:
         found = [self._run(part) for part in parts]
         return torch.cat([logits for part, logits in zip(parts, found, strict=True) if part.wanted]).float()
 
+    def share(self, row: Row, other: Row) -> None:
+        """Share nothing: what a model remembers need not be cut into tokens."""
+
     def drop(self, row: Row) -> None:
         """Forget a row."""
         row.state = None
         self._rows = [other for other in self._rows if other is not row]
+
+    def clear(self) -> None:
+        """Forget all rows."""
+        for row in self._rows:
+            row.state = None
+        self._rows = []
 
     @property
     def cache_bytes(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -29,6 +30,8 @@ class Row:
     seen: int = 0
     """Tokens whose keys and values are stored."""
     written: int = 0
+    counts: Counter[int] = field(default_factory=Counter)
+    """How often it wrote each token, where repeating costs something."""
     last: int = 0
     """The token that was written last."""
     slab: Slab | None = None

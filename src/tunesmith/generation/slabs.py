@@ -32,7 +32,6 @@ class Slab:
         found = self._buffers.get(layer)
         if found is None:
             shape = (self._slots, keys.shape[-3], self.capacity)
-            # Zeros, because a masked column still counts: nothing times "not a number" is no number.
             found = keys.new_zeros((*shape, keys.shape[-1])), values.new_zeros((*shape, values.shape[-1]))
             self._buffers[layer] = found
         return found
@@ -43,27 +42,37 @@ class Slab:
             self._resize(2 * self._slots)
         old, slot = row.slab, len(self.rows)
         if old is not None:
-            for layer, (keys, values) in old._buffers.items():
-                into = self.buffers(layer, keys, values)
-                into[0][slot, :, : row.seen] = keys[row.slot, :, : row.seen]
-                into[1][slot, :, : row.seen] = values[row.slot, :, : row.seen]
+            self.copy(slot, old, row.slot, row.seen)
             old.drop(row)
         self.rows.append(row)
         row.slab, row.slot = self, slot
 
+    def copy(self, slot: int, source: Slab, its_slot: int, tokens: int) -> None:
+        """Fill a slot with the first tokens of another slab's."""
+        for layer, pair in source._buffers.items():
+            for into, part in zip(self.buffers(layer, *pair), pair, strict=True):
+                into[slot, :, :tokens] = part[its_slot, :, :tokens]
+
     def drop(self, row: Row) -> None:
-        """Forget a row; the last one takes its slot."""
+        """Forget a row; the last one takes its slot.
+
+        Zeros take the place of what was there, because a masked column still counts: nothing times "not a number" is
+        no number, and whoever comes next would have it.
+        """
         last = self.rows.pop()
-        if last is not row:
-            for keys, values in self._buffers.values():
-                keys[row.slot, :, : last.seen] = keys[last.slot, :, : last.seen]
-                values[row.slot, :, : last.seen] = values[last.slot, :, : last.seen]
-            self.rows[row.slot], last.slot = last, row.slot
         row.slab = None
         if not self.rows:
             self._buffers.clear()
             self._slots = 1
-        elif 4 * len(self.rows) <= self._slots:
+            return
+        for buffer in (buffer for pair in self._buffers.values() for buffer in pair):
+            buffer[row.slot, :, : row.seen] = 0
+            if last is not row:
+                buffer[row.slot, :, : last.seen] = buffer[last.slot, :, : last.seen]
+                buffer[last.slot, :, : last.seen] = 0
+        if last is not row:
+            self.rows[row.slot], last.slot = last, row.slot
+        if 4 * len(self.rows) <= self._slots:
             self._resize(2 * len(self.rows))
 
     @property
@@ -93,11 +102,19 @@ class Slabs:
         """Yield the slabs that hold writing rows, smallest first: the order in which tokens are joined."""
         return (slab for _, slab in sorted(self._by_capacity.items()) if slab.rows)
 
-    def open(self, row: Row, tokens: int) -> None:
+    def open(self, row: Row, tokens: int) -> Slab:
         """Give a row that reads its prompt of ``tokens`` a slab of its own."""
         slab = Slab(_capacity(tokens))
         slab.take(row)
         self._reading.append(slab)
+        return slab
+
+    def share(self, row: Row, other: Row, tokens: int) -> None:
+        """Give a row a slab of its own that begins with another's first ``tokens``, whose prompt is the same."""
+        assert other.slab is not None
+        slab = self.open(row, len(row.ask.ids) + 1)
+        slab.copy(row.slot, other.slab, other.slot, tokens)
+        row.seen = tokens
 
     def settle(self, row: Row) -> None:
         """Move a row to where its next token has room, beside the others that write."""
@@ -111,6 +128,13 @@ class Slabs:
         if row.slab is not None:
             row.slab.drop(row)
             self._sweep()
+
+    def clear(self) -> None:
+        """Forget all rows, whatever state they were left in."""
+        for slab in (*self._reading, *self._by_capacity.values()):
+            for row in slab.rows:
+                row.slab = None
+        self._by_capacity, self._reading = {}, []
 
     @property
     def bytes(self) -> int:
