@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
@@ -25,6 +24,7 @@ from tunesmith.spec.errors import DataError, NothingToEvaluate, TunesmithError, 
 from tunesmith.spec.events import Prepared
 from tunesmith.spec.examples import Conversation, Example, Message, PromptCompletion
 from tunesmith.worker.prepare import Data, find_task, prepare_data
+from tunesmith.worker.where_trained import where_trained
 
 if TYPE_CHECKING:
     from tunesmith.spec.plan import Plan
@@ -90,7 +90,7 @@ def material(run: RunFolder, request: EvaluateRun, adapter: Path | None, reporte
     if training is None:
         return _of_stranger(run, request, adapter)
     plan = training.plan()
-    with _folder_of(training):
+    with where_trained(training):
         task = find_task(plan)[1]
         needed = request.data is None or not (task.writes and task.counts == "token")
         data = _data(run, training, plan, request, reporter) if needed else None
@@ -146,7 +146,7 @@ class _Search:
         found, notes = [NONE_TRAINED], []
         for earlier in _lineage(training) if own else _lineage(training)[1:]:
             try:
-                with _folder_of(earlier):
+                with where_trained(earlier):
                     plan = earlier.plan()
                     found.append(
                         trained_digests(
@@ -232,14 +232,6 @@ def _lineage(training: RunFolder) -> list[RunFolder]:
             break
         found.append(folder)
     return found
-
-
-@contextlib.contextmanager
-def _folder_of(training: RunFolder) -> Iterator[None]:
-    """Stand where the relative paths of a training begin, if that is still there."""
-    folder = training.header().folder
-    with contextlib.chdir(folder) if Path(folder).is_dir() else contextlib.nullcontext():
-        yield
 
 
 def _rows(found: Measurable, training: str) -> Rows:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunesmith.service.supervisor.scheduler import (
@@ -168,6 +168,7 @@ GROUPS = st.lists(
 DEVICES = st.integers(0, 6).flatmap(lambda total: st.tuples(st.just(total), st.integers(0, total)))
 
 
+@settings(deadline=None)
 @given(GROUPS, DEVICES, DEVICES, st.booleans())
 def test_never_more_than_is_free_and_a_gang_whole(
     groups: list[Group], cpu: tuple[int, int], gpu: tuple[int, int], lane: bool
@@ -179,6 +180,7 @@ def test_never_more_than_is_free_and_a_gang_whole(
         assert first.slots <= free and first.slots == (1 if falls_back else first.group.slots)
 
 
+@settings(deadline=None)
 @given(GROUPS, DEVICES, DEVICES, st.booleans())
 def test_whatever_fits_alone_starts_unless_a_gang_comes_first(
     groups: list[Group], cpu: tuple[int, int], gpu: tuple[int, int], lane: bool
@@ -238,6 +240,7 @@ class Simulation:
         return True
 
 
+@settings(deadline=None)
 @given(st.integers(1, 8), st.integers(0, 10**6))
 def test_three_organisations_get_device_time_by_their_weights_though_one_floods(devices: int, seed: int) -> None:
     draw = random.Random(seed)
@@ -255,6 +258,7 @@ def test_three_organisations_get_device_time_by_their_weights_though_one_floods(
     assert max(shares) - min(shares) <= 600 * devices + LEAST_CHARGE
 
 
+@settings(deadline=None)
 @given(st.integers(2, 8), st.integers(0, 10**6))
 def test_a_gang_that_needs_the_whole_machine_is_not_starved(devices: int, seed: int) -> None:
     draw = random.Random(seed)

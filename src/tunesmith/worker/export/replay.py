@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tunesmith.data.mixture import read
@@ -22,6 +19,7 @@ from tunesmith.spec.examples import (
     Preference,
     PromptCompletion,
 )
+from tunesmith.worker.where_trained import where_trained
 
 if TYPE_CHECKING:
     from tunesmith.modalities.text.encode import TextEncoder
@@ -112,23 +110,12 @@ def _training_rows(run: RunFolder, encoder: TextEncoder) -> Iterator[Replayed]:
     plan = run.plan()
     datasets = [each for each in plan.spec.datasets if not (each.validation or each.test)]
     try:
-        with _standing_in(Path(run.header().folder)):
+        with where_trained(run):
             for example in islice(read(datasets), SEEN):
                 if not isinstance(example, RowFault):
                     yield from _rows(example, encoder)
     except (DataError, OSError):
         return
-
-
-@contextmanager
-def _standing_in(folder: Path) -> Iterator[None]:
-    """Work where the run worked, so that the relative paths of its data mean the same."""
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        yield
-    finally:
-        os.chdir(before)
 
 
 def _rows(example: Example, encoder: TextEncoder) -> Iterator[Replayed]:
