@@ -264,10 +264,10 @@ def test_an_adapter_that_is_unloaded_finishes_what_it_writes(tiny_model, make_ad
 
 def test_logits_that_are_no_numbers_end_one_answer_with_a_sentence(tiny_model):
     model = load(tiny_model)
-    with torch.no_grad():
-        model.model.embed_tokens.weight[7] = float("nan")
     model.lm_head.weight = torch.nn.Parameter(torch.randn_like(model.lm_head.weight))
     decoder = Decoder(model)
+    with torch.no_grad():  # its trial, which sees this token, is over
+        model.model.embed_tokens.weight[7] = float("nan")
     sick, well = decoder.submit(ask([7, 7, 7])), decoder.submit(ask([8, 9], count=2))
     with pytest.raises(LogitsNotNumbers):
         ids_of(sick)
@@ -279,9 +279,9 @@ def test_numbers_that_are_none_stay_with_the_row_that_has_them(tiny_model):
     model = load(tiny_model)
     model.lm_head.weight = torch.nn.Parameter(torch.randn_like(model.lm_head.weight))
     healthy = ids_of_one(model, [8, 9, 10, 11])
-    with torch.no_grad():
-        model.model.embed_tokens.weight[7] = float("nan")
     decoder = Decoder(model)
+    with torch.no_grad():  # its trial, which sees this token, is over
+        model.model.embed_tokens.weight[7] = float("nan")
     beside = decoder.submit(ask(prompt(60), count=400))
     next(beside)
     for _ in range(3):
