@@ -63,3 +63,24 @@ def test_a_turn_that_is_refused_is_taken_back(
 ) -> None:
     assert say(talk, monkeypatch, "x" * 600, "one") == [("user", "one"), ("assistant", "-")]
     assert "the model sees 512" in capsys.readouterr().err
+
+
+def test_a_line_that_is_not_utf8_is_left_out(
+    talk: Chat, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"caf\xe9\none\n"), encoding="utf-8"))
+    talk.run()
+    assert [turn["content"] for turn in talk._messages if turn["role"] == "user"] == ["one"]
+    assert "This line is not UTF-8." in capsys.readouterr().err
+
+
+def test_a_turn_that_is_stopped_before_its_answer_began_is_taken_back(
+    talk: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(pieces: Iterator[str]) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("tunesmith.cli.chat.show", stopped)
+        assert say(talk, monkeypatch, "one") == []
+    assert say(talk, monkeypatch, "two") == [("user", "two"), ("assistant", "-")]

@@ -56,6 +56,8 @@ def test_an_adapter_for_another_base_is_refused_at_once(
         (["--model", "smollm2-135m-instruct", "--prompt", "x"], 78, "tunesmith pull smollm2-135m-instruct"),
         (["--model", "m", "--prompt", "x", "--temperature", "-1"], 2, "temperature"),
         (["--model", "m"], 2, "prompt is empty"),
+        (["--model", "m", "--prompt", "caf\udce9"], 2, "'--prompt': this text is not UTF-8"),
+        (["--model", "m", "--prompt", "x", "--system", "caf\udce9"], 2, "'--system': this text is not UTF-8"),
     ],
 )
 def test_what_is_wrong_is_one_sentence(
@@ -64,6 +66,14 @@ def test_what_is_wrong_is_one_sentence(
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     assert main(["generate", *typed]) == status
     assert said in capsys.readouterr().err
+
+
+def test_a_prompt_of_stdin_that_is_not_utf8_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"caf\xe9"), encoding="utf-8"))
+    assert main(["generate", "--model", "m"]) == 2
+    assert "The prompt is not UTF-8." in capsys.readouterr().err
 
 
 def test_the_help_tells_the_default_that_is_in_force() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from tunesmith.cli.generate import model_options, opening, session, show, typed
+from tunesmith.cli.text_option import NOT_UTF8, is_whole, keep_bad_bytes
 
 if TYPE_CHECKING:
     from tunesmith.service.serving.session import Session
@@ -53,8 +54,11 @@ class Chat:
 
     def run(self) -> None:
         """Go on until the end of the input or /exit."""
+        keep_bad_bytes()
         while (line := _read_line()) is not None:
-            if line.startswith("/"):
+            if not is_whole(line):
+                click.echo(f"This line {NOT_UTF8}", err=True)
+            elif line.startswith("/"):
                 if not self._obey(line):
                     return
             elif line:
@@ -77,7 +81,7 @@ class Chat:
         return True
 
     def _answer(self, line: str) -> None:
-        """Print the answer to a line; a turn that the model refuses is taken back."""
+        """Print the answer to a line; a turn that the model refuses, or has not begun to answer, is taken back."""
         from tunesmith.cli.terminal import printable
         from tunesmith.spec.errors import ModelGone, TunesmithError
 
@@ -88,6 +92,9 @@ class Chat:
         except KeyboardInterrupt:
             reply.close()
             click.echo(" [stopped]")
+            if not reply.text:
+                self._messages.pop()
+                return
         except ModelGone:
             raise
         except TunesmithError as error:

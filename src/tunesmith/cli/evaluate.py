@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from tunesmith.cli.text_option import TEXT
 from tunesmith.spec.job import DatasetRef, Device
 from tunesmith.spec.recipe import Precision
 from tunesmith.spec.work import Asked, EvaluateSpec, Metric
@@ -18,8 +19,12 @@ from tunesmith.spec.work import Asked, EvaluateSpec, Metric
 @click.option("--baseline", metavar="MODEL", help="What to compare with; none for nothing. Default: its base.")
 @click.option("--data", "data", multiple=True, metavar="DATA", help="Rows to measure on. Default: those held out.")
 @click.option("--format", "format_", metavar="NAME", help="Format of the rows of --data. Default: found row by row.")
-@click.option("--prompt", "prompts", multiple=True, metavar="TEXT", help="A prompt to answer; may be repeated.")
-@click.option("--expected", multiple=True, metavar="TEXT", help="The right answer to the --prompt of the same place.")
+@click.option(
+    "--prompt", "prompts", type=TEXT, multiple=True, metavar="TEXT", help="A prompt to answer; may be repeated."
+)
+@click.option(
+    "--expected", type=TEXT, multiple=True, metavar="TEXT", help="The right answer to the --prompt of the same place."
+)
 @click.option(
     "--prompts", "file", type=click.Path(path_type=Path), metavar="FILE",
     help='Lines of {"prompt": ..., "expected": ...}.',

@@ -263,7 +263,7 @@ def _prompts(asked: Sequence[Example], encoder: TextEncoder, length: int) -> lis
     known = [example for example in asked if expected_of(example)]
     if not known:
         return []
-    empty = Rows("prompts", "prompts with the answers that were expected", known, *_packed([]), found=len(known))
+    empty = Rows("prompts", "prompts whose right answer is known", known, *_packed([]), found=len(known))
     return [empty.read_by(encoder, length)]
 
 
