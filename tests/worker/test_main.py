@@ -14,9 +14,18 @@ from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.publish import claim
 from tunesmith.runs.rank_faults import note_fault, noted_fault
 from tunesmith.runs.status import status
-from tunesmith.spec.errors import OutOfMemory
+from tunesmith.spec.errors import Cancelled, OutOfMemory
 from tunesmith.spec.events import Body, Ended, Failed, Finished
 from tunesmith.spec.states import Request, RunState
+
+MAKE = """
+import sys
+from pathlib import Path
+from tunesmith.runs.folder import RunFolder
+request = {"does": "write-without-hearing"}
+print(RunFolder.create(Path(sys.argv[1]), kind=sys.argv[2], name="scripted", request=request).path)
+"""
+"""A process that makes a run and is gone."""
 
 
 def work(home: Path, does: str, *, asked: Request = Request.NONE) -> tuple[RunFolder, int, Body]:
@@ -83,6 +92,16 @@ def test_a_run_that_was_asked_to_end_says_so(home: Path, asked: Request, exit: i
     _, status, last = work(home, "wait", asked=asked)
     assert last == Ended(request=asked, step=0, checkpoint=None)
     assert status == exit
+
+
+@pytest.mark.parametrize("kind", ["export", "evaluate"])
+def test_what_nobody_would_follow_up_ends_with_its_creator(home: Path, kind: str) -> None:
+    made = subprocess.run([sys.executable, "-c", MAKE, str(home), kind], capture_output=True, text=True, check=True)
+    run = RunFolder(Path(made.stdout.strip()))
+    done = subprocess.run([sys.executable, *WORKER, str(run.path)], capture_output=True, check=False)
+    assert done.returncode == Cancelled.exit_code
+    assert read(run.events)[0][-1].body == Ended(request=Request.CANCEL, step=0, checkpoint=None)
+    assert status(run).state is RunState.CANCELLED
 
 
 def test_a_run_that_only_returns_has_succeeded(home: Path) -> None:

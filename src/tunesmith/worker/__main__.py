@@ -25,6 +25,7 @@ from tunesmith.spec.errors import (
     RunCrashed,
     TunesmithError,
 )
+from tunesmith.worker.creator import end_with_creator
 from tunesmith.worker.reporting import Reporter
 
 KINDS: Final = {
@@ -57,6 +58,8 @@ def main(folder: Path, kinds: Mapping[Kind, str] = KINDS) -> int:
     # bitsandbytes would like to fetch a faster kernel from a hub, and complains in every log where it cannot.
     logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
     reporter.listen(at_once=header.kind in SAVES_NOTHING)
+    if header.kind in SAVES_NOTHING and header.job is None:
+        end_with_creator(run, reporter)
     try:
         return _do(kinds[header.kind], run, reporter, rank)
     finally:

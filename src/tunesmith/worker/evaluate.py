@@ -41,18 +41,27 @@ def run(run: RunFolder, reporter: Reporter) -> None:
     device = torch.device("cuda", 0) if request.device is Device.CUDA else torch.device("cpu")
     tell = Teller(run, reporter)
     own, other = run.path / "adapter", run.path / "baseline"
+    try:
+        result = _measured(run, request, own, other, device, tell, reporter)
+    finally:
+        for written in (own, other):
+            shutil.rmtree(written, ignore_errors=True)
+    result = result.model_copy(update={"seconds": time.monotonic() - began})
+    write_json(run.artifacts_dir / FILE, result.model_dump(mode="json"))
+    reporter.finish(result.model_dump(mode="json"), str(run.artifacts_dir))
+
+
+def _measured(
+    run: RunFolder, request: EvaluateRun, own: Path, other: Path, device: torch.device, tell: Teller, reporter: Reporter
+) -> EvaluationResult:
+    """Measure; adapters that lie in checkpoints alone are written into ``own`` and ``other`` first."""
     adapter = _adapter(request.model, own)
     found = material(run, request, adapter, reporter)
     if found.task.writes and found.task.counts == "token":
         measured = measure_language(request, found, adapter, _baseline_adapter(request, other), device, tell)
     else:
         measured = measure_objective(run, request, found, adapter, device, tell)
-    result = _result(request, measured.groups, measured.size, [*found.notes, *measured.notes], found.task.name)
-    result = result.model_copy(update={"seconds": time.monotonic() - began})
-    write_json(run.artifacts_dir / FILE, result.model_dump(mode="json"))
-    for written in (own, other):
-        shutil.rmtree(written, ignore_errors=True)
-    reporter.finish(result.model_dump(mode="json"), str(run.artifacts_dir))
+    return _result(request, measured.groups, measured.size, [*found.notes, *measured.notes], found.task.name)
 
 
 def _adapter(folders: ModelFolders, target: Path) -> Path | None:

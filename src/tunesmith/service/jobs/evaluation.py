@@ -10,6 +10,7 @@ from tunesmith.executors.local import LocalExecutor
 from tunesmith.runs.folder import Kind, RunFolder
 from tunesmith.service.jobs.follow import follow
 from tunesmith.service.jobs.work_folders import evaluate_run
+from tunesmith.service.supervisor.clearing import clear_away
 from tunesmith.spec.errors import Relayed, RunCrashed
 from tunesmith.spec.evaluation import EvaluationResult
 from tunesmith.spec.events import Failed, Finished, Phase, Progress
@@ -43,6 +44,8 @@ def evaluate(spec: EvaluateSpec, settings: Settings, tell: Tell) -> EvaluationRe
             executor.stop(handle, force=True)
         if not isinstance(error, Relayed | RunCrashed):
             shutil.rmtree(run.path, ignore_errors=True)
+        else:
+            clear_away(run)
         raise
 
 

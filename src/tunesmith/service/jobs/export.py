@@ -12,6 +12,7 @@ from tunesmith.runs import publish
 from tunesmith.runs.folder import Kind, RunFolder
 from tunesmith.service.jobs.follow import follow
 from tunesmith.service.jobs.work_folders import export_run
+from tunesmith.service.supervisor.clearing import clear_away
 from tunesmith.spec.errors import Relayed, RunCrashed
 from tunesmith.spec.events import Failed, Finished, Progress
 
@@ -51,6 +52,8 @@ def export(spec: ExportSpec, output: Path, settings: Settings, tell: Tell) -> di
         publish.release(output, run)
         if handle is None or not isinstance(error, Relayed | RunCrashed):
             shutil.rmtree(run.path, ignore_errors=True)
+        else:
+            clear_away(run)
         raise
 
 

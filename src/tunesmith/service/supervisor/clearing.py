@@ -7,7 +7,7 @@ from typing import Final
 
 from tunesmith.runs.folder import RunFolder
 
-SCRATCH: Final = ("scratch", "adapter")
+SCRATCH: Final = ("scratch", "adapter", "baseline")
 """Folders in which the worker keeps what it works with."""
 
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import socket
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from contextlib import closing
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 
 from tunesmith.worker.export.opened import LIKELIEST, REPLY, Chances, Reply
 from tunesmith.worker.export.replay import LONGEST, Replayed
+
+SERVER: Final = "tunesmith.worker.export.llama_server"
 
 
 def need_llama_cpp() -> None:
@@ -31,14 +35,24 @@ class LlamaCpp:
     """A GGUF file that llama.cpp has opened."""
 
     def __init__(self, file: Path) -> None:
-        """Load the file; the server within listens on a Unix socket in a private folder."""
-        import xllamacpp
+        """Load the file in a process of its own, which listens on a Unix socket in a private folder.
 
-        self.by = f"llama.cpp (xllamacpp {xllamacpp.__version__})"
+        Raises:
+            RuntimeError: llama.cpp does not open it; why is in the log.
+        """
+        self.by = f"llama.cpp (xllamacpp {version('xllamacpp')})"
         self._folder = tempfile.TemporaryDirectory(prefix="tunesmith-gguf-")
         self._socket = str(Path(self._folder.name) / "llama.sock")
-        self._server: Any = xllamacpp.Server(_parameters(file, self._socket))
-        self._letter = self._ask("/tokenize", {"content": "a"})["tokens"][-1]
+        command = [sys.executable, "-m", SERVER, str(file), self._socket, str(LONGEST + 2 * REPLY)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        try:
+            assert self._process.stdout is not None
+            if self._process.stdout.readline() != b"ready\n":
+                raise RuntimeError(f"llama.cpp cannot open {file.name}")
+            self._letter = int(self._ask("/tokenize", {"content": "a"})["tokens"][-1])
+        except BaseException:
+            self.close()
+            raise
 
     def prompt(self, row: Replayed) -> list[int]:
         """Render with the file's own template and tokenise with its own tokenizer, as a chat completion does."""
@@ -69,7 +83,8 @@ class LlamaCpp:
         found = []
         for row in rows:
             asked = {"messages": row.messages, "max_tokens": REPLY, "temperature": 0.0}
-            answer = self._server.handle_chat_completions(asked if row.tools is None else {**asked, "tools": row.tools})
+            tools = {} if row.tools is None else {"tools": row.tools}
+            answer = self._ask("/v1/chat/completions", {**asked, **tools})
             said = answer["choices"][0]
             text = said["message"].get("content") or ""
             found.append(Reply(said["finish_reason"] != "length", text))
@@ -81,7 +96,11 @@ class LlamaCpp:
 
     def close(self) -> None:
         """Free the model and the socket."""
-        self._server = None
+        self._process.kill()
+        self._process.wait()
+        for end in (self._process.stdin, self._process.stdout):
+            if end is not None:
+                end.close()
         self._folder.cleanup()
 
     def _ends_at(self, token: int) -> bool:
@@ -91,7 +110,7 @@ class LlamaCpp:
 
     def _complete(self, prompt: list[int], **settings: Any) -> Any:
         asked = {"prompt": prompt, "temperature": 0.0, "cache_prompt": True, **settings}
-        return self._server.handle_completions(asked)
+        return self._ask("/v1/completions", asked)
 
     def _ask(self, path: str, body: dict[str, Any]) -> Any:
         connection = http.client.HTTPConnection("localhost")
@@ -104,25 +123,3 @@ class LlamaCpp:
         if answer.status != http.client.OK:
             raise RuntimeError(content["error"]["message"])
         return content
-
-
-def _parameters(file: Path, place: str) -> Any:
-    """Return how the file is opened: on the CPU, one request at a time, in 32 bits where llama.cpp has the choice."""
-    import xllamacpp
-
-    chosen = xllamacpp.CommonParams()
-    chosen.model.path = str(file)
-    chosen.hostnames = [place]
-    chosen.n_ctx = LONGEST + 2 * REPLY
-    chosen.n_parallel = 1
-    chosen.n_gpu_layers = 0
-    for threads in (chosen.cpuparams, chosen.cpuparams_batch):
-        threads.n_threads = os.cpu_count() or 1
-        threads.poll = 0  # Threads that spin while they wait make two busy programs ten times slower.
-    chosen.cache_type_k = chosen.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
-    chosen.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
-    chosen.cache_ram_mib = 0
-    chosen.fit_params = chosen.warmup = chosen.ui = False
-    chosen.verbosity = -1
-    chosen.reasoning_format = xllamacpp.common_reasoning_format.COMMON_REASONING_FORMAT_NONE
-    return chosen

@@ -50,6 +50,10 @@ def run(run: RunFolder, reporter: Reporter) -> None:
         folder.mkdir()
     try:
         summary = _Exporting(request, taught(request.source, scratch), target, scratch, reporter).export()
+    except BaseException:
+        shutil.rmtree(target, ignore_errors=True)  # As large as a model, and of use to nobody.
+        target.mkdir(exist_ok=True)
+        raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     reporter.say(Progress(message="publishing", done=0.95))
