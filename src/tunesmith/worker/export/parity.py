@@ -38,16 +38,18 @@ _SAME_NUMBERS: Final = "the same numbers are computed, by other programs"
 ALLOWED: Final = {
     "fp32": Allowed(0.99, 1e-3, 0.9, _SAME_NUMBERS),
     "f32": Allowed(0.99, 1e-3, 0.9, _SAME_NUMBERS),
-    "fp16": Allowed(0.97, 5e-3, 0.9, "weights keep 11 bits of their digits"),
-    "f16": Allowed(0.97, 5e-3, 0.9, "weights keep 11 bits of their digits"),
+    "fp16": Allowed(0.97, 1e-3, 0.9, "weights keep 11 bits of their digits"),
+    "f16": Allowed(0.97, 1e-3, 0.9, "weights keep 11 bits of their digits"),
     "bf16": Allowed(0.95, 1e-2, 0.85, "weights keep 8 bits of their digits"),
-    "q8_0": Allowed(0.95, 2e-2, 0.85, "32 weights share a scale and keep 8 bits each"),
-    "q5_1": Allowed(0.8, 0.2, 0.7, "32 weights share a scale and a start and keep 5 bits each"),
-    "q5_0": Allowed(0.8, 0.25, 0.7, "32 weights share a scale and keep 5 bits each"),
-    "q4_1": Allowed(0.7, 0.5, 0.6, "32 weights share a scale and a start and keep 4 bits each"),
-    "q4_0": Allowed(0.7, 0.6, 0.6, "32 weights share a scale and keep 4 bits each"),
+    "q8_0": Allowed(0.9, 2e-2, 0.85, "32 weights share a scale and keep 8 bits each"),
+    "q5_1": Allowed(0.7, 0.2, 0.7, "32 weights share a scale and a start and keep 5 bits each"),
+    "q5_0": Allowed(0.7, 0.25, 0.7, "32 weights share a scale and keep 5 bits each"),
+    "q4_1": Allowed(0.5, 0.5, 0.6, "32 weights share a scale and a start and keep 4 bits each"),
+    "q4_0": Allowed(0.5, 0.6, 0.6, "32 weights share a scale and keep 4 bits each"),
 }
-"""By number format; measured on SmolLM2-135M (docs/guides/export.md), which fewer bits cost more than a large model."""
+"""By number format, with a margin to what a tuned SmolLM2-135M showed where that was measured (f16, q8_0, q4_0 and the
+adapter: docs/guides/export.md); the others are set between these. Fewer bits cost a small model more than a large one.
+"""
 
 
 @dataclass(frozen=True)
