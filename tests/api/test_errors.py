@@ -30,6 +30,12 @@ def test_a_wrong_request_is_told_which_field_and_what_it_takes(client: TestClien
     assert sentence in message and len(message) < 400
 
 
+@pytest.mark.parametrize("body", [r'{"spec": "\ud800"}', r'{"\ud800": 1}'])
+def test_half_a_character_is_repeated_and_breaks_no_answer(client: TestClient, body: str) -> None:
+    answer = client.post("/api/jobs", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422 and answer.json()["error"]["code"] == "invalid_request"
+
+
 def test_a_broken_body_is_told_where(client: TestClient) -> None:
     answer = client.post("/api/jobs", content="{", headers={"Content-Type": "application/json"})
     assert answer.status_code == 422 and "no JSON" in answer.json()["error"]["message"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any, Final, Protocol
 
@@ -12,7 +13,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
-from tunesmith.spec.errors import ServerBusy, TooManyRequests, TunesmithError, did_you_mean
+from tunesmith.spec.errors import PromptTooLong, ServerBusy, TooManyRequests, TunesmithError, did_you_mean
 from tunesmith.spec.wrong_values import bare, field_named, owner, wanted
 
 
@@ -66,6 +67,14 @@ class Refused(HTTPException):
         self.error = error
 
 
+class Sentence(JSONResponse):
+    """An error as ASCII: a wrong value that it repeats may hold half a character, which is no UTF-8."""
+
+    def render(self, content: Any) -> bytes:
+        """Write the body."""
+        return json.dumps(content).encode()
+
+
 def install(app: FastAPI) -> None:
     """Have every error of an app rendered here."""
 
@@ -88,7 +97,10 @@ def install(app: FastAPI) -> None:
 
 def rendered(scope: Scope, error: TunesmithError) -> JSONResponse:
     """Render a known error for the way in that a request came through."""
-    return _answer(scope, error.status, error.code, error.message, _when_again(error), error.param)
+    # OpenAI's clients look for this very fault, whose code is OpenAI's, and make of 400 what their users catch.
+    theirs = error.code == PromptTooLong.code and _shape(scope["path"]) is _openai
+    status = 400 if theirs else error.status
+    return _answer(scope, status, error.code, error.message, _when_again(error), error.param)
 
 
 def said(path: str, error: TunesmithError) -> dict[str, Any]:
@@ -106,7 +118,7 @@ def _when_again(error: TunesmithError) -> dict[str, str] | None:
 def _answer(
     scope: Scope, status: int, code: str, message: str, headers: dict[str, str] | None = None, param: str | None = None
 ) -> JSONResponse:
-    return JSONResponse(_shape(scope["path"])(status, code, message, param), status, headers)
+    return Sentence(_shape(scope["path"])(status, code, message, param), status, headers)
 
 
 def _shape(path: str) -> Shape:

@@ -77,14 +77,14 @@ class Wire:
             Relayed: it refuses, in its own words.
         """
         with self._caught(), self._client(PATIENCE) as client:
-            return restore(self._whole(client.request(method, path, json=dict(body))))
+            return restore(self._whole(client.request(method, path, **_sent(body))))
 
     def stream(self, path: str, body: Mapping[str, Any], restore: Restore = as_it_is) -> Iterator[dict[str, Any]]:
         """Yield the chunks of an answer; raises as ``ask`` does, in the middle too."""
         with (
             self._caught(),
             self._client(PATIENCE) as client,
-            client.stream("POST", path, json=dict(body)) as response,
+            client.stream("POST", path, **_sent(body)) as response,
         ):
             if response.status_code != 200:
                 response.read()
@@ -102,7 +102,7 @@ class Wire:
         """Return a whole answer; cancelled, it hangs up, which ends the computation. Raises as ``ask`` does."""
         with self._caught():
             async with self._client_async() as client:
-                return restore(self._whole(await client.request(method, path, json=dict(body))))
+                return restore(self._whole(await client.request(method, path, **_sent(body))))
 
     @asynccontextmanager
     async def stream_async(
@@ -112,7 +112,7 @@ class Wire:
         with self._caught():
             async with (
                 self._client_async() as client,
-                client.stream("POST", path, json=dict(body)) as response,
+                client.stream("POST", path, **_sent(body)) as response,
             ):
                 if response.status_code != 200:
                     await response.aread()
@@ -173,6 +173,11 @@ def relayed(message: str, code: str, status: int | None = None) -> Relayed:
     if kind is None:
         return Relayed(message, code, TunesmithError.exit_code, status or TunesmithError.status)
     return Relayed(message, code, kind.exit_code, status or kind.status)
+
+
+def _sent(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments that send JSON, escaped: half a character, which is no UTF-8, is the process's to refuse."""
+    return {"content": json.dumps(dict(body)), "headers": {"Content-Type": "application/json"}}
 
 
 def _content(line: str) -> str:

@@ -34,6 +34,9 @@ def test_piece_by_piece(client: TestClient) -> None:
     [
         ("no JSON", "message"),
         ("[1]", "message"),
+        ("[" * 100_000, "message"),
+        (r'{"prompt": "\ud800"}', "half a character"),
+        (r'{"mode": "\ud800", "prompt": "x"}', "mode"),
         ('{"prompt": ""}', "prompt"),
         ('{"promt": "x"}', "promt"),
         ('{"prompt": "x", "temperature": 9}', "temperature"),
@@ -45,6 +48,14 @@ def test_what_is_refused_is_one_sentence_and_the_next_is_answered(client: TestCl
         socket.send_text(sent)
         refused = socket.receive_json()
         assert refused["finished"] and said in refused["detail"]
+        socket.send_json(ASKED)
+        assert "text" in socket.receive_json()
+
+
+def test_bytes_are_refused_and_the_next_is_answered(client: TestClient) -> None:
+    with client.websocket_connect(SOCKET) as socket:
+        socket.send_bytes(b'{"prompt": "Hello"}')
+        assert "message" in socket.receive_json()["detail"]
         socket.send_json(ASKED)
         assert "text" in socket.receive_json()
 

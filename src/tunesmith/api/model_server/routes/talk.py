@@ -20,6 +20,8 @@ from tunesmith.spec.wrong_values import explained
 router = APIRouter()
 WAITING: Final = 8
 """Requests that may be sent before the first is answered; further ones are read when one of them is."""
+LEFT: Final = (WebSocketDisconnect, RuntimeError)
+"""What says that the client has gone: while one reads, and while one writes."""
 
 
 @router.websocket("/ws")
@@ -27,16 +29,25 @@ async def talk(socket: WebSocket, model: Model) -> None:
     """Answer requests in their order until the client hangs up."""
     await socket.accept()
     waiting: asyncio.Queue[str] = asyncio.Queue(WAITING)
-    answering = asyncio.create_task(_answer_all(socket, waiting, model))
+    both = [asyncio.create_task(_read_all(socket, waiting)), asyncio.create_task(_answer_all(socket, waiting, model))]
     try:
-        while True:
-            await waiting.put(await socket.receive_text())
-    except (WebSocketDisconnect, KeyError):  # KeyError: a message of bytes, which is none of ours.
-        pass
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        answering.cancel()
-        with suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError):
-            await answering
+        for task in both:
+            task.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait(both)
+    for task in both:
+        with suppress(asyncio.CancelledError, *LEFT):
+            task.result()
+
+
+async def _read_all(socket: WebSocket, waiting: asyncio.Queue[str]) -> None:
+    while True:
+        try:
+            await waiting.put(await socket.receive_text())
+        except KeyError:  # A message of bytes.
+            await waiting.put("")
 
 
 async def _answer_all(socket: WebSocket, waiting: asyncio.Queue[str], model: ServedModel) -> None:
@@ -47,7 +58,8 @@ async def _answer_all(socket: WebSocket, waiting: asyncio.Queue[str], model: Ser
                 take()
             await _answer(socket, _read(text), model)
         except TunesmithError as error:
-            await socket.send_json(answers.broken(error))
+            # As ASCII: a wrong value that is repeated may hold half a character, which is no UTF-8.
+            await socket.send_text(json.dumps(answers.broken(error)))
 
 
 async def _answer(socket: WebSocket, request: Generate, model: ServedModel) -> None:
@@ -70,7 +82,7 @@ def _read(text: str) -> Generate:
     """
     try:
         found: Any = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadValue("message", text[:80], 'JSON such as {"prompt": "Hello"}') from error
     if not isinstance(found, dict):
         raise BadValue("message", text[:80], "a JSON object")
