@@ -19,7 +19,7 @@ from tunesmith.runs.folder import RunFolder, run_folders
 from tunesmith.runs.handle import handle_of
 from tunesmith.runs.liveness import is_alive
 from tunesmith.service.serving.pool import CHAT, COMPLETIONS, ServingPool
-from tunesmith.service.serving.targets import Target
+from tunesmith.service.serving.targets import NOBODYS, Target
 from tunesmith.settings import Settings
 from tunesmith.spec.errors import (
     AdapterTooLarge,
@@ -28,15 +28,14 @@ from tunesmith.spec.errors import (
     NoMemoryYet,
     Relayed,
     ServerBusy,
-    TunesmithError,
 )
 
 Pools = Callable[..., ServingPool]
 ENDLESS: dict[str, Any] = {"messages": [{"role": "user", "content": "for ever"}]}
 ONE = 0.55
 """GB that one large process of these tests fits in, and no second one beside it."""
-TWO = 0.7
-"""GB that two fit in, and no third one."""
+TWO = 1.0
+"""GB that two fit in, which take 0.35 each when they are loaded, and no third one."""
 
 
 def turns(text: str) -> dict[str, Any]:
@@ -228,8 +227,9 @@ def test_a_model_that_cannot_be_loaded_says_why_and_is_not_tried_again_at_once(
 
 def test_a_process_that_dies_while_it_loads_is_explained(pool: ServingPool, base: Path) -> None:
     (base / "mute").touch()
-    with pytest.raises(TunesmithError, match="most likely out of memory"):
+    with pytest.raises(ModelGone, match=r"while it loaded the model \(killed, most likely out of memory\)") as raised:
         ask(pool, target(base))
+    assert raised.value.status == 503
 
 
 def test_what_is_trained_anew_into_a_folder_is_another_model(pool: ServingPool, base: Path, tmp_path: Path) -> None:
@@ -390,6 +390,20 @@ def test_an_organisation_clears_its_own(pool: ServingPool, base: Path, tmp_path:
     assert {row.name for row in pool.loaded()} == {"one", "other"}
     assert pool.clear() == 2
     assert pool.loaded() == []
+
+
+def test_a_folder_that_the_operator_asked_is_its_owners_as_soon_as_they_ask_it(
+    pool: ServingPool, base: Path, tmp_path: Path
+) -> None:
+    adapter = make_adapter(tmp_path / "red", base)
+    ask(pool, target(base, adapter, org=NOBODYS))
+    assert {(row.name, row.org) for row in pool.loaded()} == {("red", NOBODYS), ("one", None)}
+    ask(pool, Target("acme/red", "acme", base, adapter=adapter))
+    assert {(row.name, row.org) for row in pool.loaded()} == {("acme/red", "acme"), ("one", None)}
+
+
+def test_loading_ahead_by_a_coroutine_says_what_is_loaded(pool: ServingPool, base: Path) -> None:
+    assert asyncio.run(pool.load_async(target(base))).name == "one"
 
 
 def test_figures_count_what_there_is(pool: ServingPool, base: Path, tmp_path: Path) -> None:

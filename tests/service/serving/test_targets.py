@@ -173,7 +173,7 @@ def test_a_base_that_is_not_here_is_named(service: Service, tmp_path: Path) -> N
 def test_the_operator_may_name_folders(service: Service, tiny: Path, tmp_path: Path) -> None:
     adapter = make_adapter(tmp_path / "lora", tiny)
     assert find_target(service, OPERATOR, str(tiny)).base == tiny
-    assert find_target(service, OPERATOR, str(adapter)) == Target(str(adapter), None, tiny, adapter=adapter)
+    assert find_target(service, OPERATOR, str(adapter)) == Target(str(adapter), "", tiny, adapter=adapter)
     for org in (None, "acme"):
         with pytest.raises(NotFound):
             find_target(service, ACME, str(adapter), org=org)

@@ -77,11 +77,14 @@ async def generate(
 
 
 @router.post("/models/load")
-def load(service: Serving, by: Asker, org_id: Open = None, model_id: ModelId = LATEST) -> LoadedModel:
+async def load(
+    request: Request, service: Serving, by: Asker, org_id: Open = None, model_id: ModelId = LATEST
+) -> LoadedModel:
     """Load a model of an organisation, by the id of its training, and have it answer from now on."""
     by.needs(Role.MEMBER)
-    chosen = choose_model(service, by, org_id, model_id)
-    service.serving.load(find_target(service, by, chosen.id, org=chosen.org))
+    chosen = await run_sync(choose_model, service, by, org_id, model_id)
+    target = await run_sync(lambda: find_target(service, by, chosen.id, org=chosen.org))
+    await answering.whole(request, service.serving.load_async(target))
     return LoadedModel(**model_of(chosen).model_dump())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
@@ -15,7 +15,7 @@ from tunesmith.service.serving.process import Held, Process, ServeRun, stamp_of
 from tunesmith.service.serving.shelf import Entry, Shelf, Use
 from tunesmith.service.serving.targets import Target
 from tunesmith.service.serving.vllm import VllmServer
-from tunesmith.spec.errors import AdapterNotPerRow, AdapterTooLarge, TunesmithError
+from tunesmith.spec.errors import AdapterNotPerRow, AdapterTooLarge, ModelGone, TunesmithError
 from tunesmith.spec.job import Resources
 
 if TYPE_CHECKING:
@@ -160,8 +160,12 @@ class ServingPool:
     def load(self, target: Target) -> Loaded:
         """Load a model ahead, and see that its adapter is live."""
         with self.opened(target):
-            pass
-        return next(each for each in self._all() if each.is_of(target)).told()
+            return self._found(target)
+
+    async def load_async(self, target: Target) -> Loaded:
+        """Do the same for coroutines."""
+        async with self.opened_async(target):
+            return await asyncio.to_thread(self._found, target)
 
     def loaded(self) -> list[Loaded]:
         """Return what is loaded, whoever it belongs to: the caller leaves out what its principal must not see."""
@@ -256,6 +260,13 @@ class ServingPool:
         stack.close()
         self._merged.add(stamp_of(target.weights))
 
+    def _found(self, target: Target) -> Loaded:
+        """Return what is loaded for a target that is open."""
+        found = next((each for each in self._all() if each.is_of(target)), None)
+        if found is None:
+            raise ModelGone
+        return found.told()
+
     def _up(self) -> list[Entry]:
         return [entry for entry in self._shelf.entries() if entry.is_up and entry.process.alive]
 
@@ -278,8 +289,9 @@ class ServingPool:
         if row.use.running:
             return False
         row.use.stamp = None
-        for method, path, body in row.entry.process.unloading(row.target):
-            row.entry.process.wire.ask(method, path, body)
+        with suppress(ModelGone):  # With its process the adapter is gone too.
+            for method, path, body in row.entry.process.unloading(row.target):
+                row.entry.process.wire.ask(method, path, body)
         return True
 
 

@@ -71,6 +71,7 @@ class Process(Protocol):
         """Start it and wait until it answers.
 
         Raises:
+            ModelGone: it was killed.
             TunesmithError: whatever keeps the model from being served, in its own words.
         """
         ...
@@ -136,7 +137,7 @@ class ServeRun:
             self._handle = self._executor.launch(self._run, env={})
             self._socket = self._wait(self._run)
         except BaseException as error:
-            self._end(keep=isinstance(error, RunError))
+            self._end(keep=isinstance(error, RunError | ModelGone))
             raise
         self.wire = Wire("http://model", self.end, waiting=self._settings.serve_waiting, socket=str(self._socket))
 
@@ -213,7 +214,9 @@ class ServeRun:
                 case Failed(message=message, code=code):
                     raise relayed(message, code)
         found = exit_of(run)
-        why = explain(found.code, found.signal).reason if found is not None else "its process ended without a word"
+        if found is None or found.signal is not None:  # Somebody ended it: nothing is wrong with the model.
+            raise ModelGone(explain(None, found.signal if found else None).reason, when="while it loaded the model")
+        why = explain(found.code).reason
         raise RunCrashed(run.id, why, f"`tunesmith runs logs {run.id}` shows what it said last.")
 
     def _end(self, *, keep: bool) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from tunesmith.planning.facts import device_facts
 from tunesmith.service.serving.room import Room
+from tunesmith.service.serving.targets import NOBODYS
 from tunesmith.spec.errors import ModelGone, ModelTooLarge, NoMemoryYet, ServerBusy, TunesmithError
 from tunesmith.spec.job import Resources
 
@@ -128,6 +129,8 @@ class Shelf:
             entry.users += 1
             entry.used_at = time.time()
             use = entry.uses.setdefault(target.weights, Use(target))
+            if use.target.org == NOBODYS:  # Its owner may not have known it by the operator's name.
+                use.target = target
             use.running += 1
             use.used_at = entry.used_at
             return entry

@@ -37,6 +37,8 @@ LONGEST: Final = 1024
 FILE_NAME: Final = 200
 """Bytes of the name of a pulled model; file systems take 255."""
 LATEST: Final = "latest"
+NOBODYS: Final = ""
+"""Stands for the organisation of what only the operator may name: the name of a folder is nobody else's business."""
 _REGISTERED: Final = re.compile(r"(?:model:)?(model-[0-9a-f]{24})")
 _CHECKPOINT: Final = re.compile(rf"(?P<model>.+):{STEP}(?P<step>\d{{1,12}})")
 _VERSIONED: Final = re.compile(r"(?P<name>.+?)(?:@(?P<version>latest|[1-9]\d{0,5}))?")
@@ -50,7 +52,7 @@ class Target:
     name: str
     """What answers call it."""
     org: str | None
-    """The organisation that it belongs to; None: everybody's."""
+    """The organisation that it belongs to; None: everybody's; NOBODYS: the operator's alone."""
     base: Path
     adapter: Path | None = None
     """Folder of an adapter on the base."""
@@ -136,10 +138,10 @@ class _Seeker:
             base = next((base for base in map(self._base, bases) if base), None)
             if base is None:
                 raise ModelNotFound(name, f"Its base '{next(iter(bases), 'unknown')}' is not on this machine: pull it.")
-            return Target(name, None, base, adapter=folder.resolve())
+            return Target(name, NOBODYS, base, adapter=folder.resolve(), base_org=self._owner(base, NOBODYS))
         if not (folder / "config.json").is_file():
             raise not_a_model(name, folder)
-        return Target(name, None, folder.resolve())
+        return Target(name, NOBODYS, folder.resolve(), base_org=NOBODYS)
 
     def _pulled(self, name: str) -> Path | None:
         models = self._service.settings.models_dir

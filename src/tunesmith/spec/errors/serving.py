@@ -19,8 +19,8 @@ class ModelGone(ServingError):
 
     code = "model_gone"
 
-    def __init__(self, why: str = "it ended") -> None:
-        super().__init__(f"The process that holds the model went away in the middle of an answer ({why}). Ask again.")
+    def __init__(self, why: str = "it ended", *, when: str = "in the middle of an answer") -> None:
+        super().__init__(f"The process that holds the model went away {when} ({why}). Ask again.")
 
 
 class NoMemoryYet(ServerBusy):
