@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -104,3 +105,16 @@ def test_the_end_gives_everything_back(ours: Room, theirs: Room) -> None:
     take(ours, 6)
     ours.close()
     assert take(theirs, 10) == 0
+
+
+def test_what_an_earlier_start_of_the_machine_left_counts_for_nothing_and_goes_in_the_end(
+    tmp_path: Path, ours: Room
+) -> None:
+    owner = process(1).model_copy(update={"boot": "another"}).model_dump(mode="json")
+    left = tmp_path / "1-a.json"
+    left.write_text(json.dumps({"owner": owner, "held": 9 * GB}))
+    assert take(ours, 6) == 0
+    assert left.exists()  # It may be that of another machine with the same home.
+    os.utime(left, (1, 1))
+    take(ours, 1, held=6)
+    assert not left.exists()

@@ -4,6 +4,10 @@ import os
 import shutil
 from pathlib import Path
 
+import pytest
+
+from tunesmith.runs.durable import write_json
+from tunesmith.runs.folder import RunFolder
 from tunesmith.service.accounts.paths import organisation_folder
 from tunesmith.service.accounts.principal import OPERATOR
 from tunesmith.service.context import Service
@@ -87,6 +91,40 @@ def test_expired_files_and_answers_to_old_retries_go(service: Service) -> None:
     assert files.list_files(service, OPERATOR) == [] and not Path(file.path).exists()
     with service.database.read() as connection:
         assert kept.get(connection, "", "one-key") is None
+
+
+def test_what_processes_that_held_models_left_goes_once_it_is_old(service: Service) -> None:
+    home = service.settings.home
+    left, lives, fresh = (RunFolder.create(home, kind="serve", name=name) for name in ("left", "lives", "fresh"))
+    other = RunFolder.create(home, kind="export", name="other")
+    for run in (left, other):
+        write_json(run.path / "exit.json", {"code": 0})
+    write_json(fresh.path / "exit.json", {"code": 0})
+    log = home / "serving" / "vllm-1-a.log"
+    log.parent.mkdir(exist_ok=True)
+    log.touch()
+    os.utime(log, (1, 1))
+    for run in (left, lives, other):
+        aged(run.path)
+    tidy(service)
+    assert not left.path.exists() and not log.exists()
+    assert lives.path.exists() and fresh.path.exists() and other.path.exists()
+
+
+def test_what_another_start_of_the_machine_left_goes_much_later(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunFolder.create(service.settings.home, kind="serve", name="left")
+    monkeypatch.setattr("tunesmith.service.system.tidying.boot", lambda: "another")
+    monkeypatch.setattr("tunesmith.runs.liveness.boot", lambda: "another")
+    aged(run.path)
+    tidy(service)
+    assert run.path.exists()
+    for each in run.path.rglob("*"):
+        os.utime(each, (1, 1))
+    os.utime(run.path, (1, 1))
+    tidy(service)
+    assert not run.path.exists()
 
 
 def test_nothing_to_do_is_no_trouble(service: Service) -> None:

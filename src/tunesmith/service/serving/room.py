@@ -25,6 +25,8 @@ from tunesmith.spec.recipe import Part
 
 STEP: Final = 32 << 20
 """Bytes below which a change is not worth a write to the disk."""
+FORGOTTEN: Final = 30 * 86_400.0
+"""Seconds after which a file of another start of the machine goes; until then it may be that of another machine."""
 SHARE: Final = 0.8
 """Of the memory that nothing else has, what models may take where no limit is set."""
 
@@ -116,7 +118,7 @@ class Room:
                 share = Share.model_validate_json(file.read_bytes())
                 if is_alive(share.owner):
                     found.append(share)
-                elif share.owner.boot == self._share.owner.boot:  # Another machine may have the same home.
+                elif share.owner.boot == self._share.owner.boot or time.time() - file.stat().st_mtime > FORGOTTEN:
                     file.unlink(missing_ok=True)
         return found
 

@@ -10,8 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tunesmith.runs.folder import Kind, RunFolder
+from tunesmith.runs.handle import is_running
+from tunesmith.runs.liveness import boot
 from tunesmith.service import idempotency
 from tunesmith.service.datasets import uploads
+from tunesmith.spec.errors import RunNotFound, UnreadableFile
 from tunesmith.store import uploads as stored_uploads
 
 if TYPE_CHECKING:
@@ -19,6 +23,8 @@ if TYPE_CHECKING:
 
 OLD: Final = 86_400.0
 """Seconds after which nobody works any more on something that is not whole."""
+FORGOTTEN: Final = 30 * OLD
+"""Seconds after which what was begun before a start of the machine is nobody's, nor another machine's."""
 UNFINISHED: Final = {
     "data/uploads": re.compile(r"upload-([0-9a-f]{24})"),
     "data/files": re.compile(r"\.incoming-file-([0-9a-f]{24})"),
@@ -33,7 +39,7 @@ def tidy(service: Service) -> None:
     """Remove what nobody needs; what an upload that may be gone on with still needs stays."""
     uploads.sweep(service)
     idempotency.forget_old(service)
-    for path in (*_abandoned(service), *service.settings.runs_dir.glob(DELETED)):
+    for path in (*_abandoned(service), *_left_by_models(service), *service.settings.runs_dir.glob(DELETED)):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
         else:
@@ -48,6 +54,24 @@ def _abandoned(service: Service) -> Iterator[Path]:
                 found = name.fullmatch(path.name)
                 if found and _age(path) > OLD and not _is_known(service, uploads.PREFIX + found[1]):
                     yield path
+
+
+def _left_by_models(service: Service) -> Iterator[Path]:
+    """Yield what processes that held models left behind: their runs' folders and their logs."""
+    for folder in service.settings.runs_dir.glob("*/"):
+        # What answers has no job; looking at that first spares most folders the reading.
+        if not (folder / "spec.json").exists() and _is_old_serve_run(RunFolder(folder)):
+            yield folder
+    yield from (log for log in (service.settings.home / "serving").glob("vllm-*.log") if _age(log) > FORGOTTEN)
+
+
+def _is_old_serve_run(run: RunFolder) -> bool:
+    try:
+        header = run.header()
+    except (RunNotFound, UnreadableFile):
+        return False
+    limit = OLD if header.creator.boot == boot() else FORGOTTEN
+    return header.kind is Kind.SERVE and _age(run.path) > limit and not is_running(run)
 
 
 def _age(path: Path) -> float:
