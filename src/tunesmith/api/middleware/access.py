@@ -10,6 +10,7 @@ from anyio.to_thread import run_sync
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tunesmith.api import errors
 from tunesmith.api.middleware.hosts import host_name, is_loopback
 from tunesmith.api.middleware.rates import Rates
 from tunesmith.service.accounts import keys
@@ -27,6 +28,7 @@ PROTOCOL: Final = "bearer."
 
 RECHECK_SECONDS: Final = 5.0
 """How often the key of an answer that goes on is looked up again."""
+BEGIN: Final = "http.response.start"
 LAST: Final[dict[str, Message]] = {
     "http.response.body": {"type": "http.response.body", "body": b"", "more_body": False},
     "websocket.send": {"type": "websocket.close", "code": 1008},
@@ -60,19 +62,20 @@ class Access:
                 self.rates.count(principal.key if principal and principal.key else address)
             scope.setdefault("state", {})["principal"] = principal
             if principal is not None and principal.key is not None and secret is not None:
-                send = self._while_valid(secret, send)
+                send = self._while_valid(secret, send, errors.rendered(scope, Unauthenticated()), scope, receive)
         await self.app(scope, receive, send)
 
-    def _while_valid(self, secret: str, send: Send) -> Send:
-        """Let an answer go on for as long as the key is one: a stream can be older than the key's end."""
+    def _while_valid(self, secret: str, send: Send, refusal: ASGIApp, scope: Scope, receive: Receive) -> Send:
+        """Let an answer begin and go on for as long as the key is one: either can be later than the key's end."""
         checked, over = time.monotonic(), False
 
         async def sent(message: Message) -> None:
             nonlocal checked, over
-            if not over and message["type"] in LAST and time.monotonic() - checked >= RECHECK_SECONDS:
+            kind = message["type"]
+            if not over and (kind in LAST or kind == BEGIN) and time.monotonic() - checked >= RECHECK_SECONDS:
                 checked = time.monotonic()
                 if over := not await run_sync(keys.is_valid, self.service, secret):
-                    await send(LAST[message["type"]])
+                    await (refusal(scope, receive, send) if kind == BEGIN else send(LAST[kind]))
             if not over:
                 await send(message)
 
