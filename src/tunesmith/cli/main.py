@@ -32,7 +32,7 @@ COMMANDS: Final = {
     "generate": Row("tunesmith.cli.generate", "Answer one prompt, with or without an adapter."),
     "chat": Row("tunesmith.cli.chat", "Talk to a model, with or without an adapter."),
     "evaluate": Row("tunesmith.cli.evaluate", "Measure a model beside the one that it was tuned from."),
-    "export": Row("tunesmith.cli.export", "Write a result as an adapter folder or a whole model."),
+    "export": Row("tunesmith.cli.export", "Write a result as an adapter, a whole model or a GGUF file."),
     "runs": Row("tunesmith.cli.runs", "List, follow, pause, resume and cancel runs."),
     "serve": Row("tunesmith.cli.serve", "Answer every API on one port, and run the jobs of the queue."),
     "serve-model": Row("tunesmith.cli.serve_model", "Serve one model, with a page to talk to it."),
@@ -134,8 +134,8 @@ def _explain(error: Exception, *, as_json: bool) -> int | None:
         return error.exit_code
     if isinstance(error, click.ClickException):
         return report("usage", " ".join(error.format_message().split()), error.exit_code, as_json=as_json)
-    if isinstance(error, ModuleNotFoundError) and error.name in OF_SERVER:
-        error = PackageMissing(error.name, "serve")
+    if isinstance(error, ModuleNotFoundError) and (package := (error.name or "").partition(".")[0]) in OF_SERVER:
+        error = PackageMissing(package, "serve")
     known = error if isinstance(error, TunesmithError) else translated(error)
     if known is not None:
         return report(known.code, known.message, known.exit_code, as_json=as_json)
