@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from tunesmith.cli.text_option import TEXT
+from tunesmith.cli.text_option import whole_text
 from tunesmith.spec.job import DatasetRef, Device
 from tunesmith.spec.recipe import Precision
 from tunesmith.spec.work import Asked, EvaluateSpec, Metric
@@ -20,10 +20,14 @@ from tunesmith.spec.work import Asked, EvaluateSpec, Metric
 @click.option("--data", "data", multiple=True, metavar="DATA", help="Rows to measure on. Default: those held out.")
 @click.option("--format", "format_", metavar="NAME", help="Format of the rows of --data. Default: found row by row.")
 @click.option(
-    "--prompt", "prompts", type=TEXT, multiple=True, metavar="TEXT", help="A prompt to answer; may be repeated."
+    "--prompt", "prompts", type=whole_text, multiple=True, metavar="TEXT", help="A prompt to answer; may be repeated."
 )
 @click.option(
-    "--expected", type=TEXT, multiple=True, metavar="TEXT", help="The right answer to the --prompt of the same place."
+    "--expected",
+    type=whole_text,
+    multiple=True,
+    metavar="TEXT",
+    help="The right answer to the --prompt of the same place.",
 )
 @click.option(
     "--prompts", "file", type=click.Path(path_type=Path), metavar="FILE",

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from tunesmith.spec.work import ExportSpec
 
 SOURCE = (
-    click.option("--run", metavar="RUN", help="A finished or paused run, by its id or the beginning of it."),
+    click.option(
+        "--run", metavar="RUN", help="A run by its id, its beginning or its name; unfinished, its best checkpoint."
+    ),
     click.option("--adapter", type=click.Path(path_type=Path), metavar="DIR", help="Folder of an adapter, instead."),
 )
 MODEL = click.option("--model", metavar="MODEL", help="The adapter's base, where it names none or it has moved.")
@@ -54,7 +56,7 @@ def command() -> None:
 @_with(*SOURCE, TARGET[0], click.option("--zip", "zip", is_flag=True, help="Write one .zip instead of the files."))
 @_with(*TARGET[1:])
 def adapter_command(*, output: Path, as_json: bool, **typed: Any) -> None:
-    """Write the adapter of a run: its result, or its best checkpoint if it was paused.
+    """Write the adapter of a run as PEFT opens it.
 
     \b
     tunesmith export adapter --run faq --output ./faq-lora
@@ -65,7 +67,9 @@ def adapter_command(*, output: Path, as_json: bool, **typed: Any) -> None:
 @command.command("merged")
 @_with(*SOURCE, MODEL, FORMAT, *TARGET)
 def merged_command(*, output: Path, as_json: bool, **typed: Any) -> None:
-    """Merge an adapter into its base, at the base's full precision, and write a whole model.
+    """Write a whole model: the adapter merged into its base.
+
+    The base is taken at its full precision, also where training had it in 4 or 8 bits.
 
     \b
     tunesmith export merged --run faq --output ./faq-model
@@ -77,7 +81,9 @@ def merged_command(*, output: Path, as_json: bool, **typed: Any) -> None:
 @_with(*SOURCE, click.option("--model", metavar="MODEL", help="The adapter's base; without one, a whole model."))
 @_with(QUANTIZATION, *TARGET)
 def gguf_command(*, output: Path, as_json: bool, **typed: Any) -> None:
-    """Write one GGUF file for llama.cpp, with the Modelfile that Ollama makes a model of.
+    """Write one GGUF file for llama.cpp, and a Modelfile.
+
+    The Modelfile is what Ollama makes a model of.
 
     \b
     tunesmith export gguf --run faq --quantization q8_0 --output ./faq-gguf

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tunesmith.cli.text_option import NOT_UTF8, TEXT, is_whole, keep_bad_bytes
+from tunesmith.cli.text_option import NOT_UTF8, is_whole, keep_bad_bytes, whole_text
 
 if TYPE_CHECKING:
     from tunesmith.service.serving.session import Session
@@ -27,7 +27,9 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--adapter", type=click.Path(path_type=Path), metavar="DIR", help="Folder of a trained adapter."),
         click.option("--checkpoint", metavar="STEP", help="Ask a checkpoint of the run: its step, best or last."),
-        click.option("--system", type=TEXT, metavar="TEXT", help="What the model is told before the conversation."),
+        click.option(
+            "--system", type=whole_text, metavar="TEXT", help="What the model is told before the conversation."
+        ),
         click.option("--max-tokens", type=click.IntRange(1), metavar="N", help="Longest answer. Default: 256."),
         click.option("--temperature", type=click.FloatRange(0, 10), metavar="T", help="0 takes the likeliest word."),
         click.option("--top-p", type=click.FloatRange(0, 1), metavar="P", help="Draw among the likeliest P of 1."),
@@ -40,7 +42,7 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command()
 @model_options
-@click.option("--prompt", type=TEXT, metavar="TEXT", help="The question. Default: what stdin holds.")
+@click.option("--prompt", type=whole_text, metavar="TEXT", help="The question. Default: what stdin holds.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole answer as JSON.")
 def command(
     *,

@@ -10,19 +10,15 @@ import click
 NOT_UTF8: Final = "is not UTF-8. Save or type it as UTF-8, then try again."
 
 
-class Text(click.ParamType[str]):
-    """A text in UTF-8; bytes that are none reach Python as lone surrogates."""
+def whole_text(value: str) -> str:
+    """Return the text of a flag (its ``type``); bytes that are not UTF-8 reach Python as lone surrogates.
 
-    name = "text"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the text, or refuse the flag."""
-        if not is_whole(value):
-            self.fail(f"this text {NOT_UTF8}", param, ctx)
-        return value
-
-
-TEXT: Final = Text()
+    Raises:
+        click.BadParameter: it holds such.
+    """
+    if not is_whole(value):
+        raise click.BadParameter(f"this text {NOT_UTF8}")
+    return value
 
 
 def is_whole(text: str) -> bool:
