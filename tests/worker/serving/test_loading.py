@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
+import threading
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from sample_plan import MODEL, sample_plan
 from tiny import make_tiny_model
-from tunesmith.runs.checkpoints import stage
+from tunesmith.runs.checkpoints import MANIFEST, stage
 from tunesmith.runs.folder import RunFolder
 from tunesmith.spec.errors import (
     AdapterMismatch,
@@ -30,11 +33,13 @@ from tunesmith.spec.errors import (
 )
 from tunesmith.spec.plan import Plan
 from tunesmith.spec.recipe import AdapterRecipe
+from tunesmith.worker.serving.adapters import adapter_folder
 from tunesmith.worker.serving.endpoints import ENDPOINTS, Completion
 from tunesmith.worker.serving.engine import Engine
 from tunesmith.worker.serving.loading import load_engine
 
 Load = Callable[..., Engine]
+TEMPLATE = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }} #{% endfor %}"
 
 
 @pytest.fixture
@@ -253,6 +258,61 @@ def test_adapters_leave_for_others_and_come_back_when_asked(load: Load, tiny_mod
             assert len(engine.health()["adapters"]) <= 2
     with pytest.raises(NoRoomForAdapter):
         load(adapter_bytes=size - 1).load(str(folders[0]))
+
+
+def test_what_left_for_others_keeps_no_tokenizer(load: Load, tiny_model: Path, tmp_path: Path) -> None:
+    folders = [make_adapter(tiny_model, tmp_path / f"lora-{seed}", seed=seed) for seed in range(2)]
+    for folder in folders:
+        for name in ("tokenizer.json", "tokenizer_config.json"):
+            shutil.copyfile(tiny_model / name, folder / name)
+        (folder / "chat_template.jinja").write_text(TEMPLATE.replace("#", folder.name))
+    engine = load(adapter_bytes=load().load(str(folders[0]))["bytes"])
+    engine.load(str(folders[0]))
+    texts = weakref.ref(engine._adapters.find(str(folders[0])).texts)
+    assert ask(engine, adapter=str(folders[1])) == greedy(tiny_model, folders[1])
+    gc.collect()
+    assert texts() is None
+
+
+def test_a_checkpoint_that_many_name_at_once_is_written_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    written: list[Path] = []
+    both = threading.Barrier(2)
+
+    def write(run: RunFolder, checkpoint: Path, target: Path) -> None:
+        written.append(target)
+        target.mkdir(parents=True)
+        (target / "adapter_config.json").write_text("{}")
+
+    def name() -> Path:
+        both.wait(10)
+        return adapter_folder(checkpoint, tmp_path / "scratch")
+
+    checkpoint = tmp_path / "run" / "checkpoints" / "step-1"
+    checkpoint.mkdir(parents=True)
+    (checkpoint / MANIFEST).write_text("{}")
+    monkeypatch.setattr("tunesmith.worker.serving.adapters.write_adapter_at", write)
+    with ThreadPoolExecutor(2) as pool:
+        first, second = (pool.submit(name) for _ in range(2))
+        assert first.result() == second.result() == written[0]
+    assert len(written) == 1
+
+
+def test_an_answer_that_pays_for_repeating_itself_repeats_less(load: Load) -> None:
+    engine = load()
+    body = {"prompt": [1, 2, 3], "max_tokens": 40}
+    free = len(set(tokens_of(engine, **body)))
+    for name in ("presence_penalty", "frequency_penalty"):
+        assert len(set(tokens_of(engine, **body, **{name: 2}))) > free
+        assert len(set(tokens_of(engine, **body, **{name: -2}))) == 1
+
+
+def tokens_of(engine: Engine, **body: Any) -> list[str]:
+    """Return the tokens of the likeliest continuation."""
+    reply = ENDPOINTS["POST", "/v1/completions"](engine, {"temperature": 0, "logprobs": 0, **body})
+    assert isinstance(reply, Completion)
+    with reply.answers:
+        tokens: list[str] = reply.whole()["choices"][0]["logprobs"]["tokens"]
+    return tokens
 
 
 def test_a_prompt_must_fit_and_its_tokens_must_be_known(load: Load) -> None:

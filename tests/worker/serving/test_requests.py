@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tunesmith.generation.asking import Penalties
 from tunesmith.spec.errors import BadValue, Contradiction, NotServed, UnknownKey
 from tunesmith.spec.examples import Conversation
 from tunesmith.spec.sampling import Sampling
@@ -53,6 +54,9 @@ def test_reads_everything_that_a_chat_can_ask() -> None:
     assert chat(logprobs=True).logprobs == 0
     assert chat(stop="x").sampling.stop == ("x",)
     assert chat(max_tokens=3).max_tokens == 3
+    assert chat(frequency_penalty=0.5).penalties == Penalties(frequency=0.5)
+    assert read_text({"prompt": "x", "presence_penalty": -2}).penalties == Penalties(presence=-2)
+    assert chat(frequency_penalty=0, presence_penalty=0.0) == chat()
 
 
 @pytest.mark.parametrize(
@@ -170,8 +174,6 @@ def test_a_key_that_nothing_reads_is_an_error() -> None:
 @pytest.mark.parametrize(
     ("key", "asks", "harmless"),
     [
-        ("frequency_penalty", 0.5, 0),
-        ("presence_penalty", -1, 0.0),
         ("logit_bias", {"50": 1}, {}),
         ("response_format", {"type": "json_object"}, {"type": "text"}),
         ("store", True, False),

@@ -85,10 +85,12 @@ class Asked(Said):
     """Send the answer as it is made, as server-sent events that end with `data: [DONE]`."""
     stream_options: StreamOptions | None = None
     """Only beside `stream: true`."""
-    frequency_penalty: float | None = None
-    """Only 0, unless vLLM is the engine; so with the fields that follow, whose value for nothing is OpenAI's."""
-    presence_penalty: float | None = None
+    frequency_penalty: float | None = Field(None, ge=-2, le=2)
+    """What a token's logit loses for each time that the answer has it already."""
+    presence_penalty: float | None = Field(None, ge=-2, le=2)
+    """The same once, however often the answer has it."""
     logit_bias: dict[str, float] | None = None
+    """Only empty, unless vLLM is the engine; so with the fields that follow, whose value for nothing is OpenAI's."""
     response_format: dict[str, Any] | None = None
     store: bool | None = None
     service_tier: str | None = None

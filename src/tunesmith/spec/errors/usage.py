@@ -66,7 +66,7 @@ class Contradiction(UsageError):
 class PromptTooLong(UsageError):
     """A prompt that fills all that the model can see."""
 
-    code = "prompt_too_long"
+    code = "context_length_exceeded"
 
     def __init__(self, tokens: int, limit: int) -> None:
         super().__init__(f"The prompt has {tokens} tokens and the model sees {limit}. Shorten the conversation.")

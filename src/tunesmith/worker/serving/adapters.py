@@ -23,10 +23,13 @@ TEXT_FILES: Final = (
 )  # fmt: skip
 """What decides how prompts become tokens."""
 
+_writing = threading.Lock()
+"""Held while a checkpoint's adapter is written out, as several requests may name it at once."""
+
 
 @dataclass(frozen=True)
 class Known:
-    """An adapter that was loaded; it may have left for others since."""
+    """An adapter that was loaded; it may be about to leave for others."""
 
     folder: str
     """What requests call it: the folder of an adapter, or of a checkpoint of a run that trains one."""
@@ -74,10 +77,12 @@ class Adapters:
             refuse_silent(place)
             known = Known(folder, _stamp(place), self._texts_of(place))
             facts = self._decoder.load_adapter(known.key, place)
+            here = {one.key for one in self._decoder.adapters()}
             with self._lock:
-                outdated = [key for key, one in self._known.items() if one.folder == folder and key != known.key]
                 self._known[known.key] = known
-            self._drop(outdated)
+                outdated = [key for key, one in self._known.items() if one.folder == folder and key != known.key]
+                gone = [key for key in self._known if key not in here]  # they left for this one
+            self._drop(outdated + gone)
             return known, facts
 
     def unload(self, folder: str) -> bool:
@@ -123,8 +128,9 @@ def adapter_folder(given: Path, scratch: Path) -> Path:
     if not (given / MANIFEST).is_file():
         raise ModelNotFound(str(given), f"An adapter folder holds {ADAPTER_CONFIG} and {ADAPTER_WEIGHTS}.")
     target = scratch / hashlib.sha256(str(given).encode()).hexdigest()[:16]
-    if not (target / ADAPTER_CONFIG).is_file():
-        write_adapter_at(RunFolder(given.parent.parent), given, target)
+    with _writing:
+        if not (target / ADAPTER_CONFIG).is_file():
+            write_adapter_at(RunFolder(given.parent.parent), given, target)
     return target
 
 

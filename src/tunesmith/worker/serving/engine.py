@@ -143,6 +143,7 @@ class Engine:
             stop_ids=voice.texts.stop_ids,
             adapter=voice.key,
             logprobs=request.logprobs,
+            penalties=request.penalties,
         )
         ticket = self._submit(ask, voice)
         return Writing(ticket, voice.texts.decode, stop_ids=ask.stop_ids, stop=request.sampling.stop)

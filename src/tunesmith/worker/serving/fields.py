@@ -12,8 +12,6 @@ STOPS: Final = 16
 NAMES: Final = frozenset({"user", "safety_identifier", "prompt_cache_key", "metadata"})
 """Fields by which OpenAI's clients say who asks. They change no answer, there as here."""
 ASKING_NOTHING: Final[Mapping[str, tuple[Any, ...]]] = {
-    "frequency_penalty": (0,),
-    "presence_penalty": (0,),
     "logit_bias": ({},),
     "suffix": ("",),
     "store": (False,),

@@ -48,16 +48,17 @@ class Presence:
         while not self._over.wait(LOOK_EVERY):
             with self._changed:
                 self._changed.wait_for(lambda: self._watched or self._over.is_set())
-                watched = list(self._watched)
+                watched = dict(self._watched)
             poll = select.poll()
             for number in watched:
                 poll.register(number, HUNG_UP)
             for number, seen in poll.poll(0):
                 if seen & (GONE | HUNG_UP):
-                    self._left(number)
+                    self._left(number, watched[number])
 
-    def _left(self, number: int) -> None:
+    def _left(self, number: int, gone: Callable[[], None]) -> None:
         with self._changed:
-            gone = self._watched.pop(number, None)
-        if gone is not None:
-            gone()
+            if self._watched.get(number) is not gone:  # it ended meanwhile, and the number may be another's by now
+                return
+            del self._watched[number]
+        gone()

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tunesmith.generation.asking import Penalties
 from tunesmith.spec.errors import BadValue, Contradiction
 from tunesmith.spec.examples import Conversation
 from tunesmith.spec.sampling import Sampling
@@ -26,7 +27,7 @@ from tunesmith.worker.serving.messages import read_conversation
 
 COMMON: Final = NAMES | {
     "model", "adapter", "served_as", "stream", "stream_options", "temperature", "top_p", "top_k", "seed", "stop", "n",
-    "max_tokens", "logprobs",
+    "max_tokens", "logprobs", "frequency_penalty", "presence_penalty",
 }  # fmt: skip
 CHAT: Final = COMMON | {
     "messages", "max_completion_tokens", "top_logprobs", "tools", "tool_choice", "parallel_tool_calls",
@@ -59,6 +60,8 @@ class Request:
     """Answers to each prompt."""
     logprobs: int | None = None
     """How many likely tokens each place of an answer names; None: not even the one that was chosen."""
+    penalties: Penalties | None = None
+    """What an answer's tokens lose by repeating it; None: nothing."""
     stream: bool = False
     with_usage: bool = False
     """Whether a stream ends with a chunk that counts tokens."""
@@ -123,6 +126,7 @@ def _common(body: Mapping[str, Any]) -> dict[str, Any]:
     stream = flag(body, "stream")
     return {
         "sampling": _sampling(body),
+        "penalties": _penalties(body),
         "n": whole(body, "n", 1, CHOICES) or 1,
         "stream": stream,
         "with_usage": with_usage(body, stream=stream),
@@ -140,6 +144,15 @@ def _sampling(body: Mapping[str, Any]) -> Sampling:
         seed=whole(body, "seed", -(2**63), 2**63 - 1),
         stop=stops(body),
     )
+
+
+def _penalties(body: Mapping[str, Any]) -> Penalties | None:
+    """Read what repeating costs; None where it costs nothing."""
+    given = Penalties(
+        frequency=number(body, "frequency_penalty", -2, 2, default=0.0),
+        presence=number(body, "presence_penalty", -2, 2, default=0.0),
+    )
+    return given if given != Penalties() else None
 
 
 def text_or_none(body: Mapping[str, Any], name: str) -> str | None:
