@@ -5,6 +5,9 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from tunesmith.api.errors import rendered
+from tunesmith.spec.errors import PromptTooLong
+
 SPEC = {"model": {"source": "a/b"}, "datasets": [{"uri": "c"}]}
 
 
@@ -44,3 +47,10 @@ def test_a_broken_body_is_told_where(client: TestClient) -> None:
 def test_a_wrong_method_is_told_the_right_ones(client: TestClient) -> None:
     answer = client.put("/api/jobs", json={})
     assert answer.status_code == 405 and "PUT" in answer.json()["error"]["message"] and answer.headers["Allow"]
+
+
+@pytest.mark.parametrize(("path", "status"), [("/v1/chat/completions", 400), ("/generate", 422)])
+def test_a_prompt_that_is_too_long_is_what_openais_clients_look_for(path: str, status: int) -> None:
+    answer = rendered({"type": "http", "path": path}, PromptTooLong(9, 8))
+    assert answer.status_code == status
+    assert b"context_length_exceeded" in answer.body
