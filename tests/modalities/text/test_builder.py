@@ -20,7 +20,7 @@ from tunesmith.modalities.text.predictor import load_predictor
 from tunesmith.runs.folder import RunFolder
 from tunesmith.service.jobs.submit import plan_job
 from tunesmith.settings import Settings
-from tunesmith.spec.errors import NotALanguageModel, NoUsableRow, TooFewClasses
+from tunesmith.spec.errors import NoUsableRow, TooFewClasses, WritesNoText
 from tunesmith.spec.plan import Plan
 from tunesmith.training.device import Ranks
 from tunesmith.worker.prepare import Data, prepare_data
@@ -238,9 +238,10 @@ def test_more_words_are_covered_when_told(job: Any) -> None:
 def test_a_classifier_is_not_talked_to(job: Any, models: dict[str, Path], tmp_path: Path) -> None:
     made = job("classification", "lora")
     made.pieces().save(tmp_path / "adapter")
-    with pytest.raises(NotALanguageModel, match="tells classes of text apart and writes no text"):
+    with pytest.raises(WritesNoText, match="tells classes of text apart and writes no text") as caught:
         load_predictor(models["encoder"], encoder=made.data.encoder, adapter=tmp_path / "adapter")
-    with pytest.raises(NotALanguageModel, match="sees both sides of a text and writes none"):
+    assert str(tmp_path) not in caught.value.message
+    with pytest.raises(WritesNoText, match="sees both sides of a text and writes none"):
         load_predictor(models["encoder"], encoder=made.data.encoder)
 
 

@@ -22,7 +22,7 @@ from tunesmith.modalities.adapter_fit import check_adapter
 from tunesmith.modalities.chat_template import read_json
 from tunesmith.modalities.text import MODALITY
 from tunesmith.modalities.text.families import family_for
-from tunesmith.spec.errors import NotALanguageModel, PromptTooLong, Where
+from tunesmith.spec.errors import PromptTooLong, Where, WritesNoText
 from tunesmith.spec.examples import Conversation, LabelledText, Message, Preference, PromptCompletion
 from tunesmith.spec.sampling import Sampling
 from tunesmith.training.loading import load_model
@@ -180,17 +180,17 @@ def refuse_silent(folder: Path) -> None:
     """Refuse what was trained to tell classes apart or to fill in words: its head for writing would be made up.
 
     Raises:
-        NotALanguageModel: the folder holds such a model or adapter.
+        WritesNoText: the folder holds such a model or adapter.
     """
     config = read_json(folder / "config.json")
     kinds = [read_json(folder / "adapter_config.json").get("task_type") or "", *(config.get("architectures") or [])]
     for kind in map(str, kinds):
         for end, does in SILENT.items():
             if kind.endswith(end):
-                raise NotALanguageModel(str(folder), f"it {does} and writes no text")
+                raise WritesNoText(folder.name, f"{does} and writes no text")
     writes = any(str(kind).endswith(("ForCausalLM", "LMHeadModel")) for kind in kinds)
     if family_for(str(config.get("model_type", ""))).kind == "encoder" and not writes:
-        raise NotALanguageModel(str(folder), "it sees both sides of a text and writes none")
+        raise WritesNoText(folder.name, "sees both sides of a text and writes none")
 
 
 class TextPredictor:

@@ -107,7 +107,9 @@ class FolderIndex:
         except DatabaseUnusable:
             raise
         except Exception as error:  # noqa: BLE001 -- whatever lies there: nothing else waits for it.
-            log.warning("Run folder %s becomes no job: %s", name, error)
+            # A header of another version fails in as many lines as it has fields.
+            why = str(error).partition("\n")[0]
+            log.warning("Run folder %s becomes no job: %s: %s", name, type(error).__name__, why)
             indexed = False
         if indexed is not None:
             self._known.add(name)

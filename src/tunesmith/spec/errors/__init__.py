@@ -16,7 +16,7 @@ TunesmithError
 │                            TemplateRefused, KindRefused
 ├── ConfigError             exit 78, HTTP 422   model, output, machine or resume do not go together
 │   ├── UnknownKey, BadEntry, ContradictingKeys
-│   ├── ModelNotFound, NotALanguageModel, WrongKindOfModel, NoChatTemplate, UnreadableFile
+│   ├── ModelNotFound, NotALanguageModel, WritesNoText, WrongKindOfModel, NoChatTemplate, UnreadableFile
 │   ├── AdapterNotLive, AdapterNotPerRow, PoolingUnknown
 │   ├── AdapterMismatch, TokenizerMismatch, NothingToEvaluate, NothingToExport, NotForGguf, MissingTarget
 │   ├── OutputUnusable, OutputBusy, OutputLocked, DiskFull
@@ -81,6 +81,7 @@ from tunesmith.spec.errors.configuration import (
     UnknownKey,
     UnreadableFile,
     WillNotFit,
+    WritesNoText,
     WrongKindOfModel,
     WrongRunState,
 )
@@ -314,6 +315,7 @@ __all__ = [
     "UsageError",
     "Where",
     "WillNotFit",
+    "WritesNoText",
     "WrongContentType",
     "WrongJobState",
     "WrongKindOfModel",

@@ -74,6 +74,15 @@ class NotALanguageModel(ConfigError):
         )
 
 
+class WritesNoText(NotALanguageModel):
+    """The model was trained for something other than writing, and is to answer."""
+
+    code = "writes_no_text"
+
+    def __init__(self, name: str, why: str) -> None:
+        ConfigError.__init__(self, f"{name}: it {why}. Ask a model that was trained to write, or train one.")
+
+
 class WrongKindOfModel(ConfigError):
     """A task that trains another kind of model."""
 
