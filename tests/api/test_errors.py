@@ -14,7 +14,7 @@ SPEC = {"model": {"source": "a/b"}, "datasets": [{"uri": "c"}]}
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [
-        ({}, "spec: this field is missing"),
+        ({}, "spec or work: None is not one of the two"),
         ({"spec": SPEC, "priorty": 1}, "priorty: there is no such field. Did you mean 'priority'?"),
         (
             {"spec": {**SPEC, "recipe": {"epoch": 1}}},

@@ -83,7 +83,7 @@ def test_an_evaluation_that_asks_for_a_gpu_waits_for_one_as_a_training_does(shop
     source = shop.trained("write")
     register_gpu(shop, seen_at=now - shop.service.settings.lease_seconds - 1)
     job = shop.submit_work(EvaluateSpec(model=source.id, device=Device.CUDA))
-    shop.supervisor.turn()
+    shop.turn_until(lambda: shop.job(job).waiting)
     assert shop.job(job).waiting == "The server for GPUs on big is not heard of; the job waits for it."
 
 

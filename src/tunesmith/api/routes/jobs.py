@@ -200,7 +200,7 @@ def submit(
     if posted.work is not None and posted.spec is None:
         return view(submit_work(service, WorkSubmission(posted.work, **rest), by))
     found = "both" if posted.spec else None
-    raise BadValue("spec or work", found, "one of them: spec for a training, work for an evaluation or an export")
+    raise BadValue("spec or work", found, "one of the two: spec (a training) or work (an evaluation or an export)")
 
 
 @router.get("")

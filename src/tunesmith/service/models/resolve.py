@@ -106,7 +106,7 @@ def not_a_model(source: str, folder: Path) -> ModelNotFound:
     if (folder / ADAPTER_CONFIG).is_file():
         base = next(iter(base_names(folder)), "another model")
         return ModelNotFound(source, f"The folder holds an adapter of '{base}': name that as the model.")
-    return ModelNotFound(source, "The folder holds no config.json.")
+    return ModelNotFound(source, "The folder holds neither config.json nor adapter_config.json.")
 
 
 @dataclass(frozen=True)

@@ -37,9 +37,11 @@ async def talk(socket: WebSocket, model: Model) -> None:
             task.cancel()
         with suppress(asyncio.CancelledError):
             await asyncio.wait(both)
-    for task in both:
-        with suppress(asyncio.CancelledError, *LEFT):
-            task.result()
+    # A second cancellation may have ended the wait for them.
+    ended = [task.exception() for task in both if task.done() and not task.cancelled()]
+    for fault in ended:
+        if fault is not None and not isinstance(fault, LEFT):
+            raise fault
 
 
 async def _read_all(socket: WebSocket, waiting: asyncio.Queue[str]) -> None:
