@@ -157,9 +157,19 @@ def _servers(options: argparse.Namespace) -> tuple[float, float]:
     theirs = ["transformers", "serve", model, "--continuous-batching", "--dtype", dtype, "--cb-num-blocks", "256"]
     with ExitStack() as stack:
         addresses = [stack.enter_context(_server(command)) for command in (ours, theirs)]
+        names = (_name_at(addresses[0]), model)
         return _in_turns(
-            options.rounds, *(lambda url=url: _ask_server(url, model, options.tokens) for url in addresses)
-        )
+            options.rounds,
+            *(lambda url=url, name=name: _ask_server(url, name, options.tokens)
+              for url, name in zip(addresses, names, strict=True)),
+        )  # fmt: skip
+
+
+def _name_at(url: str) -> str:
+    """Return what our server calls its model."""
+    import httpx
+
+    return str(httpx.get(f"{url}/v1/models", timeout=60).json()["data"][0]["id"])
 
 
 def _in_turns(rounds: int, ours: Callable[[], int], theirs: Callable[[], int]) -> tuple[float, float]:
