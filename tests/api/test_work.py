@@ -177,7 +177,7 @@ def test_ways_in_that_train_know_no_other_work(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({}, "one of them: spec for a training"),
+        ({}, "one of the two: spec (a training)"),
         ({"work": {"kind": "export", "source": "job-000000000000"}}, "000000000000"),
         ({"work": {"kind": "export", "source": "nothing/here/at-all"}}, "nothing/here/at-all"),
         ({"work": {"kind": "export", "source": "x", "what": "merged", "zip": True}}, "zip"),
