@@ -60,7 +60,7 @@ def test_a_model_that_is_not_one_is_one_sentence(tunesmith, home, chat_file, tmp
     (tmp_path / "empty").mkdir()
     said = tunesmith("--home", str(home), "plan", "--model", str(tmp_path / "empty"), "--data", str(chat_file))
     assert said.status == 78
-    assert "no config.json" in said.err
+    assert "neither config.json nor adapter_config.json" in said.err
 
 
 def test_imports_no_torch(arguments):

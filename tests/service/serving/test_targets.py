@@ -177,7 +177,7 @@ def test_the_operator_may_name_folders(service: Service, tiny: Path, tmp_path: P
     for org in (None, "acme"):
         with pytest.raises(NotFound):
             find_target(service, ACME, str(adapter), org=org)
-    with pytest.raises(ModelNotFound, match=r"no config\.json"):
+    with pytest.raises(ModelNotFound, match=r"neither config\.json nor adapter_config\.json"):
         find_target(service, OPERATOR, str(tmp_path))
     strange = make_adapter(tmp_path / "strange", tmp_path / "nowhere")
     with pytest.raises(ModelNotFound, match="nowhere"):
