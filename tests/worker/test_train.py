@@ -12,7 +12,8 @@ import torch
 from pydantic import BaseModel
 
 from integration.jobs import tiny_job
-from tunesmith.modalities.text.builder import TextPieces, build
+from tunesmith.modalities.parts.building import Pieces
+from tunesmith.modalities.text.builder import build
 from tunesmith.runs import checkpoints
 from tunesmith.runs.event_log import read
 from tunesmith.runs.folder import RunFolder
@@ -185,11 +186,11 @@ def prepared(plan: Plan, home: Path) -> Data:
     return prepare_data(run, plan, Reporter(run))
 
 
-def built(plan: Plan, data: Data) -> TextPieces:
+def built(plan: Plan, data: Data) -> Pieces:
     return build(plan, data.prepared.train, data.prepared.validation, torch.device("cpu"))
 
 
-def adapted(pieces: TextPieces) -> dict[str, Any]:
+def adapted(pieces: Pieces) -> dict[str, Any]:
     return {name.rsplit(".", 1)[-1]: part for name, part in pieces.model.named_modules() if hasattr(part, "lora_A")}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ from tunesmith.data.token_cache import EXAMPLE, record
 from tunesmith.data.token_rows import EncodedRow, TokenRows
 from tunesmith.data.trimming import Trimmed, ledger_of, lost_tokens, trim
 from tunesmith.spec.errors import FaultyData, RowFault, TooMuchLost
-from tunesmith.spec.examples import LabelledText
+from tunesmith.spec.examples import BoxedImage, LabelledImage, LabelledSound, LabelledText
 from tunesmith.spec.job import DatasetRef
 
 SPLIT: Final = 0.1
@@ -158,14 +158,16 @@ class _Tally:
         example = row.example
         self._by_format[row.format] += 1
         self._lengths.extend([len(sequence.ids) for sequence in sequences] or [characters(example)])
-        if isinstance(example, LabelledText):
+        if isinstance(example, LabelledText | LabelledImage | LabelledSound):
             self._labels[example.label] += 1
+        elif isinstance(example, BoxedImage):
+            self._labels.update(box.label for box in example.boxes)
         if gives_itself_away(example, row.format):
             self._given_away_count += 1
             if len(self._given_away) < SHOWN:
                 self._given_away.append(str(example.where))
-        self._waiting.append(record(row, len(sequences), self._classes))
-        self._sequences.extend(sequences)
+        self._waiting.append(record(row, sequences, self._classes))
+        self._sequences.extend(replace(each, media=b"") if each.media else each for each in sequences)
         self._tokens += sum(len(sequence.ids) for sequence in sequences)
         if len(self._waiting) >= _ROWS_AT_ONCE or self._tokens >= _TOKENS_AT_ONCE:
             self._count()

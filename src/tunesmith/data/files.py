@@ -11,14 +11,18 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Any, Final
 
 from tunesmith.data import archives
 from tunesmith.data.compression import split_suffixes
 from tunesmith.data.formats import FORMATS
 from tunesmith.data.hub_folder import Layout, layout_of
+from tunesmith.data.layouts import LAYOUTS
+from tunesmith.data.layouts import layout_of as layout_of_media
+from tunesmith.data.media import is_media
 from tunesmith.data.source_file import SourceFile
 from tunesmith.data.sources import READERS
+from tunesmith.data.tree import Tree, tree_of_archive, tree_of_folder
 from tunesmith.spec.errors import DataNotFound, UnreadableData
 
 NAMED: Final = 3
@@ -44,8 +48,8 @@ def find(uri: str) -> list[SourceFile]:
     return look_up(uri).files
 
 
-def look_up(uri: str) -> Found:
-    """Find the files behind a uri.
+def look_up(uri: str, format: str = "auto") -> Found:
+    """Find the files behind a uri; ``format`` may name a layout, which folders and archives then must have.
 
     Folders are searched in depth; hidden files and types that no reader knows are passed over there. A folder named
     after a row format forces it on what is below.
@@ -54,7 +58,7 @@ def look_up(uri: str) -> Found:
         DataNotFound: nothing is there.
         UnreadableData: something is there, but no file that can be read.
     """
-    found = [_expand(part) for part in parts(uri)]
+    found = [_expand(part, format) for part in parts(uri)]
     files: dict[tuple[object, ...], SourceFile] = {}
     for file in (file for each in found for file in each.files):
         files.setdefault(_identity(file), file)
@@ -109,13 +113,13 @@ def divided(part: str) -> tuple[Path, list[str]] | None:
 
 def _identity(file: SourceFile) -> tuple[object, ...]:
     """Two ways to the same file are one file; two names of the same bytes, as in the hub's cache, are two."""
-    return os.path.realpath(file.path.parent), file.path.name, file.member
+    return os.path.realpath(file.path.parent), file.path.name, file.member, file.side
 
 
-def _expand(part: str) -> Found:
+def _expand(part: str, format: str) -> Found:
     path = Path(part).expanduser()
     if is_there(part):
-        return _folder(path) if path.is_dir() else _named(path)
+        return _folder(path, format) if path.is_dir() else _named(path, format)
     if chosen := divided(part):
         return _chosen(part, *chosen)
     if not glob.has_magic(part):
@@ -133,10 +137,14 @@ def _expand(part: str) -> Found:
     return found
 
 
-def _named(path: Path) -> Found:
+def _named(path: Path, format: str) -> Found:
     if not path.is_file():
         raise UnreadableData(str(path), "it is neither a file nor a folder", _KNOWN)
     if archives.is_archive(path.name):
+        contents = archives.look_into(path)
+        laid = _laid(tree_of_archive(path, contents), format)
+        if laid is not None:
+            return Found(laid.files, contents.notes + laid.notes)
         found = _archive(path, None)
         if not found.files:
             raise UnreadableData(str(path), _why("the archive holds no file of a known type", found), _KNOWN)
@@ -146,14 +154,35 @@ def _named(path: Path) -> Found:
     return Found([SourceFile(path)])
 
 
-def _folder(path: Path) -> Found:
+def _folder(path: Path, format: str = "auto") -> Found:
     try:
-        found = _collected(list(_below(path)), path)
+        below = list(_below(path))
+        laid = _laid(tree_of_folder(path, below), format)
+        if laid is not None:
+            return laid
+        found = _collected(below, path)
     except OSError as error:
         raise UnreadableData(str(error.filename or path), f"the system says '{error.strerror}'", _KNOWN) from error
     if not found.files:
         raise UnreadableData(str(path), _why("the folder holds no file of a known type", found), _KNOWN)
     return found
+
+
+def _laid(tree: Tree, format: str) -> Found | None:
+    """Return the rows that the layout of a tree gives; None where it is not laid out.
+
+    Raises:
+        UnreadableData: the layout that was named, or found, cannot be read.
+    """
+    layout = LAYOUTS.get(format) or (layout_of_media(tree) if format == "auto" else None)
+    if layout is None:
+        return None
+    sides: dict[str, list[dict[str, Any]]] = {}
+    for side, row in layout.rows(tree):
+        sides.setdefault(side, []).append(row)
+    if not sides:
+        raise UnreadableData(str(tree.root), f"nothing in it is laid out as {layout.name} ({layout.summary})", ())
+    return Found([SourceFile(tree.root, layout.format, side=side, laid=tuple(rows)) for side, rows in sides.items()])
 
 
 def _chosen(part: str, folder: Path, choice: list[str]) -> Found:
@@ -224,6 +253,8 @@ def _is_companion(name: str) -> bool:
 
 def _is_silent(name: str) -> bool:
     """Whether nobody needs to be told that the file is passed over."""
+    if is_media(name):
+        return True
     return _is_companion(name) and split_suffixes(name)[0] not in (".txt", ".csv", ".jsonl")
 
 

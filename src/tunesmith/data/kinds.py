@@ -8,7 +8,7 @@ from tunesmith.spec.examples import KINDS, Example
 
 _ORDER: Final[tuple[type, ...]] = tuple(KINDS)
 
-CONVERSATION, COMPLETION, TEXT, LABEL, PREFERENCE, CAPTION, QUESTION = range(len(_ORDER))
+CONVERSATION, COMPLETION, TEXT, LABEL, PREFERENCE = range(5)
 
 
 def kind_of(example: Example) -> int:

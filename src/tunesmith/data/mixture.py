@@ -5,28 +5,37 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.data import detect
-from tunesmith.data.files import look_up
+from tunesmith.data.files import Found, look_up
 from tunesmith.data.formats import Format
 from tunesmith.data.grouping import Grouping, Made
+from tunesmith.data.layouts import LAYOUTS
+from tunesmith.data.media import named as names_of
+from tunesmith.data.media import placed
 from tunesmith.data.renames import Renames
 from tunesmith.data.source_file import SourceFile
 from tunesmith.data.sources import RawRow, read_file
 from tunesmith.spec.errors import RowFault
 from tunesmith.spec.examples import (
+    BoxedImage,
     CaptionedImage,
     Conversation,
     Example,
     ImageQuestion,
+    LabelledImage,
+    LabelledSound,
     LabelledText,
     Message,
+    PictureTalk,
     PlainText,
     Preference,
     PromptCompletion,
+    Speech,
 )
 from tunesmith.spec.job import DatasetRef
 
@@ -66,10 +75,20 @@ def locate(datasets: Sequence[DatasetRef]) -> list[Located]:
         UnknownName: a format that does not exist.
     """
     for dataset in datasets:
-        if dataset.format != "auto":
+        if dataset.format != "auto" and dataset.format not in LAYOUTS:
             detect.named(dataset.format)
-    found = [(dataset, look_up(dataset.uri)) for dataset in datasets]
-    return [Located(dataset, tuple(each.files), tuple(each.notes)) for dataset, each in found]
+    found = [(dataset, look_up(dataset.uri, dataset.format)) for dataset in datasets]
+    return [part for dataset, each in found for part in _by_side(dataset, each)]
+
+
+def _by_side(dataset: DatasetRef, found: Found) -> Iterator[Located]:
+    """Divide a data set that brings its own validation or test rows; a side that was asked for takes all of them."""
+    own = not (dataset.validation or dataset.test)
+    sides = list(dict.fromkeys(file.side if own else "" for file in found.files)) or [""]
+    for place, side in enumerate(sorted(sides)):
+        files = tuple(file for file in found.files if not own or file.side == side)
+        notes = tuple(found.notes) if place == 0 else ()
+        yield Located(dataset.model_copy(update={side: True}) if side else dataset, files, notes)
 
 
 def read(datasets: Sequence[DatasetRef]) -> Iterator[Example | RowFault]:
@@ -122,7 +141,7 @@ def rows_of(
 
     ``renames`` is shown every row.
     """
-    forced = dataset.format if dataset.format != "auto" else file.format
+    forced = file.format if dataset.format in ("auto", *LAYOUTS) else dataset.format
     known = detect.named(forced) if forced else None
     grouping = Grouping(wanted)
     position = 0
@@ -131,10 +150,10 @@ def rows_of(
             yield _bare(raw)
             continue
         for made in _made(raw, dataset, known, grouping, renames):
-            yield _placed(made, raw.position)
+            yield _placed(made, raw.position, file, dataset)
         position = raw.position
     for made in grouping.close():
-        yield _placed(made, position)
+        yield _placed(made, position, file, dataset)
 
 
 def _made(
@@ -152,8 +171,14 @@ def _made(
     yield from grouping.add(found, row, raw.where)
 
 
-def _placed(made: Made | RowFault, position: int) -> FormattedRow | RowFault:
-    return _bare(made) if isinstance(made, RowFault) else FormattedRow(made.example, made.format, position, made.rows)
+def _placed(made: Made | RowFault, position: int, file: SourceFile, dataset: DatasetRef) -> FormattedRow | RowFault:
+    if isinstance(made, RowFault):
+        return _bare(made)
+    try:
+        example = placed(made.example, file.beside, None if dataset.within is None else Path(dataset.within))
+    except RowFault as fault:
+        return _bare(fault)
+    return FormattedRow(example, made.format, position, made.rows)
 
 
 def _bare(fault: RowFault) -> RowFault:
@@ -174,10 +199,14 @@ def split(rows: int, share: float, seed: int, *, test: float = 0.0) -> tuple[Ind
     return np.sort(shuffled[held_out:]), shuffled[:validating], shuffled[validating:held_out]
 
 
-def digest(example: Example) -> int:
-    """Return 64 bits that are equal for examples of equal content, wherever they stand."""
-    content = "".join(f"{len(part)}:{part}" for part in _parts(example))
-    return int.from_bytes(hashlib.blake2b(content.encode(errors="surrogatepass"), digest_size=8).digest(), "little")
+def digest(example: Example, media: bytes = b"") -> int:
+    """Return 64 bits that are equal for examples of equal content, wherever they stand.
+
+    ``media`` is what was decoded of its pictures or recordings; without it they are told apart by their names.
+    """
+    said = _parts(example) if not media else [part for part in _parts(example) if part not in names_of(example)]
+    content = "".join(f"{len(part)}:{part}" for part in said).encode(errors="surrogatepass")
+    return int.from_bytes(hashlib.blake2b(content + media, digest_size=8).digest(), "little")
 
 
 def _parts(example: Example) -> list[str]:
@@ -201,6 +230,16 @@ def _parts(example: Example) -> list[str]:
             return ["caption", example.image, example.caption]
         case ImageQuestion():
             return ["question", example.image, example.question, example.answer]
+        case LabelledImage():
+            return ["labelled image", example.image, example.label]
+        case BoxedImage():
+            return ["boxed image", example.image, *(repr(box) for box in example.boxes)]
+        case PictureTalk():
+            return ["picture talk", *example.images, *_said(example.messages)]
+        case Speech():
+            return ["speech", example.audio, example.text]
+        case LabelledSound():
+            return ["labelled sound", example.audio, example.label]
 
 
 def _said(turns: Sequence[Message]) -> list[str]:
@@ -221,8 +260,14 @@ def characters(example: Example) -> int:
             return len(example.caption)
         case ImageQuestion():
             return len(example.question) + len(example.answer)
-        case PlainText() | LabelledText():
+        case PlainText() | LabelledText() | Speech():
             return len(example.text)
+        case PictureTalk():
+            return _length(example.messages)
+        case LabelledImage() | LabelledSound():
+            return len(example.label)
+        case BoxedImage():
+            return sum(len(box.label) for box in example.boxes)
 
 
 def _length(turns: Sequence[Message]) -> int:

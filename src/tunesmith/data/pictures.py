@@ -8,7 +8,7 @@ from typing import Final
 from tunesmith.data.columns import Row, chosen, text
 from tunesmith.spec.errors import MissingColumn, Where, WrongType
 
-COLUMNS: Final = ("image", "images")
+COLUMNS: Final = ("image", "images", "image_path", "file_name")
 """What data sets call the column."""
 
 

@@ -37,6 +37,8 @@ class Sample:
     """Whether ``total_rows`` was counted, not extrapolated."""
     whole: bool = True
     """Whether every row was looked at."""
+    sides: frozenset[str] = frozenset()
+    """Sides that the data brings rows of its own for: validation, test."""
     misnamed: NoSuchColumn | None = None
     """What is wrong with a rename that no row looked at has a use for."""
 
@@ -58,7 +60,10 @@ def sample(datasets: Sequence[DatasetRef], n: int) -> Sample:
         DataError: a data set cannot be found.
     """
     renames = Renames(datasets)
-    counted = [(each, [_count(file, each.dataset) for file in each.files]) for each in locate(datasets)]
+    everything = locate(datasets)
+    sides = frozenset(file.side for each in everything for file in each.files if file.side)
+    located = [each for each in everything if not any(file.side for file in each.files)]
+    counted = [(each, [_count(file, each.dataset) for file in each.files]) for each in located]
     totals = [_within_limit(each, files) for each, files in counted]
     step = max(1, -(-sum(totals) // n))
     looked_at = [
@@ -77,6 +82,7 @@ def sample(datasets: Sequence[DatasetRef], n: int) -> Sample:
         exact=not together and counted_all,
         whole=step == 1 and counted_all,
         misnamed=renames.fault,
+        sides=sides,
     )
 
 

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
+from typing import Any
 
 from tunesmith.data import archives, compression, utf16
 from tunesmith.data.archives import Member
@@ -33,11 +34,25 @@ class SourceFile:
     """Where it lies in the archive, if it does."""
     broken: str = ""
     """Why it, or the archive it is, is not to be read, so that its one fault says it."""
+    side: str = ""
+    """What its rows are for where the layout of their folder says it: validation, test; empty: to train on."""
+    laid: tuple[dict[str, Any], ...] | None = None
+    """Rows that no file holds: what the layout of a folder or archive (``path``) says of the pictures or recordings in
+    it (``data.layouts``)."""
 
     @property
     def name(self) -> str:
         """What faults call it: ``archive.zip/inner.jsonl`` in an archive."""
+        if self.laid is not None:
+            return f"{self.path}/{self.side or 'train'}"
         return f"{self.path}/{self.member.name}" if self.member else str(self.path)
+
+    @property
+    def beside(self) -> Path:
+        """Where the names of pictures and recordings in its rows begin."""
+        if self.laid is not None:
+            return self.path.absolute()
+        return (self.path / self.member.name if self.member else self.path).parent.absolute()
 
     @property
     def size(self) -> int:
@@ -46,6 +61,8 @@ class SourceFile:
         Raises:
             OSError: the file is gone.
         """
+        if self.laid is not None:
+            return len(self.laid)
         return self.member.size if self.member else self.path.stat().st_size
 
     @property

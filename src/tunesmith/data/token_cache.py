@@ -1,9 +1,11 @@
 """Tokenised data by content: what was encoded once, from the same bytes in the same way, is mapped from disk.
 
 An entry holds untruncated rows; length, split and duplicates are decided later, on views. A folder
-``<cache>/<key>`` holds ``ids``, ``mask`` and ``offsets`` as ``TokenRows`` loads them, ``examples.npy`` (one
-``EXAMPLE`` each), ``labels.json`` (the classes, first seen first), ``faults.jsonl``, and ``entry.json``, which lists
-every file with its sha256 and is written last.
+``<cache>/<key>`` holds ``ids``, ``mask``, ``offsets`` and what is decoded of pictures and recordings (``media``,
+``media_offsets``) as ``TokenRows`` loads them, ``examples.npy`` (one ``EXAMPLE`` each), ``labels.json`` (the classes,
+first seen first), ``faults.jsonl``, and ``entry.json``, which lists every file with its sha256 and is written last.
+Pictures and recordings are files of their own, which the key does not know: the entry notes their size and time of
+change, and is no longer used when one of them is another.
 """
 
 from __future__ import annotations
@@ -26,17 +28,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.data import faults as plain
-from tunesmith.data import locks
+from tunesmith.data import locks, media
 from tunesmith.data.array_file import ArrayFile
 from tunesmith.data.faults import SHOWN, Faults
 from tunesmith.data.kinds import kind_of
 from tunesmith.data.mixture import Located, ReadRow, digest
 from tunesmith.data.pruning import NAMED, STAGING, sweep
+from tunesmith.data.source_file import SourceFile
 from tunesmith.data.token_rows import EncodedRow, TokenRows
 from tunesmith.spec.errors import DiskFull, RowFault
-from tunesmith.spec.examples import LabelledText
+from tunesmith.spec.examples import BoxedImage, LabelledImage, LabelledSound, LabelledText
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Raised when the same bytes are read into other examples, or the layout changes: older entries are then left alone."""
 
 EXAMPLE: Final = np.dtype(
@@ -61,10 +64,16 @@ _ARRAYS: Final[dict[str, np.dtype[Any]]] = {
     "mask": np.dtype(np.uint8),
     "offsets": np.dtype(np.int64),
     "examples": EXAMPLE,
+    "media": np.dtype(np.uint8),
+    "media_offsets": np.dtype(np.int64),
 }
-_FILES: Final = (*(f"{name}.npy" for name in _ARRAYS), "labels.json", "faults.jsonl")
+_LARGE: Final = "media.npy"
+"""Known by its size alone: it may have many gigabytes, and each of its rows says what it holds."""
+_FILES: Final = (*(f"{name}.npy" for name in _ARRAYS if f"{name}.npy" != _LARGE), "labels.json", "faults.jsonl")
 _TOKENS_AT_ONCE: Final = 1 << 20
 """Tokens collected before they are written."""
+_MEDIA_A_TOKEN: Final = 64
+"""Bytes of pictures and recordings that count like a token."""
 _EXAMPLES_AT_ONCE: Final = 1 << 14
 """Examples collected before they are written, however short they are."""
 
@@ -79,6 +88,8 @@ class Entry:
     labels: list[str]
     """Names of the classes, first seen first."""
     faults: Faults
+    media: str
+    """sha256 over all pictures and recordings as they were decoded; empty where there are none."""
     held: BinaryIO
     """Open as long as the entry is used, so that nobody prunes it."""
 
@@ -92,7 +103,7 @@ def key(located: Sequence[Located], encoder: str) -> str:
             "limit": each.dataset.limit,
             "validation": each.dataset.validation,
             "test": each.dataset.test,
-            "files": [[_content(file.path), file.inside, file.suffixes, file.format] for file in each.files],
+            "files": [[_content(file), file.inside, file.suffixes, file.format] for file in each.files],
         }
         for each in located
     ]
@@ -109,12 +120,14 @@ def opened(folder: Path, files: Sequence[str]) -> Entry | None:
         listed = json.loads(held.read())
         if any(_sha256(folder / name) != listed["files"][name] for name in _FILES):
             return None
+        if (folder / _LARGE).stat().st_size != listed["media_size"] or not media.is_as_stamped(listed["stamps"]):
+            return None
         examples = np.asarray(np.load(folder / "examples.npy", mmap_mode="r"))
         labels = json.loads((folder / "labels.json").read_text())
         faults = Faults(listed["faults"], list(islice(_faults(folder, files), SHOWN)))
         with suppress(OSError):
             os.utime(folder / "entry.json")
-        return Entry(TokenRows.load(folder), examples, labels, faults, held)
+        return Entry(TokenRows.load(folder), examples, labels, faults, listed["media"], held)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
         return None
 
@@ -126,11 +139,16 @@ def _faults(folder: Path, files: Sequence[str]) -> Iterator[RowFault]:
             yield plain.from_dict(data | {"file": files[data["file"]]})
 
 
-def record(row: ReadRow, sequences: int, labels: dict[str, int]) -> tuple[int, ...]:
+def record(row: ReadRow, encoded: Sequence[EncodedRow], labels: dict[str, int]) -> tuple[int, ...]:
     """Return what is kept of an example, as a record of ``EXAMPLE``; a class that is not in ``labels`` is added."""
-    example = row.example
-    label = labels.setdefault(example.label, len(labels)) if isinstance(example, LabelledText) else -1
-    return digest(example), example.where.row, row.file, row.source, sequences, kind_of(example), label
+    example, label = row.example, -1
+    if isinstance(example, LabelledText | LabelledImage | LabelledSound):
+        label = labels.setdefault(example.label, len(labels))
+    elif isinstance(example, BoxedImage):
+        for name in (*example.names, *(box.label for box in example.boxes)):
+            labels.setdefault(name, len(labels))
+    content = b"".join(each.media for each in encoded)
+    return digest(example, content), example.where.row, row.file, row.source, len(encoded), kind_of(example), label
 
 
 class Writer:
@@ -141,6 +159,10 @@ class Writer:
         self._file_numbers = {name: number for number, name in enumerate(files)}
         self._arrays = {name: ArrayFile(folder / f"{name}.npy", dtype) for name, dtype in _ARRAYS.items()}
         self._arrays["offsets"].extend(np.zeros(1))
+        self._arrays["media_offsets"].extend(np.zeros(1))
+        self._media, self._media_places, self._media_size = bytearray(), array("q"), 0
+        self._media_digest = hashlib.sha256()
+        self._stamps: list[list[str | int]] = []
         self._ids, self._mask, self._ends = array("i"), bytearray(), array("q")
         self._examples: list[tuple[int, ...]] = []
         self._labels: dict[str, int] = {}
@@ -150,13 +172,20 @@ class Writer:
 
     def add(self, row: ReadRow, encoded: Sequence[EncodedRow]) -> None:
         """Add an example with its rows of tokens."""
-        self._examples.append(record(row, len(encoded), self._labels))
+        self._examples.append(record(row, encoded, self._labels))
+        if any(sequence.media for sequence in encoded):
+            self._stamps += media.stamp(media.named(row.example))
         for sequence in encoded:
             self._ids.extend(sequence.ids)
             self._mask.extend(sequence.mask)
             self._tokens += len(sequence.ids)
             self._ends.append(self._tokens)
-        if len(self._ids) >= _TOKENS_AT_ONCE or len(self._examples) >= _EXAMPLES_AT_ONCE:
+            self._media.extend(sequence.media)
+            self._media_digest.update(sequence.media)
+            self._media_size += len(sequence.media)
+            self._media_places.append(self._media_size)
+        held = max(len(self._ids), len(self._media) // _MEDIA_A_TOKEN)
+        if held >= _TOKENS_AT_ONCE or len(self._examples) >= _EXAMPLES_AT_ONCE:
             self._flush()
 
     def add_fault(self, fault: RowFault) -> None:
@@ -175,7 +204,14 @@ class Writer:
         self._faults.close()
         (self._folder / "labels.json").write_text(json.dumps(list(self._labels)))
         hashes = {name: _sha256(self._folder / name) for name in _FILES}
-        listed = {"version": VERSION, "faults": self._fault_count, "files": hashes}
+        listed = {
+            "version": VERSION,
+            "faults": self._fault_count,
+            "files": hashes,
+            "media": self._media_digest.hexdigest() if self._media_size else "",
+            "media_size": (self._folder / _LARGE).stat().st_size,
+            "stamps": self._stamps,
+        }
         (self._folder / "entry.json").write_text(json.dumps(listed))
 
     def _flush(self) -> None:
@@ -183,6 +219,9 @@ class Writer:
         self._arrays["mask"].extend(np.frombuffer(self._mask, np.uint8))
         self._arrays["offsets"].extend(np.frombuffer(self._ends, np.int64))
         self._arrays["examples"].extend(np.array(self._examples, EXAMPLE))
+        self._arrays["media"].extend(np.frombuffer(self._media, np.uint8))
+        self._arrays["media_offsets"].extend(np.frombuffer(self._media_places, np.int64))
+        self._media, self._media_places = bytearray(), array("q")
         self._ids, self._mask, self._ends, self._examples = array("i"), bytearray(), array("q"), []
 
 
@@ -224,10 +263,12 @@ def _replace(staging: Path, folder: Path) -> None:
             raise
 
 
-def _content(path: Path) -> str:
+def _content(file: SourceFile) -> str:
     """Stand for a file's bytes; a file that cannot be opened is a fault when it is read, not here."""
+    if file.laid is not None:
+        return hashlib.sha256(json.dumps(file.laid, sort_keys=True).encode(errors="surrogatepass")).hexdigest()
     try:
-        return _sha256(path)
+        return _sha256(file.path)
     except OSError as error:
         return f"unreadable: {error.errno}"
 

@@ -11,6 +11,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.data.media.payload import Payload, unpack
+
 Ids = NDArray[np.int32]
 Mask = NDArray[np.uint8]
 Indices = NDArray[np.int64]
@@ -26,6 +28,32 @@ class EncodedRow:
     ids: list[int]
     mask: list[bool]
     """Whether ``ids[i]`` is predicted from ``ids[:i]``; the first never is."""
+    media: bytes = b""
+    """What was decoded of the row's pictures or recordings (``data.media.payload``); empty where it has none."""
+
+
+@dataclass(frozen=True)
+class MediaRows:
+    """What rows carry beside their tokens, inside one flat array."""
+
+    content: NDArray[np.uint8]
+    starts: Indices
+    """(rows)"""
+    sizes: Indices
+    """(rows) Bytes."""
+
+    def __getitem__(self, row: int) -> Payload:
+        start = int(self.starts[row])
+        return unpack(self.content[start : start + int(self.sizes[row])])
+
+    def take(self, rows: Indices) -> MediaRows:
+        """Choose rows, in the order given."""
+        return MediaRows(self.content, self.starts[rows], self.sizes[rows])
+
+    @classmethod
+    def packed(cls, content: NDArray[np.uint8], offsets: Indices) -> MediaRows:
+        """Make rows of which row ``i`` has ``offsets[i]:offsets[i + 1]``."""
+        return cls(content, offsets[:-1], np.diff(offsets))
 
 
 @dataclass(frozen=True)
@@ -42,6 +70,8 @@ class TokenRows:
     """(rows) Tokens of each row."""
     labels: Indices | None = None
     """(rows) Class of each row, a place in ``PreparedData.labels``; None where rows are not classified."""
+    media: MediaRows | None = None
+    """What each row carries beside its tokens; None where no row carries anything."""
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -68,7 +98,8 @@ class TokenRows:
     def take(self, indices: Indices) -> TokenRows:
         """Choose rows, in the order given."""
         labels = None if self.labels is None else self.labels[indices]
-        return TokenRows(self.ids, self.mask, self.starts[indices], self.lengths[indices], labels)
+        media = None if self.media is None else self.media.take(indices)
+        return TokenRows(self.ids, self.mask, self.starts[indices], self.lengths[indices], labels, media)
 
     def trained(self) -> Indices:
         """Count each row's trained tokens."""
@@ -84,12 +115,16 @@ class TokenRows:
 
     @classmethod
     def load(cls, folder: Path) -> TokenRows:
-        """Map ``ids.npy``, ``mask.npy`` and ``offsets.npy`` (rows + 1) of a folder.
+        """Map ``ids.npy``, ``mask.npy``, ``offsets.npy`` (rows + 1) and the two of media of a folder.
 
         Tokens are read from disk when they are looked at.
         """
-        mapped = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("ids", "mask", "offsets"))
-        return cls.packed(*(np.asarray(array) for array in mapped))
+        ids, mask, offsets, content, places = (
+            np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r"))
+            for name in ("ids", "mask", "offsets", "media", "media_offsets")
+        )
+        media = MediaRows.packed(content, places) if len(content) else None
+        return replace(cls.packed(ids, mask, offsets), media=media)
 
     @classmethod
     def packed(cls, ids: Ids, mask: Mask, offsets: Indices) -> TokenRows:
@@ -100,11 +135,16 @@ class TokenRows:
     def of(cls, rows: Iterable[EncodedRow]) -> TokenRows:
         """Collect encoded rows in memory."""
         ids, mask, ends = array("i"), bytearray(), array("q", [0])
+        content, places = bytearray(), array("q", [0])
         for row in rows:
             ids.extend(row.ids)
             mask.extend(row.mask)
             ends.append(len(ids))
-        return cls.packed(np.frombuffer(ids, np.intc), np.frombuffer(mask, np.uint8), np.frombuffer(ends, np.int64))
+            content.extend(row.media)
+            places.append(len(content))
+        flat = np.frombuffer(ids, np.intc), np.frombuffer(mask, np.uint8), np.frombuffer(ends, np.int64)
+        media = MediaRows.packed(np.frombuffer(content, np.uint8), np.frombuffer(places, np.int64))
+        return replace(cls.packed(*flat), media=media if len(content) else None)
 
 
 def _sums(mask: Mask, starts: Indices, lengths: Indices) -> Indices:

@@ -109,7 +109,8 @@ def in_pieces(rows: TokenRows, running: Flags, length: int) -> tuple[TokenRows, 
     begins[lonely] -= 1
     ends[lonely - 1] -= 1
     labels = None if rows.labels is None else rows.labels[origin]
-    return TokenRows(rows.ids, rows.mask, rows.starts[origin] + begins, ends - begins, labels), origin
+    media = None if rows.media is None else rows.media.take(origin)
+    return TokenRows(rows.ids, rows.mask, rows.starts[origin] + begins, ends - begins, labels, media), origin
 
 
 def _both(useful: Flags, pairs: Indices) -> Flags:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from tunesmith.modalities import text
+from tunesmith.modalities import text, vision
 from tunesmith.modalities.base import Modality, Task
 
-MODALITIES: Final[dict[str, Modality]] = {modality.name: modality for modality in (text.MODALITY,)}
+MODALITIES: Final[dict[str, Modality]] = {modality.name: modality for modality in (text.MODALITY, vision.MODALITY)}
 
 
 def task_named(name: str | None) -> Task | None:

@@ -59,6 +59,14 @@ class Predictor(Protocol):
         ...
 
 
+ModelKind = Literal[
+    "decoder", "encoder", "picture", "detector", "speech", "ctc", "sound", "pair", "talker", "diffusion"
+]
+"""What a model is built for. decoder: writes from left to right; encoder: sees both sides of a text; picture and
+sound: vectors of pictures and of sounds; detector: things in pictures; speech: writes what is said, ctc: spells it
+sound by sound; pair: compares pictures with texts; talker: writes about pictures; diffusion: makes pictures."""
+
+
 @dataclass(frozen=True)
 class Family:
     """Models that are built alike, and what is known to be good for them."""
@@ -66,26 +74,29 @@ class Family:
     name: str
     model_types: tuple[str, ...]
     """``model_type`` values of ``config.json`` that belong here."""
-    kind: Literal["decoder", "encoder"]
-    """decoder: causal language models; encoder: models that see both sides."""
+    kind: ModelKind
     targets: tuple[str, ...] | None
-    """Linear layers that the family's documents put an adapter on; None: all linear layers."""
-    max_length: int
+    """Linear layers that the family's documents put an adapter on; None: all linear layers; none at all: its models
+    are trained whole."""
+    max_length: int = 1_048_576
     """Length in tokens where neither the data nor the model's configuration settles it."""
-    attention: Literal["documents", "stock"]
+    attention: Literal["documents", "stock"] = "stock"
     """documents: the joined-row attention path is equality-tested for the family; stock: it runs the model's own."""
-    fused: bool
+    fused: bool = False
     """Whether the family's fused layers are equality-tested."""
-    flash: bool
+    flash: bool = False
     """Whether the flash-attn package may compute its own attention (on a GPU, where it is installed)."""
-    fp16: bool
+    fp16: bool = True
     """Whether 16-bit floats of the small range are enough for it; some families overflow in them."""
-    four_bit: bool
+    four_bit: bool = False
     """Whether its base may be stored in 4 bits."""
-    templates: tuple[str, ...]
+    templates: tuple[str, ...] = ()
     """Chat templates for its models that bring none (``family_templates.py``): the first that the tokenizer fits."""
-    refusal: str
+    refusal: str = ""
     """Why its models cannot be trained here, where they cannot."""
+    unit_bytes: int | None = None
+    """Activations in 32 bits that a unit of its rows' lengths (a patch of 16 x 16 pixels, a frame) leaves behind for
+    the backward pass, in bytes; None: reckoned from layers and widths, which only attention has."""
 
 
 @dataclass(frozen=True)
@@ -99,18 +110,23 @@ class Task:
     builder: str
     """``module:function`` of its ``Builder``; heavy, imported by the worker alone."""
     aliases: tuple[str, ...] = ()
-    models: tuple[Literal["decoder", "encoder"], ...] = ("decoder",)
+    models: tuple[ModelKind, ...] = ("decoder",)
     """Kinds of model that it trains (``ModelFacts.kind``)."""
     writes: bool = True
     """Whether the result writes text, with the base's own head; else the task trains a head that fits no other."""
     does: str = "writes text"
     """What the result does instead of writing, as the end of a sentence that begins with "it"."""
-    counts: Literal["token", "text", "pair"] = "token"
+    counts: Literal["token", "text", "pair", "picture", "sound"] = "token"
     """What the loss is a mean over; only the loss of a token stands for a perplexity."""
     peft: str | None = "CAUSAL_LM"
     """PEFT's name for what an adapter is for; None where it has none."""
     loader: str = "AutoModelForCausalLM"
     """The class of transformers that opens the result."""
+    cuts: bool = True
+    """Whether rows may be cut at a length; a picture or a recording is whole or of no use."""
+    judged_by: str | None = None
+    """The metric that decides which weights are best, and when patience ends; higher is better, unless it begins with
+    a minus sign. None: the validation loss."""
 
     @property
     def kinds(self) -> frozenset[str]:

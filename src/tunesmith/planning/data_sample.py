@@ -18,7 +18,19 @@ from tunesmith.spec.plan import DataFacts
 
 SAMPLED: Final = 2000
 """Rows looked at: enough for the percentiles below to stand within a few percent, and read in about a second."""
+PEEKED: Final = 64
+"""Rows looked at to see what kinds of example there are."""
 PERCENTILES: Final = (50, 95, 99)
+
+
+def kinds_of(datasets: Sequence[DatasetRef]) -> dict[str, int]:
+    """Return the kinds of example in a few rows, before it is known what will read them; none where none is usable.
+
+    Raises:
+        DataError: the data cannot be found.
+    """
+    training = [dataset for dataset in datasets if not (dataset.validation or dataset.test)]
+    return dict(Counter(KINDS[type(example)] for example in sample(training, PEEKED).examples))
 
 
 def data_facts(datasets: Sequence[DatasetRef], encoder: Encoder) -> DataFacts:
@@ -31,7 +43,7 @@ def data_facts(datasets: Sequence[DatasetRef], encoder: Encoder) -> DataFacts:
     if not training:
         raise BadValue("datasets", [dataset.uri for dataset in datasets], "a list with data to train on")
     where = ", ".join(dataset.uri for dataset in training)
-    found = sample(training, SAMPLED)
+    found = sample(training, getattr(encoder, "sampled", SAMPLED))
     if found.misnamed and found.whole and len(training) == len(datasets):
         raise found.misnamed
     results = encode_many(found.examples, encoder)
@@ -58,6 +70,8 @@ def data_facts(datasets: Sequence[DatasetRef], encoder: Encoder) -> DataFacts:
         trained_share=sum(sum(row.mask) for row in rows) / int(lengths.sum()),
         sequences_per_row=len(rows) / usable,
         faults=len(faults),
+        own_validation="validation" in found.sides,
+        own_test="test" in found.sides,
         misnamed=found.misnamed.column if found.misnamed else None,
     )
 

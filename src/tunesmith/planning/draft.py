@@ -7,15 +7,16 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from tunesmith.modalities import MODALITIES
-from tunesmith.modalities.base import Encoder, Modality, family_of
+from tunesmith.modalities.base import Encoder, Family, Modality, family_of
 from tunesmith.planning.facts import data_facts, device_facts, model_facts
+from tunesmith.planning.media_models import media_facts, pipeline_facts, read_config
+from tunesmith.planning.modality_choice import DIFFUSION, choose_modality, model_type_of, named_family
 from tunesmith.planning.resolve import resolve
 from tunesmith.planning.suggestions import with_suggestions
 from tunesmith.runs.memory_limits import limits_of
 from tunesmith.spec.errors import BadEntry, UnknownKey
 from tunesmith.spec.job import JobSpec
-from tunesmith.spec.plan import Plan
+from tunesmith.spec.plan import ModelFacts, Plan
 
 
 def draft(spec: JobSpec, model_dir: Path, home: Path | None = None) -> Plan:
@@ -27,18 +28,34 @@ def draft(spec: JobSpec, model_dir: Path, home: Path | None = None) -> Plan:
         ConfigError: the model, the machine or the job's values do not go together.
         DataError: the data cannot be found or used.
     """
-    modality = MODALITIES["text"]
     spec = with_suggestions(spec)
+    modality = choose_modality(spec, model_dir)
     options = checked_options(spec, modality)
-    model = model_facts(model_dir, spec.model.source)
+    model, family = facts_of_model(model_dir, spec.model.source, modality)
     device = device_facts(spec.resources)
     if home is not None:
         device = device.model_copy(update={"learned": limits_of(home, model, device)})
     encoder = modality.encoder(model_dir, options)
     data = data_facts(spec.datasets, encoder)
-    plan = resolve(spec, model, device, data, family_of(model.model_type, modality.families), modality)
+    plan = resolve(spec, model, device, data, family, modality)
     warnings = [*plan.warnings, *_about_template(encoder, data.kinds)]
     return plan.model_copy(update={"warnings": warnings})
+
+
+def facts_of_model(model_dir: Path, source: str, modality: Modality) -> tuple[ModelFacts, Family]:
+    """Return what is known of a model that is to be trained in a modality, and its family there.
+
+    Raises:
+        ConfigError: the folder holds no model, or none that this modality can train.
+    """
+    family = named_family(model_type_of(model_dir), modality)
+    if family is None or family.kind in ("decoder", "encoder"):
+        model = model_facts(model_dir, source)
+        return model, family_of(model.model_type, modality.families)
+    if (model_dir / DIFFUSION).is_file():
+        return pipeline_facts(model_dir, source, family, modality.name), family
+    config = read_config(model_dir / "config.json")
+    return media_facts(model_dir, source, config, family, modality.name), family
 
 
 def _about_template(encoder: Encoder, kinds: Iterable[str]) -> list[str]:

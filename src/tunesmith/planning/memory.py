@@ -153,6 +153,8 @@ def _unpacked(work: Workload, width: int) -> int:
 
 def _activations(work: Workload, width: int) -> int:
     model = work.model
+    if model.unit_bytes is not None:
+        return work.tokens * model.unit_bytes * width // MASTER
     kept = KEPT[work.path]
     columns = work.longest if kept.columns is None else min(work.longest, kept.columns)
     hidden = max(model.hidden, model.heads * (model.head_dim or 0))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from tunesmith.modalities import task_of
 from tunesmith.modalities.base import Family, Modality
 from tunesmith.planning import methods
 from tunesmith.planning.batches import fitted_to_memory, reckoned, settle_batch, settle_intervals
@@ -29,6 +30,7 @@ from tunesmith.spec.plan import DataFacts, DeviceFacts, ModelFacts, Plan, settle
 from tunesmith.spec.recipe import Method, Precision, Recipe
 
 VALIDATION_SHARE: Final = 0.1
+WHOLE: Final = "the longest of the sampled rows, in patches or frames"
 
 
 def resolve(
@@ -187,7 +189,7 @@ def _split(known: Known) -> float:
     """Return the share of rows held out, and warn where that is none of them."""
 
     def choose() -> tuple[float, str]:
-        if any(dataset.validation for dataset in known.spec.datasets):
+        if known.data.own_validation or any(dataset.validation for dataset in known.spec.datasets):
             return 0.0, "validation has its own data"
         held_out = int(known.data.rows * VALIDATION_SHARE)
         if held_out:
@@ -207,8 +209,8 @@ def _refuse_impossible_shares(known: Known) -> None:
     """
     evaluation, rows = known.spec.evaluation, known.data.rows
     shares = (
-        ("--validation-split", evaluation.validation_split, any(each.validation for each in known.spec.datasets)),
-        ("--test-split", evaluation.test_split, any(each.test for each in known.spec.datasets)),
+        ("--validation-split", evaluation.validation_split, _brings(known, "validation")),
+        ("--test-split", evaluation.test_split, _brings(known, "test")),
     )
     for flag, share, has_own_data in shares:
         if share and known.data.exact and not has_own_data and not int(rows * share):
@@ -217,7 +219,18 @@ def _refuse_impossible_shares(known: Known) -> None:
         raise SplitImpossible(held_out(evaluation), rows, "--validation-split plus --test-split")
 
 
+def _brings(known: Known, side: str) -> bool:
+    """Whether the data has rows of its own for a side."""
+    own = known.data.own_validation if side == "validation" else known.data.own_test
+    return own or any(getattr(each, side) for each in known.spec.datasets)
+
+
 def _settle_length(known: Known) -> int:
+    if not task_of(known.task).cuts:
+        if known.recipe.length is not None and not known.choices.suggests("recipe.length"):
+            raise BadValue("--max-seq-length", known.recipe.length, "left out: pictures and recordings are never cut")
+        longest = known.data.lengths["max"]
+        return known.choices.settle("recipe.length", None, lambda: (max(16, longest), f"{WHOLE}, and rows stay whole"))
     length = known.choices.settle("recipe.length", known.recipe.length, lambda: _choose_length(known))
     if length > known.model.max_length:
         raise BadValue("--max-seq-length", length, f"at most {known.model.max_length}, which is all the model can see")

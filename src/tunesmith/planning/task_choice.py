@@ -18,15 +18,36 @@ WORDS: Final = {
     "preference": "preferences",
     "caption": "captioned images",
     "image question": "questions about images",
+    "labelled image": "labelled images",
+    "boxed image": "images with boxes",
+    "picture talk": "conversations about images",
+    "speech": "recordings with transcripts",
+    "labelled sound": "labelled recordings",
 }
 """Kinds of example, as people call them."""
 KINDS_OF_MODEL: Final = {
     "decoder": "it writes from left to right (a decoder)",
     "encoder": "it sees both sides (an encoder, such as BERT)",
+    "picture": "it makes vectors of pictures",
+    "detector": "it finds things in pictures",
+    "speech": "it writes what is said",
+    "ctc": "it spells what is said sound by sound, or makes vectors of sounds",
+    "sound": "it makes vectors of sounds",
+    "pair": "it compares pictures with texts",
+    "talker": "it writes about pictures",
+    "diffusion": "it makes pictures",
 }
 OTHERS: Final = {
     "decoder": "a decoder, such as Llama, Qwen or Gemma",
     "encoder": "an encoder, such as BERT, RoBERTa or MiniLM",
+    "picture": "a model of pictures, such as ViT, ResNet or MobileNetV2",
+    "detector": "a detector, such as RT-DETR, D-FINE or YOLOS",
+    "speech": "a model that writes speech, such as Whisper",
+    "ctc": "a model of sounds, such as Wav2Vec2 or HuBERT",
+    "sound": "a model of sounds, such as AST",
+    "pair": "a model of pictures and texts, such as CLIP or SigLIP",
+    "talker": "a model that writes about pictures, such as LLaVA, Qwen2-VL or SmolVLM",
+    "diffusion": "a pipeline that makes pictures, such as Stable Diffusion 1.5 or SDXL",
 }
 
 

@@ -76,7 +76,7 @@ class CaptionedImage:
     """A picture and what it shows."""
 
     image: str
-    """Path, relative to the file of the row."""
+    """Path: as it stands in the row; once the row is placed, absolute."""
     caption: str
     where: Where
 
@@ -86,13 +86,91 @@ class ImageQuestion:
     """A question about a picture, and the answer."""
 
     image: str
-    """Path, relative to the file of the row."""
+    """Path: as it stands in the row; once the row is placed, absolute."""
     question: str
     answer: str
     where: Where
 
 
-Example = Conversation | PlainText | PromptCompletion | LabelledText | Preference | CaptionedImage | ImageQuestion
+@dataclass(frozen=True, slots=True)
+class LabelledImage:
+    """A picture and the class it belongs to."""
+
+    image: str
+    """Path: as it stands in the row; once the row is placed, absolute."""
+    label: str
+    where: Where
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A thing in a picture."""
+
+    label: str
+    left: float
+    top: float
+    width: float
+    height: float
+    relative: bool = False
+    """Whether the four numbers are shares of the picture's width and height; else pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoxedImage:
+    """A picture and the things in it; none is an answer too."""
+
+    image: str
+    """Path: as it stands in the row; once the row is placed, absolute."""
+    boxes: tuple[Box, ...]
+    where: Where
+    names: tuple[str, ...] = ()
+    """All classes, where the data set names them (data.yaml, COCO); empty: those that occur."""
+
+
+@dataclass(frozen=True, slots=True)
+class PictureTalk:
+    """A conversation about pictures; each ``<image>`` in a turn stands for the next picture."""
+
+    images: tuple[str, ...]
+    """Paths: as they stand in the row; once the row is placed, absolute."""
+    messages: tuple[Message, ...]
+    where: Where
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """A recording and what is said in it."""
+
+    audio: str
+    """Path: as it stands in the row; once the row is placed, absolute."""
+    text: str
+    where: Where
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledSound:
+    """A recording and the class it belongs to."""
+
+    audio: str
+    """Path: as it stands in the row; once the row is placed, absolute."""
+    label: str
+    where: Where
+
+
+Example = (
+    Conversation
+    | PlainText
+    | PromptCompletion
+    | LabelledText
+    | Preference
+    | CaptionedImage
+    | ImageQuestion
+    | LabelledImage
+    | BoxedImage
+    | PictureTalk
+    | Speech
+    | LabelledSound
+)
 
 KINDS: Final[dict[type, str]] = {
     Conversation: "conversation",
@@ -102,5 +180,10 @@ KINDS: Final[dict[type, str]] = {
     Preference: "preference",
     CaptionedImage: "caption",
     ImageQuestion: "image question",
+    LabelledImage: "labelled image",
+    BoxedImage: "boxed image",
+    PictureTalk: "picture talk",
+    Speech: "speech",
+    LabelledSound: "labelled sound",
 }
 """Each type of example, by the name that ``DataFacts.kinds`` counts it under."""

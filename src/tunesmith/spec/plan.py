@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, TypeVar
 
 from tunesmith.spec.job import JobSpec
 from tunesmith.spec.recipe import Part
@@ -68,8 +68,12 @@ class ModelFacts(Part):
     """First of ``architectures`` in ``config.json``, such as LlamaForCausalLM."""
     model_type: str
     """``model_type`` in ``config.json``, such as llama."""
-    kind: Literal["decoder", "encoder"] = "decoder"
-    """decoder: a causal language model; encoder: one that sees both sides (BERT)."""
+    kind: str = "decoder"
+    """decoder: a causal language model; encoder: one that sees both sides (BERT); others: ``modalities.base``."""
+    modality: str = "text"
+    """The modality whose family it is of."""
+    unit_bytes: int | None = None
+    """Activations in 32 bits of a unit of a row's length, where layers and widths do not tell them."""
     parameters: int
     linear_parameters: int = 0
     """Those of the linear layers that an adapter may sit on: what is stored in 4 or 8 bits with a quantised base."""
@@ -137,6 +141,10 @@ class DataFacts(Part):
     """Token sequences that a row becomes, on average."""
     faults: int = 0
     """Rows of the sample that cannot be used."""
+    own_validation: bool = False
+    """Whether the data brings its own rows for validation (a folder ``val``)."""
+    own_test: bool = False
+    """Whether the data brings its own rows for the test at the end."""
     misnamed: str | None = None
     """A column that is to be renamed and that no row of the sample has."""
 

@@ -24,17 +24,19 @@ def add_adapter(
     rslora: bool = False,
     task: str | None = "CAUSAL_LM",
     trained: Sequence[str] = (),
+    whole: bool = False,
 ) -> Any:
     """Freeze ``model`` and put a LoRA adapter in 32 bits on the named linear layers; returns PEFT's wrapper.
 
     ``task`` is PEFT's name for what the model is for: CAUSAL_LM, SEQ_CLS, ... or None; ``trained`` are modules that
-    train as a whole and are saved with the adapter, such as a head.
+    train as a whole and are saved with the adapter, such as a head. Parts beside a language model, which read pictures
+    and sounds, get none, unless the ``whole`` model is adapted.
     """
     from peft import get_peft_model
 
     config = lora_config(
         rank=rank, alpha=alpha, dropout=dropout, targets=targets, dora=dora, rslora=rslora, task=task, trained=trained,
-        excluded=other_parts(name for name, _ in model.named_modules()),
+        excluded=None if whole else other_parts(name for name, _ in model.named_modules()),
     )  # fmt: skip
     torch.manual_seed(seed)
     return get_peft_model(model, config)

@@ -15,6 +15,7 @@ from tunesmith.data.token_rows import Indices, TokenRows
 from tunesmith.spec.errors import UnknownLabel
 from tunesmith.training.device import Ranks
 from tunesmith.training.joining import WIDE, rectangle
+from tunesmith.training.pieces import Rows
 
 LISTED: Final = 20
 """Classes that are reported one by one, at most; of more only the averages."""
@@ -24,10 +25,9 @@ LISTED: Final = 20
 class LabelledBatch:
     """Rows side by side, padded on the right, each with its class."""
 
-    ids: Tensor
-    """(rows, longest) int64"""
-    attention: Tensor
-    """(rows, longest) int64: 1 on tokens, 0 on padding."""
+    inputs: dict[str, Tensor]
+    """What the model reads, by its own names: ``input_ids`` and ``attention_mask`` (rows, longest) int64, or
+    ``pixel_values`` (rows, 3, height, width)."""
     classes: Tensor
     """(rows,) int64"""
     tokens: int
@@ -65,7 +65,7 @@ class LabelledBatches:
         each = [self._rows.row(row)[0] for row in rows]
         ids, attention = rectangle(each, self._device, self._fill, wide=WIDE)
         classes = torch.from_numpy(self._classes[list(rows)].astype(np.int64)).to(self._device)
-        return LabelledBatch(ids, attention, classes, sum(map(len, each)))
+        return LabelledBatch({"input_ids": ids, "attention_mask": attention}, classes, sum(map(len, each)))
 
 
 class Classification:
@@ -74,27 +74,30 @@ class Classification:
     def __init__(
         self,
         model: Any,
-        device: torch.device,
         *,
-        fill: int,
+        make: Callable[[TokenRows, Indices], Rows],
         classes: Sequence[str],
         labels: Sequence[str],
         given: bool,
+        weights: Tensor | None = None,
     ) -> None:
         """``classes`` are the model's, ``labels`` those of the data by their numbers.
+
+        ``make`` makes batches of rows and the place of each row's class among ``classes``; ``weights`` (classes,) are
+        what a row of each class counts in training, 1 on average over the rows.
 
         ``given`` says that the user chose which rows are held out, so that a class which is not trained is a fault of
         the data; else such rows are left out.
         """
         self.warnings: list[str] = []
         self._model = model
-        self._device = device
-        self._fill = fill
+        self._make = make
+        self._weights = weights
         self._classes = list(classes)
         self._labels = labels
         self._given = given
 
-    def rows(self, rows: TokenRows) -> LabelledBatches:
+    def rows(self, rows: TokenRows) -> Rows:
         """Make batches of these rows.
 
         Raises:
@@ -110,7 +113,7 @@ class Classification:
             self.warnings.append(f"{len(unknown)} rows held out are not used: no training row is {' or '.join(names)}.")
             rows = rows.take(np.flatnonzero(places[rows.labels] >= 0))
         assert rows.labels is not None
-        return LabelledBatches(rows, places[rows.labels], self._device, fill=self._fill)
+        return self._make(rows, places[rows.labels])
 
     def warm_up(self, folder: Path, earlier: Sequence[Path], beat: Callable[[], None], ranks: Ranks) -> None:
         """Nothing stays the same."""
@@ -121,7 +124,7 @@ class Classification:
 
     def loss(self, batch: LabelledBatch) -> Tensor:
         """Sum of the cross entropy over the rows of a batch, in nats."""
-        return nn.functional.cross_entropy(self._logits(batch), batch.classes, reduction="sum")
+        return nn.functional.cross_entropy(self._logits(batch), batch.classes, weight=self._weights, reduction="sum")
 
     def measure(self, batch: LabelledBatch) -> dict[str, float]:
         """Sum the loss, and for each class its rows, the rows taken for it, and those taken rightly."""
@@ -157,7 +160,7 @@ class Classification:
 
     def _logits(self, batch: LabelledBatch) -> Tensor:
         """Compute (rows, classes) in 32 bits."""
-        logits: Tensor = self._model(input_ids=batch.ids, attention_mask=batch.attention).logits
+        logits: Tensor = self._model(**batch.inputs).logits
         return logits.float()
 
 

@@ -63,6 +63,23 @@ def load_classifier(folder: Path, precision: str, classes: Sequence[str], seed: 
     return Fresh(model, missing)
 
 
+def load_picture_classifier(folder: Path, precision: str, classes: Sequence[str], seed: int) -> Fresh:
+    """Load a model that tells ``classes`` of pictures apart; a head for others is left aside.
+
+    Raises:
+        NotALanguageModel: transformers has no image classifier for it.
+    """
+    from transformers import AutoModelForImageClassification
+
+    torch.manual_seed(seed)
+    names = {"id2label": dict(enumerate(classes)), "label2id": {name: i for i, name in enumerate(classes)}}
+    model, missing = _load(
+        AutoModelForImageClassification, folder, precision,
+        num_labels=len(classes), problem_type="single_label_classification", ignore_mismatched_sizes=True, **names,
+    )  # fmt: skip
+    return Fresh(model, missing)
+
+
 def load_masked(folder: Path, precision: str, seed: int) -> Fresh:
     """Load a model that fills in covered tokens.
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from tunesmith.modalities.parts.asking import Question
 from tunesmith.modalities.text.encode import TextEncoder
 from tunesmith.modalities.text.metrics import SCORES
-from tunesmith.modalities.text.predictor import Continuing, Conversing, Question
+from tunesmith.modalities.text.predictor import Continuing, Conversing
 from tunesmith.spec.errors import ScoreNotANumber
 from tunesmith.spec.evaluation import Group, Measurement, ModelSize
 from tunesmith.spec.examples import Conversation, Example, PromptCompletion

@@ -17,7 +17,20 @@ from tunesmith.data.columns import Row
 from tunesmith.spec.errors import Where
 from tunesmith.spec.examples import Example
 
-Kind = Literal["conversation", "completion", "text", "label", "preference", "caption", "image question"]
+Kind = Literal[
+    "conversation",
+    "completion",
+    "text",
+    "label",
+    "preference",
+    "caption",
+    "image question",
+    "labelled image",
+    "boxed image",
+    "picture talk",
+    "speech",
+    "labelled sound",
+]
 """What an example is, as ``DataFacts.kinds`` counts it."""
 
 PlacedRow = tuple[Row, Where]

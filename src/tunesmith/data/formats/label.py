@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 from tunesmith.data.columns import Row, chosen, has, has_any, text
 from tunesmith.data.formats import RowFormat
-from tunesmith.spec.errors import EmptyRow, Where, WrongType
+from tunesmith.data.labels import label
+from tunesmith.spec.errors import Where
 from tunesmith.spec.examples import Example, LabelledText
 
 
@@ -22,23 +23,7 @@ def sniff(row: Row) -> int:
 def examples(row: Row, where: Where) -> Iterator[Example]:
     """Make one text with the name of its class."""
     column = "label_text" if "label_text" in row else "label"
-    label = text(row, column, where).strip() if _is_text(row, column) else _number(row, column, where)
-    yield LabelledText(text(row, chosen(row, "text", "sentence"), where), label, where)
-
-
-def _is_text(row: Row, column: str) -> bool:
-    return column not in row or isinstance(row[column], str)
-
-
-def _number(row: Row, column: str, where: Where) -> str:
-    value = row[column]
-    if value is None:
-        raise EmptyRow(column, where)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
-        return str(int(value))
-    raise WrongType(column, where, value, "one class: text, a whole number, or true or false")
+    yield LabelledText(text(row, chosen(row, "text", "sentence"), where), label(row, column, where), where)
 
 
 FORMAT = RowFormat(

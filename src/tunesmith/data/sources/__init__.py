@@ -69,7 +69,9 @@ READERS: Final = _found()
 
 def reader_of(file: SourceFile) -> Reader:
     """Return the reader of a file that ``data.files`` has found."""
-    return _CLOSED if file.broken else READERS[file.suffixes[0]]
+    if file.broken:
+        return _CLOSED
+    return _LAID if file.laid is not None else READERS[file.suffixes[0]]
 
 
 def read_file(file: SourceFile, wanted: Container[int] | None = None) -> Iterator[RawRow | RowFault]:
@@ -93,3 +95,16 @@ def _refuse(file: SourceFile, wanted: Container[int] | None) -> Iterator[RawRow 
 
 
 _CLOSED: Final = Reader(name="archive that cannot be read", suffixes=(), read=_refuse)
+
+
+def _laid(file: SourceFile, wanted: Container[int] | None) -> Iterator[RawRow | RowFault]:
+    for number, values in enumerate(file.laid or (), 1):
+        if wanted is None or number in wanted:
+            yield RawRow(Where(file.name, number), values, number)
+
+
+def _count_laid(file: SourceFile, most: int) -> tuple[int, int]:
+    return (len(file.laid or ()),) * 2
+
+
+_LAID: Final = Reader(name="layout of a folder", suffixes=(), read=_laid, skips=True, count=_count_laid)

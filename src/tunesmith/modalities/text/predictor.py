@@ -1,7 +1,8 @@
 """Models that answer: what each task asks before and after its training, and a loaded model that writes.
 
 - How a task shows what it has learned is a ``Respondent``: ``Conversing`` (chat, DPO), ``Continuing`` (running text),
-  ``Classifying`` and ``Silent``. A task's builder names its own; another way to ask is a class of two methods here.
+  ``Classifying`` and ``Silent`` (``parts/asking.py``). A task's builder names its own; another way to ask is a class
+  of two methods here.
 - ``load_predictor`` and ``TextPredictor`` are for `chat`, `generate` and the completions: a result that writes, token
   by token. What writes none is refused (``SILENT``).
 """
@@ -10,7 +11,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,6 +20,7 @@ from tunesmith.generation.drawing import choose
 from tunesmith.generation.text import Detokenizer, first_of, possible_start
 from tunesmith.modalities.adapter_fit import check_adapter
 from tunesmith.modalities.chat_template import read_json
+from tunesmith.modalities.parts.asking import Question
 from tunesmith.modalities.text import MODALITY
 from tunesmith.modalities.text.families import family_for
 from tunesmith.spec.errors import PromptTooLong, Where, WritesNoText
@@ -55,28 +56,6 @@ class Tokens(Protocol):
 
     def decode(self, ids: Sequence[int]) -> str:
         """Turn tokens into text, without special tokens."""
-        ...
-
-
-@dataclass(frozen=True)
-class Question:
-    """Something to ask a model before and after its training."""
-
-    shown: str
-    expected: str
-    asked: Any
-    """What the respondent makes its tokens of."""
-
-
-class Respondent(Protocol):
-    """How models of a task are asked."""
-
-    def questions(self, held_out: Sequence[Any], prompts: Sequence[str], count: int) -> list[Question]:
-        """Take the first ``count`` held-out examples that can be asked, and all ``prompts``."""
-        ...
-
-    def answers(self, model: Any, encoder: Any, questions: Sequence[Question]) -> list[str]:
-        """Answer each of them."""
         ...
 
 
@@ -140,18 +119,6 @@ class Classifying:
             logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
             named.append(self._classes[int(logits[0].argmax())])
         return named
-
-
-class Silent:
-    """Models that are not asked."""
-
-    def questions(self, held_out: Sequence[Any], prompts: Sequence[str], count: int) -> list[Question]:
-        """Ask nothing."""
-        return []
-
-    def answers(self, model: Any, encoder: Any, questions: Sequence[Question]) -> list[str]:
-        """Answer nothing."""
-        return []
 
 
 def load_predictor(

@@ -13,7 +13,7 @@ TunesmithError
 │   ├── NothingTrained
 │   ├── TooMuchLost
 │   └── RowFault            one row: MissingColumn, WrongType, EmptyRow, EmptyFile, NoWeight, UnknownFormat,
-│                            TemplateRefused, KindRefused
+│                            TemplateRefused, KindRefused, MediaMissing, MediaOutside, UnreadableMedia, BadBox
 ├── ConfigError             exit 78, HTTP 422   model, output, machine or resume do not go together
 │   ├── UnknownKey, BadEntry, ContradictingKeys
 │   ├── ModelNotFound, NotALanguageModel, WritesNoText, WrongKindOfModel, NoChatTemplate, UnreadableFile
@@ -86,12 +86,15 @@ from tunesmith.spec.errors.configuration import (
     WrongRunState,
 )
 from tunesmith.spec.errors.data import (
+    BadBox,
     DataError,
     DataNotFound,
     EmptyFile,
     EmptyRow,
     FaultyData,
     KindRefused,
+    MediaMissing,
+    MediaOutside,
     MissingColumn,
     NoAnswerToLearn,
     NoSuchColumn,
@@ -108,6 +111,7 @@ from tunesmith.spec.errors.data import (
     UnknownFormat,
     UnknownLabel,
     UnreadableData,
+    UnreadableMedia,
     UnreadableRow,
     Where,
     WrongType,
@@ -198,6 +202,7 @@ __all__ = [
     "AdapterNotPerRow",
     "AdapterTooLarge",
     "ArchiveRefused",
+    "BadBox",
     "BadEntry",
     "BadValue",
     "Broken",
@@ -227,6 +232,8 @@ __all__ = [
     "KindRefused",
     "LeaseLost",
     "LogitsNotNumbers",
+    "MediaMissing",
+    "MediaOutside",
     "MemoryUsedUp",
     "MergeDiffers",
     "MessagesRefused",
@@ -309,6 +316,7 @@ __all__ = [
     "UnknownName",
     "UnreadableData",
     "UnreadableFile",
+    "UnreadableMedia",
     "UnreadableRow",
     "UploadBusy",
     "UploadGone",

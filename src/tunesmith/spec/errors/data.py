@@ -183,6 +183,11 @@ def _shown(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+def _tail(name: str) -> str:
+    """Show the end of a path, where files differ."""
+    return name if len(name) <= 60 else f"...{name[-57:]}"
+
+
 class WrongType(RowFault):
     """A column holds a value of the wrong type."""
 
@@ -266,6 +271,45 @@ class KindRefused(RowFault):
         self, where: Where, kind: str, why: str, hint: str = "Train another kind of model with it, or remove the row"
     ) -> None:
         super().__init__(where, None, f"a {kind} cannot be used with this model: {why}. {hint}.")
+
+
+class MediaMissing(RowFault):
+    """A picture or recording that a row names is not there."""
+
+    code = "media_missing"
+
+    def __init__(self, where: Where, name: str) -> None:
+        hint = "Paths are relative to the file of the row. Mend the path or remove the row."
+        super().__init__(where, None, f"there is no file {_shown(name)}. {hint}")
+
+
+class MediaOutside(RowFault):
+    """A picture or recording lies where the job may not read."""
+
+    code = "media_outside"
+
+    def __init__(self, where: Where, name: str) -> None:
+        super().__init__(
+            where, None, f"{_shown(name)} lies outside of the data set's folder. Put the file into the data set."
+        )
+
+
+class UnreadableMedia(RowFault):
+    """A picture or recording that cannot be decoded, or that nothing can be learned from."""
+
+    code = "unreadable_media"
+
+    def __init__(self, where: Where, name: str, why: str) -> None:
+        super().__init__(where, None, f"{_tail(name)} cannot be used: {why}. Replace the file or remove the row.")
+
+
+class BadBox(RowFault):
+    """A box that is none."""
+
+    code = "bad_box"
+
+    def __init__(self, where: Where, number: int, why: str) -> None:
+        super().__init__(where, "boxes", f"box {number} {why}. Mend or remove it.")
 
 
 class UnknownLabel(DataError):

@@ -1,0 +1,84 @@
+"""Decodes pictures: upright, RGB, at the size that they are kept in. Pillow, no torch."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from tunesmith.data.media import read
+from tunesmith.spec.errors import UnreadableMedia, Where
+
+MAX_PIXELS: Final = 100_000_000
+"""Most pixels of a picture: a decoded one of so many takes 300 MB."""
+MAX_SIDES: Final = 4
+"""A picture that is more times as long as it is wide is cut to its middle when the short side is what is scaled."""
+
+Pixels = NDArray[np.uint8]
+"""(height, width, 3)"""
+
+
+def decode(name: str, where: Where) -> Image.Image:
+    """Return a picture as RGB, turned as its camera says; what is transparent lies on white.
+
+    Raises:
+        MediaMissing: nothing is there.
+        UnreadableMedia: it is no picture, truncated, or far too large.
+    """
+    content = read(name, where)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            picture: Image.Image = Image.open(io.BytesIO(content))
+            width, height = picture.size
+            if width * height > MAX_PIXELS:
+                raise UnreadableMedia(where, name, f"it has {width} x {height} pixels; {MAX_PIXELS:,} is the most")
+            picture.load()
+            picture = ImageOps.exif_transpose(picture)
+            return _on_white(picture)
+    except UnreadableMedia:
+        raise
+    except Exception as error:  # noqa: BLE001  decoders of damaged files raise whatever they like
+        raise UnreadableMedia(where, name, _why(error, content)) from None
+
+
+def squeezed(picture: Image.Image, height: int, width: int) -> Pixels:
+    """Scale a picture to exactly this size, whatever its own proportions."""
+    return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR), np.uint8)
+
+
+def scaled(picture: Image.Image, shortest: int) -> Pixels:
+    """Scale a picture so that its shorter side has so many pixels; very long ones are cut to their middle."""
+    width, height = picture.size
+    longest = MAX_SIDES * min(width, height)
+    if max(width, height) > longest:
+        left, top = max(0, (width - longest) // 2), max(0, (height - longest) // 2)
+        picture = picture.crop((left, top, left + min(width, longest), top + min(height, longest)))
+        width, height = picture.size
+    factor = shortest / min(width, height)
+    size = max(shortest, round(width * factor)), max(shortest, round(height * factor))
+    return np.asarray(picture.resize(size, Image.Resampling.BILINEAR), np.uint8)
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
+        values = np.asarray(picture, np.float32)
+        top = 65535.0 if values.max() > 255 else 255.0
+        picture = Image.fromarray(np.clip(values / top * 255, 0, 255).astype(np.uint8))
+    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+        above = picture.convert("RGBA")
+        below = Image.new("RGBA", above.size, "white")
+        return Image.alpha_composite(below, above).convert("RGB")
+    return picture.convert("RGB")
+
+
+def _why(error: Exception, content: bytes) -> str:
+    if not content:
+        return "the file is empty"
+    if isinstance(error, UnidentifiedImageError):
+        return "it is no picture that can be read"
+    return str(error) or type(error).__name__

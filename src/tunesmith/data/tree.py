@@ -1,0 +1,94 @@
+"""The files below a folder or in an archive, by their names: what layouts look at."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+from tunesmith.data import archives, media
+from tunesmith.spec.errors import UnreadableData, Where
+
+MAX_TEXT = 512 * 2**20
+"""Most bytes of a file that says what the pictures are."""
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Names of files below a root, which is a folder, an archive, or a folder in an archive."""
+
+    root: Path
+    names: tuple[str, ...]
+    """Relative to the root, with slashes, in order."""
+
+    @classmethod
+    def of_names(cls, root: Path, names: Sequence[str]) -> Tree:
+        """Make a tree; where everything lies in one folder below the root, that folder is the root."""
+        names = sorted(names)
+        while names and len({name.partition("/")[0] for name in names}) == 1 and all("/" in name for name in names):
+            top = names[0].partition("/")[0]
+            if top.lower() in _MEANINGFUL:
+                break
+            root, names = root / top, [name.partition("/")[2] for name in names]
+        return cls(root, tuple(names))
+
+    @cached_property
+    def pictures(self) -> list[str]:
+        """Names of its pictures."""
+        return [name for name in self.names if media.is_picture(name)]
+
+    @cached_property
+    def sounds(self) -> list[str]:
+        """Names of its recordings."""
+        return [name for name in self.names if media.is_sound(name)]
+
+    @cached_property
+    def others(self) -> list[str]:
+        """Names of what is neither."""
+        return [name for name in self.names if not media.is_media(name)]
+
+    @cached_property
+    def by_folder(self) -> dict[str, list[str]]:
+        """Names by the folder that they lie in; the root's is ``.``."""
+        found: defaultdict[str, list[str]] = defaultdict(list)
+        for name in self.names:
+            found[str(PurePosixPath(name).parent)].append(name)
+        return dict(found)
+
+    def has(self, name: str) -> bool:
+        """Whether a file of this name is there."""
+        return name in self._set
+
+    @cached_property
+    def _set(self) -> frozenset[str]:
+        return frozenset(self.names)
+
+    def text(self, name: str) -> str:
+        """Return the text of a file.
+
+        Raises:
+            UnreadableData: it cannot be read, or is no text.
+        """
+        place = self.root / name
+        content = media.read(str(place), Where(str(place), 1))
+        try:
+            return content.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise UnreadableData(str(place), f"it is not UTF-8 at byte {error.start + 1}", ()) from None
+
+
+_MEANINGFUL = frozenset({"train", "val", "valid", "validation", "test", "images", "labels", "prompts"})
+"""Names of folders that say something themselves."""
+
+
+def tree_of_folder(folder: Path, files: Sequence[Path]) -> Tree:
+    """Make the tree of the files below a folder."""
+    return Tree.of_names(folder.absolute(), [file.relative_to(folder).as_posix() for file in files])
+
+
+def tree_of_archive(archive: Path, contents: archives.Contents) -> Tree:
+    """Make the tree of an archive's files."""
+    return Tree.of_names(archive.absolute(), [os.path.normpath(member.name) for member in contents.members])

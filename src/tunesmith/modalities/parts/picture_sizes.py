@@ -1,0 +1,67 @@
+"""At what size a model sees pictures, from its ``preprocessor_config.json``; light."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from tunesmith.modalities.chat_template import read_json
+
+MEAN: Final = (0.485, 0.456, 0.406)
+DEVIATION: Final = (0.229, 0.224, 0.225)
+"""Of ImageNet's pictures, which models without a configuration of their own are taken to expect."""
+USUAL: Final = 224
+
+
+@dataclass(frozen=True)
+class PictureSize:
+    """How a picture is scaled and shifted before a model sees it."""
+
+    height: int
+    width: int
+    """Pixels that the model sees."""
+    kept: int
+    """Pixels of the shorter side of what is kept of a picture, from which parts are cut."""
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+    """Of each colour, subtracted and divided by."""
+    crops: bool
+    """Whether the model sees the middle of a picture; else the whole of it, squeezed."""
+
+    def as_list(self) -> list[Any]:
+        """Return what decides how a picture is kept."""
+        return [self.height, self.width, self.kept]
+
+
+def size_of(model_dir: Path, image_size: int | None) -> PictureSize:
+    """Return the size for a model folder; ``image_size`` replaces its own."""
+    said = read_json(model_dir / "preprocessor_config.json")
+    config = read_json(model_dir / "config.json")
+    height, width = _sides(said.get("crop_size")) or _sides(said.get("size")) or _square(config)
+    if image_size is not None:
+        height = width = image_size
+    shortest = said.get("size", {}).get("shortest_edge") if isinstance(said.get("size"), dict) else None
+    crops = bool(said.get("do_center_crop")) or said.get("crop_pct") is not None
+    kept = max(height, width, shortest if crops and isinstance(shortest, int) and image_size is None else 0)
+    return PictureSize(
+        height, width, max(kept, round(max(height, width) * 8 / 7)),
+        tuple(said.get("image_mean") or MEAN), tuple(said.get("image_std") or DEVIATION), crops,
+    )  # fmt: skip
+
+
+def _sides(value: object) -> tuple[int, int] | None:
+    if isinstance(value, int):
+        return value, value
+    if isinstance(value, dict):
+        if "height" in value and "width" in value:
+            return int(value["height"]), int(value["width"])
+        if "shortest_edge" in value:
+            return int(value["shortest_edge"]), int(value["shortest_edge"])
+    return None
+
+
+def _square(config: dict[str, Any]) -> tuple[int, int]:
+    part = config.get("vision_config")
+    found = config.get("image_size") or (part.get("image_size") if isinstance(part, dict) else None)
+    return _sides(found) or (USUAL, USUAL)

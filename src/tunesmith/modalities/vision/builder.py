@@ -1,0 +1,144 @@
+"""From a plan to what the training loop runs on: a model of pictures, what it is to learn, its rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tunesmith.data.token_rows import Indices, TokenRows
+from tunesmith.modalities.chat_template import read_json
+from tunesmith.modalities.parts.asking import Silent
+from tunesmith.modalities.parts.building import Pieces, adapted, of_random_parts, remembering
+from tunesmith.modalities.parts.picture_batches import STILL, Variation, random_for, seen
+from tunesmith.modalities.parts.picture_sizes import PictureSize, size_of
+from tunesmith.modalities.vision.options import VisionOptions
+from tunesmith.spec.errors import TooFewClasses
+from tunesmith.spec.plan import Plan
+from tunesmith.training.classification import Classification, LabelledBatch, in_32_bits
+from tunesmith.training.forward import inner
+from tunesmith.training.loading import head_parts, load_picture_classifier
+from tunesmith.training.quantization import load_base
+
+PREPROCESSOR = "preprocessor_config.json"
+
+
+class PictureBatches:
+    """Pictures with classes as the loop sees them."""
+
+    def __init__(
+        self,
+        rows: TokenRows,
+        classes: Indices,
+        *,
+        device: torch.device,
+        size: PictureSize,
+        variation: Variation,
+        seed: int,
+    ) -> None:
+        """``classes`` is (rows,): the place of each picture's class among those of the model."""
+        self._rows = rows
+        self._classes = classes
+        self._device = device
+        self._size = size
+        self._variation = variation
+        self._seed = seed
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def lengths(self) -> Indices:
+        """(rows,) patches of each picture."""
+        return self._rows.lengths
+
+    def labels(self, rows: Sequence[int], epoch: int = 0) -> int:
+        """Count the pictures."""
+        return len(rows)
+
+    def batch(self, rows: Sequence[int], epoch: int = 0) -> LabelledBatch:
+        """Make a batch of these pictures."""
+        assert self._rows.media is not None
+        pictures = [self._rows.media[row].arrays[0] for row in rows]
+        randoms = [random_for(self._seed, epoch, row) for row in rows] if self._variation != STILL else []
+        pixels = seen(pictures, self._size, self._device, self._variation, randoms)
+        classes = torch.from_numpy(self._classes[list(rows)].astype(np.int64)).to(self._device)
+        return LabelledBatch({"pixel_values": pixels}, classes, int(self._rows.lengths[list(rows)].sum()))
+
+
+def build_classifier(
+    plan: Plan, train: TokenRows, validation: TokenRows, device: torch.device, *, labels: Sequence[str] = ()
+) -> Pieces:
+    """Make a model tell classes of pictures apart; ``labels`` names the numbers in ``TokenRows.labels``.
+
+    Raises:
+        TooFewClasses: the training pictures have fewer than two classes.
+        UnknownLabel: a picture that the user holds out has a class that is not trained.
+    """
+    assert train.labels is not None
+    counts = np.bincount(train.labels, minlength=len(labels))
+    classes = [name for name, count in zip(labels, counts, strict=True) if count]
+    if len(classes) < 2:
+        raise TooFewClasses(classes)
+    options, folder = VisionOptions.model_validate(plan.spec.options), Path(plan.model.path)
+    size = size_of(folder, options.image_size)
+    fresh: list[str] = []
+    load = remembering(partial(load_picture_classifier, folder, classes=classes, seed=plan.spec.seed), fresh)
+    model = load_base(load, plan, device, keep=fresh)
+    heads = dict(head_parts(model))
+    for head in heads.values():
+        in_32_bits(head)
+    if options.freeze_backbone:
+        model.base_model.requires_grad_(False)
+    model = adapted(model, plan, peft=None, trained=list(heads), whole=True)
+    if plan.spec.recipe.gradient_checkpointing and inner(model).supports_gradient_checkpointing:
+        inner(model).gradient_checkpointing_enable({"use_reentrant": False})
+    objective = Classification(
+        _InFormat(model), classes=classes, labels=labels,
+        make=partial(PictureBatches, device=device, size=size, variation=STILL, seed=plan.spec.seed),
+        given=plan.data.own_validation or any(each.validation or each.test for each in plan.spec.datasets),
+        weights=_weights(counts[counts > 0], device) if options.balance else None,
+    )  # fmt: skip
+    objective.warnings += of_random_parts([name for name in fresh if name.partition(".")[0] not in heads])
+    pieces = Pieces(
+        plan, model, objective, (train, validation), load=load, respondent=Silent(), about={"classes": classes},
+        carried={}, finish=partial(write_preprocessor, folder, size),
+    )  # fmt: skip
+    varied = Variation(options.crop_scale if options.random_crop else None, options.flip, options.colour)
+    places = np.array([classes.index(name) if name in classes else -1 for name in labels], np.int64)
+    pieces.train = PictureBatches(
+        train, places[train.labels], device=device, size=size, variation=varied, seed=plan.spec.seed
+    )
+    return pieces
+
+
+class _InFormat:
+    """Calls a model with pictures in the number format of its weights."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+
+    def __call__(self, *, pixel_values: torch.Tensor) -> Any:
+        dtype = next(inner(self._model).base_model.parameters()).dtype
+        return self._model(pixel_values=pixel_values.to(dtype))
+
+
+def _weights(counts: np.ndarray[Any, Any], device: torch.device) -> torch.Tensor:
+    """Return (classes,) what a picture of each class counts, so that all classes count the same and 1 is the mean."""
+    return torch.tensor(counts.sum() / (len(counts) * counts), dtype=torch.float32, device=device)
+
+
+def write_preprocessor(model_dir: Path, size: PictureSize, folder: Path) -> None:
+    """Write how pictures are made ready for the result, so that ``transformers.pipeline`` sees what training saw."""
+    said = read_json(model_dir / PREPROCESSOR) or {"image_processor_type": "ViTImageProcessor"}
+    both = {"height": size.height, "width": size.width}
+    whole = {"do_resize": True, "do_rescale": True, "rescale_factor": 1 / 255, "do_normalize": True, "resample": 2}
+    shown = {"do_center_crop": size.crops, "size": {"shortest_edge": size.kept} if size.crops else both}
+    crop = {"crop_size": both} if size.crops else {}
+    colours = {"image_mean": list(size.mean), "image_std": list(size.deviation)}
+    (folder / PREPROCESSOR).write_text(json.dumps({**said, **whole, **shown, **crop, **colours}, indent=2))

@@ -1,0 +1,21 @@
+"""ADD A MODEL FAMILY HERE: one row of facts, and one row in its test.
+
+``unit_bytes`` of networks of convolutions were measured with pictures of 224 x 224 (``docs/planning.md``). Adapters sit
+on linear layers, so networks of convolutions are trained whole.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tunesmith.modalities.base import Family
+
+FAMILIES: Final = (
+    Family(name="ViT", model_types=("vit", "deit", "dinov2"), kind="picture", targets=("query", "value")),
+    Family(name="Swin", model_types=("swin", "swinv2"), kind="picture", targets=("query", "value"), unit_bytes=900_000),
+    Family(name="ConvNeXt", model_types=("convnext", "convnextv2"), kind="picture", targets=(), unit_bytes=1_000_000),
+    Family(name="ResNet", model_types=("resnet",), kind="picture", targets=(), unit_bytes=800_000),
+    Family(name="MobileNetV2", model_types=("mobilenet_v2",), kind="picture", targets=(), unit_bytes=600_000),
+    Family(name="EfficientNet", model_types=("efficientnet",), kind="picture", targets=(), unit_bytes=700_000),
+    Family(name="CLIP", model_types=("clip", "clip_vision_model"), kind="picture", targets=("q_proj", "v_proj")),
+)

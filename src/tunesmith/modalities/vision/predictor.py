@@ -1,0 +1,3 @@
+"""Models of pictures that answer."""
+
+from __future__ import annotations
