@@ -6,17 +6,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 
 from tunesmith.spec.errors import DatabaseUnusable
 from tunesmith.store.database import Database
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+NEWEST: Final = "0001"
+"""The last revision: a database that is at it needs no Alembic, whose import a server's start would wait for."""
 LOCK: Final = 7_301_562
 """Advisory lock of PostgreSQL under which one server at a time changes the tables."""
 
@@ -30,6 +32,10 @@ def upgrade(database: Database, to: str = "head") -> None:
     with database.write() as connection:
         _alone(connection)
         revision = current(connection)
+        if revision == NEWEST == to.replace("head", NEWEST):
+            return
+        from alembic import command
+
         known = {script.revision for script in _scripts().walk_revisions()}
         if revision is not None and revision not in known:
             why = f"its tables are of a later version of tunesmith (revision {revision})"
@@ -39,6 +45,8 @@ def upgrade(database: Database, to: str = "head") -> None:
 
 def downgrade(database: Database, to: str = "base") -> None:
     """Take the tables back to an earlier revision; what only later ones have is lost."""
+    from alembic import command
+
     with database.write() as connection:
         _alone(connection)
         command.downgrade(_config(connection), to)
@@ -46,13 +54,17 @@ def downgrade(database: Database, to: str = "base") -> None:
 
 def revise(database: Database, message: str) -> None:
     """Write the next revision from how ``tables.py`` differs from a database that is up to date."""
+    from alembic import command
+
     with database.write() as connection:
         command.revision(_config(connection), message, autogenerate=True)
 
 
 def current(connection: Connection) -> str | None:
     """Return the revision that the tables are at; None for an empty database."""
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
 def _alone(connection: Connection) -> None:
@@ -61,6 +73,8 @@ def _alone(connection: Connection) -> None:
 
 
 def _config(connection: Connection) -> Config:
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
@@ -69,4 +83,6 @@ def _config(connection: Connection) -> Config:
 
 
 def _scripts() -> ScriptDirectory:
+    from alembic.script import ScriptDirectory
+
     return ScriptDirectory(str(Path(__file__).parent))
