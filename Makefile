@@ -20,7 +20,7 @@ BENCH_STAMP := $(BENCH)/.installed
 export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test chaos lint format docs bench constraints migration new-format new-family new-modality clean
+.PHONY: help install demo serve test slow chaos lint format docs bench constraints migration new-format new-family new-modality clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 18
@@ -36,7 +36,10 @@ serve: $(SERVE_STAMP)  ## answer every API on http://127.0.0.1:8000 (ARGS="--por
 test: $(DEV_STAMP)  ## run the tests (ARGS="tests/data -x" hands arguments to pytest)
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal $(ARGS)
 
-chaos: $(DEV_STAMP)  ## run the slow suites: kills, full disks, long runs (minutes)
+slow: $(DEV_STAMP)  ## run what `make test` shows on one database on the other one too, and what takes long
+	$(BIN)/python -m pytest -m slow $(ARGS)
+
+chaos: $(DEV_STAMP)  ## run the suites that kill processes and fill disks, and long runs (minutes)
 	$(BIN)/python -m pytest -m chaos $(ARGS)
 
 lint: $(DEV_STAMP)  ## check style, types, imports and the house rules

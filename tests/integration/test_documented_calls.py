@@ -21,6 +21,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return fill(tmp_path_factory.mktemp("hub"))
 
 
+@pytest.mark.parametrize("database_url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)], indirect=True)
 def test_every_documented_call_answers_as_documented(home: Path, tmp_path: Path, database_url: str, hub: Path) -> None:
     folder = tmp_path / "work"
     folder.mkdir()

@@ -6,10 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 MEASURE = Path(__file__).with_name("step_memory.py")
 HIDDEN, LAYERS = 128, 2
 
 
+@pytest.mark.slow
 def test_a_step_with_a_large_vocabulary_takes_hardly_more_memory() -> None:
     small, large = step_memory([1_000, 150_000])
     # Half of 4,096 tokens times 150,000 words in 32 bits would be more than a gigabyte.

@@ -34,6 +34,7 @@ def reach(client: OpenAI, id: str, *statuses: str) -> Any:
     return job
 
 
+@pytest.mark.parametrize("database_url", [pytest.param("sqlite", marks=pytest.mark.slow), "postgresql"], indirect=True)
 def test_the_official_client_tunes_a_model_from_upload_to_deletion(server: Served, chat_file: Path):
     client = OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0)
     file = client.files.create(file=chat_file, purpose="fine-tune")
@@ -67,6 +68,7 @@ def test_the_official_client_tunes_a_model_from_upload_to_deletion(server: Serve
         client.models.retrieve(done.fine_tuned_model)
 
 
+@pytest.mark.parametrize("database_url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)], indirect=True)
 def test_conversations_become_a_model_of_the_organisation(server: Served, tmp_path: Path):
     turns = [("What is {0} plus {0}?", "It is {1}."), ("And {0} times two?", "That is {1}, too.")]
     conversations = [
@@ -101,6 +103,7 @@ def test_conversations_become_a_model_of_the_organisation(server: Served, tmp_pa
     assert [model["model_id"] for model in models["models"]] == [id]
 
 
+@pytest.mark.parametrize("database_url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)], indirect=True)
 def test_the_documented_conversation_trains(server: Served):
     messages = [{"role": "user", "content": "Hello!"}, {"role": "assistant", "content": "Hey! How are you?"}]
     body = {"org_id": "org_123", "base_model": "tiny", "conversations": [{"messages": messages, "platform": "discord"}]}
