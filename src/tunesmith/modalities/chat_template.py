@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, Protocol
 
 from jinja2 import TemplateError, nodes
 from jinja2.ext import Extension
@@ -24,6 +24,30 @@ SPECIAL_TOKENS: Final = ("bos_token", "eos_token", "unk_token", "sep_token", "pa
 
 class TemplateRefusal(Exception):
     """The template will not render these messages; the text is its own."""
+
+
+class Template(Protocol):
+    """What renders the messages of a conversation."""
+
+    @property
+    def source(self) -> str:
+        """What decides how messages are rendered."""
+        ...
+
+    @property
+    def special_tokens(self) -> dict[str, str]:
+        """The tokens that it may name."""
+        ...
+
+    def render(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        tools: Sequence[Any] | None = None,
+        add_generation_prompt: bool = False,
+    ) -> str:
+        """Return the text of a conversation (see ``ChatTemplate``)."""
+        ...
 
 
 class ChatTemplate:

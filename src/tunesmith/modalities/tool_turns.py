@@ -14,7 +14,7 @@ from functools import cached_property
 from itertools import product
 from typing import Any, Final
 
-from tunesmith.modalities.chat_template import ChatTemplate, TemplateRefusal
+from tunesmith.modalities.chat_template import Template, TemplateRefusal
 from tunesmith.spec.examples import Message
 
 _TOOL: Final = {
@@ -58,7 +58,7 @@ class _Calls:
 class ToolTurns:
     """Prepares conversations for one template."""
 
-    def __init__(self, template: ChatTemplate) -> None:
+    def __init__(self, template: Template) -> None:
         """Look at nothing yet: most data have no tools."""
         self._template = template
 

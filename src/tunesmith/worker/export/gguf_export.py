@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.modalities.chat_template import ChatTemplate, load, read_json, special_tokens
+from tunesmith.modalities.chat_template import Template, load, read_json, special_tokens
 from tunesmith.spec.errors import NotForGguf
 from tunesmith.worker.export.gguf_file import Talk, write_gguf
 from tunesmith.worker.export.merged import write_merged
@@ -58,7 +58,7 @@ def write_gguf_export(
     return GgufExport(file, ollama, {**summary, "quantization": quantization, "bytes": file.stat().st_size})
 
 
-def _talk(source: Taught, model: Path, template: ChatTemplate, rows: Sequence[Replayed]) -> Talk:
+def _talk(source: Taught, model: Path, template: Template, rows: Sequence[Replayed]) -> Talk:
     """Say how texts begin and answers end, as the training had it."""
     special, encoder = special_tokens(model), source.encoder
     begin, eos = (_number(model, special.get(name)) for name in ("bos_token", "eos_token"))

@@ -16,7 +16,7 @@ from tunesmith.modalities.chat_template import TemplateRefusal
 from tunesmith.worker.export.go_template import render
 
 if TYPE_CHECKING:
-    from tunesmith.modalities.chat_template import ChatTemplate
+    from tunesmith.modalities.chat_template import Template
 
 _S, _U, _A, _V = "Sysprobe", "Userprobe", "Ansprobe", "Vserprobe"
 _SYSTEM: Final = {"role": "system", "content": _S}
@@ -55,7 +55,7 @@ def _quoted(text: str) -> str:
 
 
 def ollama_template(
-    template: ChatTemplate, prompts: Sequence[Sequence[Mapping[str, Any]]], *, begin: str
+    template: Template, prompts: Sequence[Sequence[Mapping[str, Any]]], *, begin: str
 ) -> OllamaTemplate:
     """Say a chat template in Go, proven over ``prompts`` too.
 
@@ -83,7 +83,7 @@ def ollama_template(
     return OllamaTemplate(go, "", tuple(notes))
 
 
-def _put_together(template: ChatTemplate, begin: str) -> str:
+def _put_together(template: Template, begin: str) -> str:
     """Build the Go template.
 
     Raises:
@@ -113,7 +113,7 @@ def _put_together(template: ChatTemplate, begin: str) -> str:
     return opening + "{{ range $i, $_ := .Messages }}" + turns + "{{ end }}{{ end }}" + _text(asking)
 
 
-def _system(template: ChatTemplate, begin: str) -> tuple[str, str] | None:
+def _system(template: Template, begin: str) -> tuple[str, str] | None:
     """Return what stands before what the system says, and between it and the user; None if no system may speak."""
     if not _renders(template, [_SYSTEM, *_TALK]):
         return None
@@ -121,14 +121,14 @@ def _system(template: ChatTemplate, begin: str) -> tuple[str, str] | None:
     return _without_start(before, begin), after
 
 
-def _renders(template: ChatTemplate, messages: Sequence[Mapping[str, Any]]) -> bool:
+def _renders(template: Template, messages: Sequence[Mapping[str, Any]]) -> bool:
     try:
         return all(str(message["content"]) in template.render(messages) for message in messages)
     except TemplateRefusal:
         return False
 
 
-def _trims(template: ChatTemplate) -> bool:
+def _trims(template: Template) -> bool:
     spaced = [{**turn, "content": f" {turn['content']} "} for turn in _TALK]
     return template.render(spaced) == template.render(_TALK)
 
