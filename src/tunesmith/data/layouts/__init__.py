@@ -32,6 +32,10 @@ SIDES: Final[dict[str, Side]] = {
 """Names that folders and files of one side have."""
 
 
+def _nothing(tree: Tree) -> list[str]:
+    return []
+
+
 @dataclass(frozen=True)
 class Layout:
     """A way in which folders are laid out."""
@@ -49,6 +53,8 @@ class Layout:
     Raises:
         UnreadableData: a file that the layout depends on cannot be used.
     """
+    notes: Callable[[Tree], list[str]] = _nothing
+    """What the user should know of how it is read, one sentence each."""
 
 
 def _found() -> dict[str, Layout]:
