@@ -8,10 +8,12 @@ import resource
 import sys
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Ranks:
         torch.distributed.all_reduce(tensor, torch.distributed.ReduceOp.MIN)
         return int(tensor.item())
 
-    def all_of(self, names: list[str]) -> list[list[str]]:
+    def all_of(self, names: list[T]) -> list[list[T]]:
         """Return what every process holds."""
         if self.world == 1:
             return [names]

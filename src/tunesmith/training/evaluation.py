@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -13,7 +14,7 @@ from tunesmith.spec.errors import OutOfMemory
 from tunesmith.training.batching import halves, micro_batches
 from tunesmith.training.device import Ranks, is_out_of_memory, release_memory
 from tunesmith.training.observer import Observer
-from tunesmith.training.pieces import Rows, TrainingPieces
+from tunesmith.training.pieces import Gathering, Rows, TrainingPieces, able
 
 
 @dataclass(frozen=True)
@@ -43,18 +44,30 @@ def measure(
     everything = range(len(rows.lengths))
     parts = micro_batches(everything, rows.lengths, micro_tokens)
     sums: Counter[str] = Counter()
+    said: list[tuple[int, Any]] = []
+    gathering = able(pieces, Gathering)
+
+    def compute(some: Sequence[int]) -> None:
+        batch = rows.batch(some, 0)
+        if gathering is None:
+            sums.update(pieces.measure(batch))
+            return
+        part, each = gathering.gather(batch)
+        sums.update(part)
+        said.extend(zip(some, each, strict=True))
+
     pieces.model.eval()
     with torch.no_grad():
         for part in parts[ranks.rank :: ranks.world]:
-            in_halves(
-                part, lambda some: sums.update(pieces.measure(rows.batch(some, 0))),
-                lengths=rows.lengths, step=step, device=device,
-            )  # fmt: skip
+            in_halves(part, compute, lengths=rows.lengths, step=step, device=device)
             observer.beat(step)
     pieces.model.train()
     found = _over_all(sums, ranks, device)
     labels = max(1, rows.labels(everything, 0))
-    return Measured(found.get("loss", 0.0) / labels, pieces.metrics(found, labels))
+    metrics = pieces.metrics(found, labels)
+    if gathering is not None:
+        metrics |= gathering.figures(_in_order(said, ranks))
+    return Measured(metrics.pop("loss", found.get("loss", 0.0) / labels), metrics)
 
 
 def in_halves(
@@ -81,6 +94,12 @@ def in_halves(
     release_memory(device)
     for half in halves(part):
         in_halves(half, compute, lengths=lengths, step=step, device=device)
+
+
+def _in_order(said: list[tuple[int, Any]], ranks: Ranks) -> list[Any]:
+    """Put what rows say in all processes in the order of the rows."""
+    everything = [each for part in ranks.all_of(said) for each in part]
+    return [each for _, each in sorted(everything, key=lambda pair: pair[0])]
 
 
 def _over_all(sums: Counter[str], ranks: Ranks, device: torch.device) -> dict[str, float]:

@@ -9,9 +9,10 @@ import torch
 from tunesmith.spec.errors import OutOfMemory
 from tunesmith.training.batching import draw_seed, halves, micro_batches
 from tunesmith.training.device import Ranks, is_out_of_memory, release_memory
+from tunesmith.training.evaluation import in_halves
 from tunesmith.training.observer import Observer
 from tunesmith.training.optimizers import Trainables
-from tunesmith.training.pieces import TrainingPieces
+from tunesmith.training.pieces import Joint, TrainingPieces, able
 from tunesmith.training.progress import Progress
 
 Learn = Callable[[int, str, Mapping[str, float]], None]
@@ -48,6 +49,9 @@ class Gradients:
         """
         self._trainables.reset()
         parts = micro_batches(rows, self._pieces.train.lengths, progress.micro_tokens)
+        joint = able(self._pieces, Joint)
+        if joint is not None:
+            joint.meet(rows, self._look(joint, rows, parts, progress))
         loss, tokens = 0.0, 0
         for part in parts[self._ranks.rank :: self._ranks.world]:
             part_loss, part_tokens = self._micro_batch(part, labels, progress)
@@ -61,6 +65,29 @@ class Gradients:
         if least < progress.micro_tokens:
             self._learn(least, "memory ran out in another process; all go on with its limit", {})
         return loss, int(total)
+
+    def _look(
+        self, joint: Joint, rows: Sequence[int], parts: Sequence[Sequence[int]], progress: Progress
+    ) -> dict[str, torch.Tensor]:
+        """Compute what all rows of a step bring into each other's losses, with the random numbers of the parts."""
+        found: list[tuple[Sequence[int], dict[str, torch.Tensor]]] = []
+
+        def compute(some: Sequence[int]) -> None:
+            torch.manual_seed(draw_seed(self._seed, progress.step, some))
+            seen = joint.look(self._pieces.train.batch(some, progress.epoch))
+            found.append((some, {name: tensor.detach().cpu() for name, tensor in seen.items()}))
+
+        with torch.no_grad():
+            for part in parts[self._ranks.rank :: self._ranks.world]:
+                in_halves(
+                    part, compute, lengths=self._pieces.train.lengths, step=progress.step + 1, device=self._device
+                )
+                self._observer.beat(progress.step)
+        held = [each for part in self._ranks.all_of(found) for each in part]
+        place_of = {row: place for place, row in enumerate(row for some, _ in held for row in some)}
+        order = torch.tensor([place_of[row] for row in rows])
+        names = held[0][1]
+        return {name: torch.cat([seen[name] for _, seen in held])[order].to(self._device) for name in names}
 
     def _micro_batch(self, part: Sequence[int], labels: int, progress: Progress) -> tuple[float, int]:
         """Compute one micro-batch; when memory runs out, its halves, with the same step, rows and weighting."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -76,6 +76,45 @@ class Objective(Protocol):
     def metrics(self, sums: dict[str, float], labels: int) -> dict[str, float]:
         """Turn the sums over all rows into what the task reports beside its mean loss, by name; may be empty."""
         ...
+
+
+@runtime_checkable
+class Joint(Protocol):
+    """An objective under which the loss of a row depends on the other rows of its step, such as a contrastive one.
+
+    A step is then computed twice: first without gradients, to know what all of its rows say, then part by part. So its
+    gradient is that of the whole step, however it is divided.
+    """
+
+    def look(self, batch: Any) -> dict[str, Tensor]:
+        """Return what each row of a part brings into the losses of the others: (rows, ...) each, by name."""
+        ...
+
+    def meet(self, rows: Sequence[int], seen: dict[str, Tensor]) -> None:
+        """Take what all ``rows`` of a step bring, in their order; ``loss`` of its parts is asked for next."""
+        ...
+
+
+@runtime_checkable
+class Gathering(Protocol):
+    """An objective that reports figures of all rows together, which are no sums, such as a ranking."""
+
+    def gather(self, batch: Any) -> tuple[dict[str, float], list[Any]]:
+        """Return the sums of a batch, as ``measure`` does, and what each of its rows says, on the host."""
+        ...
+
+    def figures(self, said: list[Any]) -> dict[str, float]:
+        """Return what is reported of all rows, in their order, beside ``metrics``; "loss" replaces the mean loss."""
+        ...
+
+
+T = TypeVar("T")
+
+
+def able(pieces: Any, kind: type[T]) -> T | None:
+    """Return the objective of pieces, if it can do what the protocol ``kind`` asks for."""
+    objective = getattr(pieces, "objective", None)
+    return objective if isinstance(objective, kind) else None
 
 
 class TrainingPieces(Protocol):
