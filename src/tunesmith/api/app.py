@@ -31,6 +31,8 @@ from tunesmith.service.system.tidying import tidy
 log = logging.getLogger("tunesmith.api")
 CHUNKED: Final = re.compile(r"/api/uploads(/|$)")
 """Where uploads come in as plain bytes."""
+SHOWN: Final = re.compile(r"/(api/predict|v1/audio/transcriptions)/?$")
+"""Where files come in that models are shown."""
 TIDY_SECONDS: Final = 3600.0
 """How often what nobody needs is removed."""
 SETTLED_SECONDS: Final = 60.0
@@ -52,7 +54,7 @@ def create_app(service: Service, token: str | None = None) -> FastAPI:
     found = routers()
     # What is added last is passed first.
     app.add_middleware(Once, service=service)
-    app.add_middleware(Bodies, settings=service.settings, uploads=[CHUNKED, *_taking_files(found)])
+    app.add_middleware(Bodies, settings=service.settings, uploads=[CHUNKED, *_taking_files(found)], shown=SHOWN)
     app.add_middleware(Access, service=service, token=token)
     app.add_middleware(Hosts, settings=service.settings)
     app.add_middleware(Answers)

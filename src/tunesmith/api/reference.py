@@ -40,6 +40,8 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "/api/llm-finetuning/lora": {"dataset": FILE, "base_model": "qwen-7b", "lora_r": 8, "epochs": 3},
     "/api/llm-finetuning/qlora": {"dataset": FILE, "base_model": "qwen-7b", "use_4bit": True, "epochs": 3},
     "/api/llm-finetuning/data/upload": {"file": FILE},
+    "/api/predict": {"file": "@picture.png", "model": "shapes", "top_k": 3},
+    "/v1/audio/transcriptions": {"file": "@recording.wav", "model": "whisper-tiny-en"},
     "/upload": {"file": "@notes.txt"},
 }
 """Forms as they are filled in; a body of JSON has its example beside its route."""

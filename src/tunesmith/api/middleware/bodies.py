@@ -27,13 +27,16 @@ class Bodies:
         app: ASGIApp,
         settings: Settings,
         uploads: Sequence[re.Pattern[str]],
+        shown: re.Pattern[str] | None = None,
         too_large: Callable[[int], TooLarge] = TooLarge,
     ) -> None:
-        """``uploads`` are the paths that take files; ``too_large`` makes the error of a body above a limit."""
+        """``uploads`` are the paths that take files, ``shown`` those that show one to a model, which is no larger than
+        other bodies; ``too_large`` makes the error of a body above a limit."""
         self.app = app
         self.limit = int(settings.max_body_mb * MEGABYTE)
         self.upload_limit = int(settings.upload_limit_gb * GIGABYTE)
         self.uploads = uploads
+        self.shown = shown
         self.too_large = too_large
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,9 +44,10 @@ class Bodies:
         if scope["type"] != "http" or not _has_body(headers := Headers(scope=scope)):
             await self.app(scope, receive, send)
             return
-        takes_files = any(pattern.match(scope["path"]) for pattern in self.uploads)
+        is_shown = self.shown is not None and self.shown.match(scope["path"]) is not None
+        takes_files = is_shown or any(pattern.match(scope["path"]) for pattern in self.uploads)
         _check_type(headers.get("content-type", "none"), takes_files)
-        limit = self.upload_limit if takes_files else self.limit
+        limit = self.upload_limit if takes_files and not is_shown else self.limit
         length = headers.get("content-length", "0")
         if length.isdigit() and int(length) > limit:
             raise self.too_large(limit)

@@ -16,7 +16,7 @@ from tunesmith.api.doors.openai_asking import ChatRequest, CompletionRequest, Em
 from tunesmith.service.accounts.principal import Principal
 from tunesmith.service.context import Service
 from tunesmith.service.serving.pool import CHAT, COMPLETIONS, EMBEDDINGS
-from tunesmith.service.serving.targets import Target, find_target
+from tunesmith.service.serving.targets import Target, find_target, seeing
 
 router = APIRouter(prefix="/v1", tags=["openai"])
 STREAMED: Final[dict[int | str, dict[str, Any]]] = {
@@ -51,6 +51,7 @@ async def _target(service: Service, by: Principal, name: str, org: str | None) -
 
 async def _answer(request: Request, service: Service, target: Target, path: str, asked: Said) -> Response:
     content = body(asked)
+    target = seeing(target, content)
     if content.get("stream"):
         return await answering.streamed(request, service.serving.stream(target, path, content), answering.event)
     return JSONResponse(await answering.whole(request, service.serving.ask(target, path, content)))

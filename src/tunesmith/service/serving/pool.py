@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from tunesmith.executors.local import LocalExecutor
+from tunesmith.modalities import folders
 from tunesmith.modalities.adapter_fit import ADAPTER_WEIGHTS
 from tunesmith.planning.facts import device_facts
 from tunesmith.service.serving.process import Held, Process, ServeRun, stamp_of
 from tunesmith.service.serving.shelf import Entry, Shelf, Use
 from tunesmith.service.serving.targets import Target
 from tunesmith.service.serving.vllm import VllmServer
-from tunesmith.spec.errors import AdapterNotPerRow, AdapterTooLarge, ModelGone, TunesmithError
+from tunesmith.spec.errors import AdapterNotPerRow, AdapterTooLarge, CheckpointSilent, ModelGone, TunesmithError
 from tunesmith.spec.job import Resources
 
 if TYPE_CHECKING:
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 CHAT: Final = "/v1/chat/completions"
 COMPLETIONS: Final = "/v1/completions"
 EMBEDDINGS: Final = "/v1/embeddings"
+PREDICT: Final = "/predict"
+TRANSCRIBE: Final = "/v1/audio/transcriptions"
+DRAW: Final = "/v1/images/generations"
+IN_FEW_BITS: Final = frozenset({"talker", "diffusion"})
+"""Kinds of model that are large, and compute in the machine's number format; others are small, and exact."""
 
 
 @dataclass(frozen=True)
@@ -222,6 +228,9 @@ class ServingPool:
     def _held(self, target: Target) -> Held:
         """Say which process a target needs: that of its base, or one of its own."""
         device, precision = self._device()
+        use = folders.use_of(target.base, target.adapter, sees=target.sees)
+        if use is not None:
+            return _of_pictures_or_sounds(target, use, device, precision)
         held = Held(target.base, device, precision, stamp=stamp_of(target.base))
         if target.whole:
             return replace(held, checkpoint=target.checkpoint)
@@ -328,6 +337,25 @@ class _Row:
             running=self.use.running,
             used_at=self.use.used_at,
         )
+
+
+def _of_pictures_or_sounds(target: Target, use: folders.Use, device: str, precision: str) -> Held:
+    """Return the process of such a model; what was trained on it is merged into it there.
+
+    Raises:
+        CheckpointSilent: the target is a checkpoint.
+    """
+    if target.checkpoint is not None:
+        raise CheckpointSilent(target.name, use.does)
+    return Held(
+        target.base,
+        device,
+        precision if use.kind in IN_FEW_BITS else "fp32",
+        engine="predictor",
+        merged=target.adapter,
+        sees=target.sees,
+        stamp=stamp_of(target.base, target.adapter),
+    )
 
 
 def _base_of(entry: Entry) -> Target:

@@ -50,11 +50,13 @@ class Held:
     """cpu or cuda."""
     precision: str
     engine: str = "transformers"
-    """What computes: transformers or vllm."""
+    """What computes: transformers, vllm, or a predictor of pictures or sounds."""
     merged: Path | None = None
     """Folder of an adapter that is merged into the base in memory, as it cannot share a batch with others."""
     checkpoint: Path | None = None
     """Folder of a checkpoint that has all weights."""
+    sees: bool = False
+    """Whether it is asked about pictures."""
     stamp: tuple[tuple[str, int, int], ...] = ()
     """Name, time and size of the files: what was trained anew into the same folder is something else."""
 
@@ -201,6 +203,7 @@ class ServeRun:
             "name": self._name,
             "device": held.device,
             "precision": held.precision,
+            "sees": held.sees,
             "rows": settings.serve_rows,
             "waiting": settings.serve_waiting,
             "adapter_bytes": int(settings.serve_adapters_gb * 1e9),
@@ -255,7 +258,8 @@ def _files(folder: Path) -> Iterator[os.DirEntry[str]]:
 
 def weights_of(held: Held) -> int:
     """Return the bytes of a base's weights as they will be in memory."""
-    return BYTES[held.precision] * sum(tensor.size for file in weight_files(held.base) for tensor in tensors(file))
+    files = weight_files(held.base) or sorted(held.base.glob("*/*.safetensors"))  # a pipeline has them by part
+    return BYTES[held.precision] * sum(tensor.size for file in files for tensor in tensors(file))
 
 
 def memory_of(pid: int) -> int:

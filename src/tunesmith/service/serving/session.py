@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 from urllib.parse import quote
 
-from tunesmith.service.serving.pool import CHAT, ServingPool
+from tunesmith.service.serving.pool import CHAT, PREDICT, ServingPool
 from tunesmith.service.serving.wire import Wire
 from tunesmith.spec.errors import ModelGone
 
@@ -81,6 +81,10 @@ class Session(Protocol):
         """Start an answer to a conversation; iterate over it for the text, close it to end it early."""
         ...
 
+    def predict(self, shown: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer about a picture or a recording."""
+        ...
+
 
 class OwnSession:
     """A model that is loaded for this alone; nothing is left of it."""
@@ -118,6 +122,11 @@ class OwnSession:
         assert self._engine is not None
         return Reply(self._engine.stream(CHAT, {"messages": list(messages), **COUNTED, **sampling}))
 
+    def predict(self, shown: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer about a picture or a recording."""
+        assert self._engine is not None
+        return self._engine.ask(PREDICT, shown)
+
 
 class ServerSession:
     """A model of a server that lives on this machine."""
@@ -144,3 +153,7 @@ class ServerSession:
         """Start an answer."""
         body = {"model": self.model, "messages": list(messages), "stream": True, **COUNTED, **sampling}
         return Reply(self._wire.stream(CHAT, body))
+
+    def predict(self, shown: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer about a picture or a recording."""
+        return self._wire.ask("POST", "/api/predict", {"model": self.model, **shown})

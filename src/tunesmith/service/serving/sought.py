@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tunesmith.modalities.folders import TEXT_DOORS, WRITES, Way, is_adapter, use_of
 from tunesmith.runs import checkpoints
 from tunesmith.runs.folder import RunFolder
 from tunesmith.service.accounts.principal import OPERATOR
@@ -16,7 +17,7 @@ from tunesmith.service.serving.session import OwnSession, ServerSession, Session
 from tunesmith.service.serving.standalone import named, standalone
 from tunesmith.service.serving.targets import Target, find_target
 from tunesmith.service.system.server_file import live_server
-from tunesmith.spec.errors import ModelNotFound, NotFound
+from tunesmith.spec.errors import AskedOtherwise, ModelNotFound, NotFound
 from tunesmith.spec.job import Device
 
 if TYPE_CHECKING:
@@ -28,27 +29,56 @@ LINKS: Final = ("best", "last")
 
 
 def session_with(
-    settings: Settings, model: str | None, adapter: Path | None = None, checkpoint: str | None = None
+    settings: Settings,
+    model: str | None,
+    adapter: Path | None = None,
+    checkpoint: str | None = None,
+    *,
+    way: Way = "chat",
 ) -> Session:
     """Return a session with a model, which begins as a ``with`` block.
 
     ``model`` is a folder (a model directory with what was trained in it), a pulled name, a hub id, a run by its id or
     name, or, with a server or a database in this home, whatever these call a model. ``checkpoint`` chooses one of its
-    run: a step, ``best`` or ``last``.
+    run: a step, ``best`` or ``last``. ``way`` is how it will be asked.
 
     Raises:
+        AskedOtherwise: models of its kind are asked in another way.
         TunesmithError: nothing that answers is called that, or not yet.
     """
+    if way == "predict":
+        assert model is not None
+        return _of_service(settings, model, way) or _own(settings, _on_disk(settings, model, checkpoint), way)
+    _refuse_silent(settings, model, adapter)
     if model is None or adapter is not None or is_model_directory(Path(model).expanduser()):
         about = standalone(settings, named(model, adapter), device=Device.AUTO, precision=None)
         return OwnSession(settings, about.target, device=about.device, precision=about.precision, notes=about.notes)
     name = f"{model}:{STEP}{checkpoint}" if checkpoint and model.startswith(f"{TUNED}:") else model
-    if (checkpoint is None or name != model) and (found := _of_service(settings, name)) is not None:
+    if (checkpoint is None or name != model) and (found := _of_service(settings, name, way)) is not None:
         return found
-    return OwnSession(settings, _on_disk(settings, model, checkpoint))
+    return _own(settings, _on_disk(settings, model, checkpoint), way)
 
 
-def _of_service(settings: Settings, name: str) -> Session | None:
+def _own(settings: Settings, target: Target, way: Way) -> Session:
+    """Return a session with a process of its own, unless models of this kind are asked in another way."""
+    use = use_of(target.base, target.adapter)
+    if use is None and way == "predict":
+        raise AskedOtherwise(target.name, WRITES, TEXT_DOORS)
+    if use is not None and way not in use.ways:
+        raise AskedOtherwise(target.name, use.does, use.doors)
+    return OwnSession(settings, target)
+
+
+def _refuse_silent(settings: Settings, model: str | None, adapter: Path | None) -> None:
+    """Refuse a folder of something that does not chat before its files are looked at as those of text."""
+    folders = [adapter, None if model is None else Path(model).expanduser()]
+    for folder in folders:
+        use = use_of(folder, folder if is_adapter(folder) else None) if folder is not None else None
+        if folder is not None and use is not None and "chat" not in use.ways:
+            raise AskedOtherwise(folder.name, use.does, use.doors)
+
+
+def _of_service(settings: Settings, name: str, way: Way) -> Session | None:
     """Return the model that a server or a database of this home calls so; None if neither does."""
     is_path = name.startswith((PREFIX, ".", "/", "~")) or Path(name).is_dir() or (settings.models_dir / name).is_dir()
     if is_path:
@@ -62,7 +92,7 @@ def _of_service(settings: Settings, name: str) -> Session | None:
 
     service = open_service(settings)
     try:
-        return OwnSession(settings, find_target(service, OPERATOR, name))
+        return _own(settings, find_target(service, OPERATOR, name), way)
     except NotFound:
         return None
     finally:

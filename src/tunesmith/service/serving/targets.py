@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tunesmith.modalities.adapter_fit import ADAPTER_CONFIG, base_names
+from tunesmith.modalities.folders import is_adapter, is_model
 from tunesmith.runs import checkpoints
 from tunesmith.runs.folder import RunFolder
 from tunesmith.service.accounts.paths import reach_of
@@ -64,11 +65,20 @@ class Target:
     """Its id in the registry; None for one that no job made."""
     base_org: str | None = None
     """The organisation that the base belongs to; None: everybody's."""
+    sees: bool = False
+    """Whether it is asked about pictures, which some models of text can be too."""
 
     @property
     def weights(self) -> Path | None:
         """Folder of what was trained on the base; None for the base alone."""
         return self.adapter or self.checkpoint
+
+
+def seeing(target: Target, body: Mapping[str, Any]) -> Target:
+    """Return the target as it answers a chat: about pictures, where the messages show some."""
+    turns = body.get("messages") or []
+    parts = (part for turn in turns if isinstance(turn.get("content"), list) for part in turn["content"])
+    return replace(target, sees=True) if any(part.get("type") == "image_url" for part in parts) else target
 
 
 def find_target(service: Service, by: Principal, name: str, *, org: str | None = None) -> Target:
@@ -139,7 +149,7 @@ class _Seeker:
             if base is None:
                 raise ModelNotFound(name, f"Its base '{next(iter(bases), 'unknown')}' is not on this machine: pull it.")
             return Target(name, NOBODYS, base, adapter=folder.resolve(), base_org=self._owner(base, NOBODYS))
-        if not (folder / "config.json").is_file():
+        if not is_model(folder):
             raise not_a_model(name, folder)
         return Target(name, NOBODYS, folder.resolve(), base_org=NOBODYS)
 
@@ -147,7 +157,7 @@ class _Seeker:
         models = self._service.settings.models_dir
         if len(os.fsencode(name)) > FILE_NAME:
             return None
-        if name and not name.startswith(".") and Path(name).name == name and (models / name / "config.json").is_file():
+        if name and not name.startswith(".") and Path(name).name == name and is_model(models / name):
             return models / name
         alias = ALIASES.get(name)
         if alias is not None and alias.kind == "model" and isinstance(alias.source, HubRepository):
@@ -157,7 +167,7 @@ class _Seeker:
     def _base(self, written: str) -> Path | None:
         """Return the folder of a base that a run's files name."""
         folder = Path(written)
-        if folder.is_absolute() and (folder / "config.json").is_file():
+        if folder.is_absolute() and is_model(folder):
             return folder.resolve()
         return self._pulled(written)
 
@@ -253,8 +263,8 @@ class _Seeker:
             return None
         # The result in the run's folder stays as it was made; where it was published another may lie by now.
         kept = self._service.settings.runs_dir / str(model.run) / "artifacts"
-        wanted = ADAPTER_CONFIG if model.kind == "adapter" else "config.json"
-        folder = next((place for place in (kept, Path(model.path)) if (place / wanted).is_file()), None)
+        there = is_adapter if model.kind == "adapter" else is_model
+        folder = next((place for place in (kept, Path(model.path)) if there(place)), None)
         if folder is None:
             raise Conflict(f"The files of model '{name}' are not on this machine.", "Ask a server where they lie.")
         if model.kind != "adapter":

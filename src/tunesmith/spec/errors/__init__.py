@@ -30,6 +30,7 @@ TunesmithError
 │   ├── LogitsNotNumbers, DecodingFailed
 ├── ServingError            exit 70, HTTP 503   a model cannot answer
 │   ├── ModelGone, NoMemoryLeft, ModelNotReady, ModelTooLarge, AdapterTooLarge, NoMemoryYet
+│   ├── AskedOtherwise, UnreadableContent, ContentTooLarge, CheckpointSilent, Untrained
 ├── ServiceError            exit 78, HTTP 4xx   the service cannot do what was asked
 │   ├── Unauthenticated, Forbidden, NotFound, PathNotAllowed
 │   ├── Conflict, WrongJobState, KeyReused, LeaseLost
@@ -170,12 +171,17 @@ from tunesmith.spec.errors.service import (
 )
 from tunesmith.spec.errors.serving import (
     AdapterTooLarge,
+    AskedOtherwise,
+    CheckpointSilent,
+    ContentTooLarge,
     ModelGone,
     ModelNotReady,
     ModelTooLarge,
     NoMemoryLeft,
     NoMemoryYet,
     ServingError,
+    UnreadableContent,
+    Untrained,
 )
 from tunesmith.spec.errors.uploads import (
     ArchiveRefused,
@@ -202,14 +208,17 @@ __all__ = [
     "AdapterNotPerRow",
     "AdapterTooLarge",
     "ArchiveRefused",
+    "AskedOtherwise",
     "BadBox",
     "BadEntry",
     "BadValue",
     "Broken",
     "Cancelled",
+    "CheckpointSilent",
     "ChecksumDiffers",
     "ConfigError",
     "Conflict",
+    "ContentTooLarge",
     "ContinuationDiffers",
     "ContradictingKeys",
     "Contradiction",
@@ -314,10 +323,12 @@ __all__ = [
     "UnknownKey",
     "UnknownLabel",
     "UnknownName",
+    "UnreadableContent",
     "UnreadableData",
     "UnreadableFile",
     "UnreadableMedia",
     "UnreadableRow",
+    "Untrained",
     "UploadBusy",
     "UploadGone",
     "UsageError",

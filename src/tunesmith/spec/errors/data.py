@@ -301,6 +301,7 @@ class UnreadableMedia(RowFault):
 
     def __init__(self, where: Where, name: str, why: str) -> None:
         super().__init__(where, None, f"{_tail(name)} cannot be used: {why}. Replace the file or remove the row.")
+        self.why = why
 
 
 class BadBox(RowFault):

@@ -82,3 +82,61 @@ class NoMemoryLeft(ServingError):
             "The model's process ran out of memory in the middle of an answer. Ask for fewer or shorter answers, or "
             "lower TUNESMITH_SERVE_ROWS."
         )
+
+
+class AskedOtherwise(ServingError):
+    """A model that is asked for something that models of its kind do not do."""
+
+    code = "asked_otherwise"
+    status = 422
+    exit_code = 78
+
+    def __init__(self, model: str, does: str, doors: str) -> None:
+        super().__init__(f"Model '{model[:80]}' cannot answer this: it {does}. Ask it by {doors}.")
+
+
+class UnreadableContent(ServingError):
+    """A picture or a recording, sent to be looked at or listened to, that cannot be decoded."""
+
+    code = "unreadable_content"
+    status = 422
+    exit_code = 65
+
+    def __init__(self, why: str, name: str = "file") -> None:
+        super().__init__(f"The {name} cannot be used: {why.strip().rstrip('.')}. Send another one.")
+
+
+class ContentTooLarge(ServingError):
+    """A picture or a recording that is larger than models are shown."""
+
+    code = "content_too_large"
+    status = 413
+    exit_code = 65
+
+    def __init__(self, limit: int, name: str = "file") -> None:
+        super().__init__(f"The {name} is larger than {limit:,} bytes, which is the most. Send a smaller one.")
+
+
+class CheckpointSilent(ServingError):
+    """A checkpoint of a model that answers only as a whole result."""
+
+    code = "checkpoint_silent"
+    status = 422
+    exit_code = 78
+
+    def __init__(self, model: str, does: str) -> None:
+        super().__init__(
+            f"Model '{model[:80]}' is a checkpoint, and a model that {does} answers only as the result of its run: "
+            "let the run finish or land, then ask that."
+        )
+
+
+class Untrained(ServingError):
+    """A model that lacks the part that would answer."""
+
+    code = "untrained"
+    status = 422
+    exit_code = 78
+
+    def __init__(self, model: str, why: str) -> None:
+        super().__init__(f"Model '{model[:80]}' cannot answer yet: {why}. Train it first, then ask the result.")

@@ -6,7 +6,7 @@ https://platform.openai.com/docs/api-reference/embeddings
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -87,12 +87,7 @@ class Vectors:
         if request.dimensions is not None:
             vectors = torch.nn.functional.normalize(vectors[:, : request.dimensions], dim=-1)
         tokens = sum(map(len, rows))
-        return {
-            "object": "list",
-            "data": [_entry(place, vector, request) for place, vector in enumerate(vectors)],
-            "model": request.served_as or name,
-            "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
-        }
+        return _rendered(vectors, request, request.served_as or name, tokens)
 
     def _ids(self, given: str | tuple[int, ...]) -> list[int]:
         """Return the tokens of a text, with those that the model was trained to see around it."""
@@ -113,6 +108,29 @@ class Vectors:
         tokenizer.no_truncation()
         tokenizer.no_padding()
         return tokenizer
+
+
+def rendered(vectors: Sequence[Sequence[float]], request: EmbeddingRequest, name: str) -> dict[str, Any]:
+    """Return OpenAI's object of vectors that a model of pictures and texts made; it counts no tokens.
+
+    Raises:
+        BadValue: more dimensions are asked for than it has.
+    """
+    made = torch.tensor(vectors, dtype=torch.float32)
+    if request.dimensions is not None:
+        if request.dimensions > made.shape[1]:
+            raise BadValue("dimensions", request.dimensions, f"a whole number from 1 to {made.shape[1]}")
+        made = made[:, : request.dimensions]
+    return _rendered(torch.nn.functional.normalize(made, dim=-1), request, name, 0)
+
+
+def _rendered(vectors: Tensor, request: EmbeddingRequest, name: str, tokens: int) -> dict[str, Any]:
+    return {
+        "object": "list",
+        "data": [_entry(place, vector, request) for place, vector in enumerate(vectors)],
+        "model": name,
+        "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+    }
 
 
 def _entry(place: int, vector: Tensor, request: EmbeddingRequest) -> dict[str, Any]:

@@ -44,6 +44,18 @@ class Engine(Protocol):
         """Say what is loaded."""
         ...
 
+    def predict(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer about a picture or a recording."""
+        ...
+
+    def transcribe(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Write down what is said in a recording."""
+        ...
+
+    def draw(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Make pictures."""
+        ...
+
 
 @dataclass(frozen=True)
 class Completion:
@@ -102,6 +114,18 @@ def _embed(engine: Engine, body: Mapping[str, Any]) -> Reply:
     return engine.embed(read_embedding(body))
 
 
+def _predict(engine: Engine, body: Mapping[str, Any]) -> Reply:
+    return engine.predict(body)
+
+
+def _transcribe(engine: Engine, body: Mapping[str, Any]) -> Reply:
+    return engine.transcribe(body)
+
+
+def _draw(engine: Engine, body: Mapping[str, Any]) -> Reply:
+    return engine.draw(body)
+
+
 def _load(engine: Engine, body: Mapping[str, Any]) -> Reply:
     return engine.load(_adapter(body))
 
@@ -127,6 +151,9 @@ ENDPOINTS: Final[Mapping[tuple[str, str], Callable[[Engine, Mapping[str, Any]], 
     ("POST", "/v1/chat/completions"): _chat,
     ("POST", "/v1/completions"): _text,
     ("POST", "/v1/embeddings"): _embed,
+    ("POST", "/predict"): _predict,
+    ("POST", "/v1/audio/transcriptions"): _transcribe,
+    ("POST", "/v1/images/generations"): _draw,
     ("POST", "/adapters"): _load,
     ("DELETE", "/adapters"): _unload,
     ("GET", "/healthz"): _health,

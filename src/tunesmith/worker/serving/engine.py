@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import psutil
 import torch
@@ -15,7 +15,8 @@ import torch
 from tunesmith import __version__
 from tunesmith.generation.asking import Ask, Ticket
 from tunesmith.generation.decoder import AdapterFacts, Decoder
-from tunesmith.spec.errors import AdapterNotLoaded, BadValue, NotServed
+from tunesmith.modalities.folders import TEXT_DOORS, WRITES
+from tunesmith.spec.errors import AdapterNotLoaded, AskedOtherwise, BadValue, NotServed
 from tunesmith.worker.serving.adapters import Adapters
 from tunesmith.worker.serving.answers import Answers, Silence, Written
 from tunesmith.worker.serving.embeddings import EmbeddingRequest, Vectors
@@ -74,6 +75,8 @@ class Engine:
         """
         if request.n * len(request.prompts) > self._decoder.room:
             raise BadValue("n", request.n, f"so small that no more than {self._decoder.room} answers are asked for")
+        if request.pictures:
+            raise BadValue("messages", "a picture", f"text alone: model '{self.name}' sees no pictures")
         voice = self._voice(self._own if request.adapter == OWN_ADAPTER else request.adapter)
         prompts = [voice.texts.ids(prompt) for prompt in request.prompts]
         echoes = [voice.texts.echo(prompt) if request.echo else "" for prompt in request.prompts]
@@ -122,6 +125,12 @@ class Engine:
             "memory_bytes": memory_bytes(),
             "tokens": stats.tokens,
         }
+
+    def predict(self, body: Mapping[str, Any]) -> NoReturn:
+        """Refuse."""
+        raise AskedOtherwise(self.name, WRITES, TEXT_DOORS)
+
+    transcribe = draw = predict
 
     def close(self) -> None:
         """End every answer."""

@@ -16,9 +16,11 @@ from tunesmith.runs.checkpoints import at
 from tunesmith.spec.errors import AdapterNotLive, NotALanguageModel, NothingToExport
 from tunesmith.training.loading import load_backbone, load_model
 from tunesmith.training.merge import difference, logits, merged, with_adapter
+from tunesmith.training.optimizers import statistics_of
 from tunesmith.worker.serving.adapters import Adapters, adapter_folder
 from tunesmith.worker.serving.embeddings import Vectors
 from tunesmith.worker.serving.engine import Engine
+from tunesmith.worker.serving.predictor_engine import PredictorEngine, load_predictor_engine, use_asked
 from tunesmith.worker.serving.texts import Texts
 from tunesmith.worker.serving.vector_engine import VectorEngine
 
@@ -26,16 +28,19 @@ PROBE_TOKENS = 16
 """Tokens of the prompt by which a merged model is told from its base."""
 
 
-def load_engine(request: Mapping[str, Any], scratch: Path) -> Engine | VectorEngine:
+def load_engine(request: Mapping[str, Any], scratch: Path) -> Engine | VectorEngine | PredictorEngine:
     """Load what a run's request names; ``scratch`` is for adapters that are written out of checkpoints.
 
-    A model that does not write is loaded for its vectors, unless an adapter or a checkpoint is named with it.
+    A model of pictures or sounds is asked in its own ways. One of text that does not write is loaded for its vectors,
+    unless an adapter or a checkpoint is named with it.
 
     Raises:
         NotALanguageModel: there is no such model, or what is named with it is none that writes.
         AdapterMismatch: the adapter belongs to another base.
         AdapterNotLive: the adapter changes nothing.
     """
+    if (use := use_asked(request)) is not None:
+        return load_predictor_engine(request, use)
     base = Path(request["model"])
     name = str(request.get("name") or base.name)
     trained = any(request.get(key) for key in ("adapter", "merge", "checkpoint"))
@@ -83,7 +88,7 @@ def take_weights(model: Any, checkpoint: Path) -> None:
 
     if at(checkpoint) is None:
         raise NothingToExport(checkpoint.parent.parent.name, f"{checkpoint.name} is not whole")
-    parameters = dict(model.named_parameters())
+    parameters = {**dict(model.named_parameters()), **statistics_of(model)}
     with torch.no_grad():
         for name, weight in load_file(checkpoint / "weights.safetensors").items():
             if name not in parameters or parameters[name].shape != weight.shape:

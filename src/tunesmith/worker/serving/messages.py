@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
-from tunesmith.spec.errors import BadValue, UnknownKey, Where
+from tunesmith.spec.errors import BadValue, ContentTooLarge, UnknownKey, Where
 from tunesmith.spec.examples import Conversation, Message, Role
 from tunesmith.worker.serving.fields import flag
 
@@ -20,6 +23,11 @@ ROLES: Final = {
 """OpenAI's roles, and what templates call them."""
 READ: Final = frozenset({"role", "content", "tool_calls", "tool_call_id"})
 HERE: Final = Where("messages", 1)
+PICTURE: Final = "image_url"
+"""OpenAI's type of a part that shows a picture."""
+DATA: Final = re.compile(r"data:image/[a-z0-9.+-]+;base64,", re.IGNORECASE)
+MOST_BYTES: Final = 25_000_000
+"""Bytes of one picture, at most."""
 
 
 def read_conversation(body: Mapping[str, Any]) -> Conversation:
@@ -34,6 +42,36 @@ def read_conversation(body: Mapping[str, Any]) -> Conversation:
         raise BadValue("messages", given, "a list of messages with role and content")
     messages = tuple(_message(turn, f"messages[{place}]") for place, turn in enumerate(given))
     return Conversation(messages, HERE, _tools(body))
+
+
+def read_pictures(body: Mapping[str, Any]) -> tuple[bytes, ...]:
+    """Return the pictures that the messages of a request show, in their order; nothing is fetched from anywhere.
+
+    Raises:
+        BadValue: one is named by an address, or is no base64.
+        ContentTooLarge: one is too large.
+    """
+    found = []
+    for place, turn in enumerate(body["messages"]):
+        content = turn.get("content")
+        for part in content if isinstance(content, list) else ():
+            if part.get("type") == PICTURE:
+                found.append(_picture(part.get(PICTURE), f"messages[{place}].content"))
+    return tuple(found)
+
+
+def _picture(given: Any, where: str) -> bytes:
+    address = given.get("url") if isinstance(given, dict) else given
+    begin = DATA.match(address) if isinstance(address, str) else None
+    if begin is None:
+        raise BadValue(where, str(address)[:60], "a picture as data:image/...;base64,... (no address is fetched)")
+    coded = address[begin.end() :]
+    if len(coded) > MOST_BYTES * 4 // 3 + 4:
+        raise ContentTooLarge(MOST_BYTES, "picture")
+    try:
+        return base64.b64decode(coded, validate=True)
+    except (binascii.Error, ValueError):
+        raise BadValue(where, coded[:20], "base64 after the comma") from None
 
 
 def _message(turn: Any, where: str) -> Message:
@@ -63,6 +101,8 @@ def _content(content: Any, where: str, *, empty: bool) -> str:
 
 
 def _part(part: Any, where: str) -> str:
+    if isinstance(part, dict) and part.get("type") == PICTURE:
+        return ""  # what it shows is read by itself
     if not isinstance(part, dict) or part.get("type") != "text" or not isinstance(part.get("text"), str):
         raise BadValue(where, part, 'a part like {"type": "text", "text": "..."}')
     return str(part["text"])

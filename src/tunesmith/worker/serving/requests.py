@@ -23,7 +23,7 @@ from tunesmith.worker.serving.fields import (
     whole,
     with_usage,
 )
-from tunesmith.worker.serving.messages import read_conversation
+from tunesmith.worker.serving.messages import read_conversation, read_pictures
 
 COMMON: Final = NAMES | {
     "model", "adapter", "served_as", "stream", "stream_options", "temperature", "top_p", "top_k", "seed", "stop", "n",
@@ -73,6 +73,8 @@ class Request:
     """Folder of an adapter, or of a checkpoint of one; None asks the model as it is."""
     served_as: str | None = None
     """What the answer calls the model."""
+    pictures: tuple[bytes, ...] = ()
+    """What the messages show."""
 
 
 def read_chat(body: Mapping[str, Any]) -> Request:
@@ -93,6 +95,7 @@ def read_chat(body: Mapping[str, Any]) -> Request:
         chat=True,
         prompts=(conversation,),
         tools=conversation.tools,
+        pictures=read_pictures(body),
         max_tokens=whole(body, named, 1, LONGEST),
         logprobs=(shown or 0) if flag(body, "logprobs") else None,
         **_common(body),

@@ -22,8 +22,8 @@ from tunesmith.worker.serving.endpoints import ENDPOINTS, Engine, Reply
 from tunesmith.worker.serving.faults import error_body, error_of
 from tunesmith.worker.serving.presence import Presence
 
-LARGEST_BODY: Final = 16 << 20
-"""Bytes of a request's body, at most."""
+LARGEST_BODY: Final = 144 << 20
+"""Bytes of a request's body, at most: of the largest one that a server takes as it comes, with pictures as base64."""
 PATIENCE: Final = 60.0
 """Seconds in which a client takes nothing, or sends nothing, after which the connection is closed."""
 GRACE: Final = 2.0

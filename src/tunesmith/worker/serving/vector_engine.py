@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from tunesmith.spec.errors import NotALanguageModel
@@ -47,6 +48,12 @@ class VectorEngine:
             "memory_bytes": memory_bytes(),
             "tokens": 0,
         }
+
+    def predict(self, body: Mapping[str, Any]) -> NoReturn:
+        """Refuse."""
+        self._refuse()
+
+    transcribe = draw = predict
 
     def close(self) -> None:
         """Do nothing: nothing goes on."""
