@@ -80,11 +80,22 @@ def test_a_list_may_mix_files_folders_globs_archives_and_names_with_commas(tree:
 
 
 def test_notes_what_is_passed_over_but_not_what_comes_with_every_data_set(tree: Path) -> None:
-    for name in ("README.md", "LICENSE", "dataset_infos.json"):
+    for name in ("README.md", "LICENSE", "dataset_infos.json", "notes.docx"):
         (tree / name).touch()
-    assert look_up(str(tree)).notes == [f"Passed over, as these are no rows: {tree}/image.png."]
+    assert look_up(str(tree)).notes == [f"Passed over, as these are no rows: {tree}/notes.docx."]
     assert "dataset_infos.json" not in names(str(tree), tree)
     assert names(str(tree / "dataset_infos.json"), tree) == ["dataset_infos.json"]
+
+
+def test_pictures_beside_rows_are_not_passed_over_for_the_rows_may_name_them(tree: Path) -> None:
+    assert (tree / "image.png").is_file()
+    assert look_up(str(tree)).notes == []
+
+
+def test_pictures_of_which_nothing_says_what_they_show_are_refused_with_the_ways_to_say_it(tmp_path: Path) -> None:
+    (tmp_path / "1.png").touch()
+    with pytest.raises(UnreadableData, match=r"nothing says what they are: put each class into a folder of its own"):
+        look_up(str(tmp_path))
 
 
 def test_follows_links_to_folders_but_nowhere_twice(tree: Path, tmp_path: Path) -> None:

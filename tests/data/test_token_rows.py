@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tunesmith.data import token_rows
 from tunesmith.data.array_file import ArrayFile
+from tunesmith.data.media.payload import pack
 from tunesmith.data.token_rows import EncodedRow, TokenRows
 
 encoded_rows = st.lists(
@@ -66,12 +67,26 @@ def test_counts_many_rows_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_maps_files(tmp_path: Path) -> None:
-    for name, values in (("ids", [1, 2, 3]), ("mask", [0, 1, 0]), ("offsets", [0, 2, 3])):
+    for name, values in (("ids", [1, 2, 3]), ("mask", [0, 1, 0]), ("offsets", [0, 2, 3]), ("media_offsets", [0, 0, 0])):
         np.save(tmp_path / f"{name}.npy", np.array(values))
+    np.save(tmp_path / "media.npy", np.array([], np.uint8))
     rows = TokenRows.load(tmp_path)
     assert listed(rows) == [([1, 2], [False, True]), ([3], [False])]
     assert not rows.ids.flags.owndata
     assert not rows.ids.flags.writeable
+    assert rows.media is None
+
+
+def test_rows_keep_what_is_decoded_of_their_pictures_however_they_are_chosen() -> None:
+    pictures = [np.full((2, 3, 3), number, np.uint8) for number in range(3)]
+    held = TokenRows.of(
+        [EncodedRow([0, 0], [False, True], pack({"number": n}, [each])) for n, each in enumerate(pictures)]
+    )
+    chosen = held.take(np.array([2, 0]))
+    assert chosen.media is not None
+    found = [chosen.media[row] for row in range(2)]
+    assert [each.facts for each in found] == [{"number": 2}, {"number": 0}]
+    assert [each.arrays[0].tolist() for each in found] == [pictures[2].tolist(), pictures[0].tolist()]
 
 
 @given(pieces=st.lists(st.lists(st.integers(-(2**31), 2**31 - 1), max_size=5), max_size=5))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from data.drawn import draw_into
 from tiny import make_tokenizer
 from tunesmith.data.check import check
 from tunesmith.modalities.text.encode import TextEncoder
@@ -44,6 +45,14 @@ def test_pictures_among_text_are_left_out_and_counted(tmp_path: Path, encoder: T
 
 
 def test_a_check_without_a_model_takes_pictures(tmp_path: Path) -> None:
+    draw_into(tmp_path, [row["image"] for row in PICTURES])
     report = check(written(tmp_path / "mixed.jsonl", [*PICTURES, *CHATS]))
     assert report.by_format == {"vision": 6, "chat": 4}
     assert not report.faults.count
+
+
+def test_a_check_without_a_model_names_the_pictures_that_are_not_there(tmp_path: Path) -> None:
+    draw_into(tmp_path, [row["image"] for row in PICTURES[:5]])
+    report = check(written(tmp_path / "mixed.jsonl", PICTURES))
+    assert (report.rows, report.faults.by_code) == (5, {"media_missing": 1})
+    assert "5.png'" in report.faults.first[0].message

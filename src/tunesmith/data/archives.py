@@ -66,6 +66,8 @@ class Contents:
 
     members: list[Member] = field(default_factory=list)
     """Its files, in their order there."""
+    folders: list[str] = field(default_factory=list)
+    """Folders that a zip lists by themselves: one that holds no file is known by that alone."""
     notes: list[str] = field(default_factory=list)
     """A sentence for each entry that is left out."""
     broken: str = ""
@@ -97,6 +99,8 @@ def look_into(path: Path) -> Contents:
 def _take(entry: Member | str, found: Contents, path: Path) -> None:
     if isinstance(entry, str):
         found.notes.append(entry)
+    elif entry.name.endswith("/"):
+        found.folders.append(entry.name.rstrip("/"))
     elif why := _left_out(entry.name):
         found.notes.append(f"{path}/{entry.name} is left out: {why}.")
     elif not any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(entry.name).parts):
@@ -128,6 +132,7 @@ def _zipped(path: Path) -> Iterator[Member | str]:
     with _zip(path) as archive:
         for info in archive.infolist():
             if info.is_dir():
+                yield Member(info.filename.rstrip("/") + "/", info.header_offset, 0, 0)
                 continue
             member = _zip_entry(info)
             if not member.broken:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -22,7 +22,7 @@ from tunesmith.data.layouts import layout_of as layout_of_media
 from tunesmith.data.media import is_media
 from tunesmith.data.source_file import SourceFile
 from tunesmith.data.sources import READERS
-from tunesmith.data.tree import Tree, tree_of_archive, tree_of_folder
+from tunesmith.data.tree import Tree, places_in, tree_of_archive, tree_of_folder
 from tunesmith.spec.errors import DataNotFound, UnreadableData
 
 NAMED: Final = 3
@@ -48,8 +48,10 @@ def find(uri: str) -> list[SourceFile]:
     return look_up(uri).files
 
 
-def look_up(uri: str, format: str = "auto") -> Found:
+def look_up(uri: str, format: str = "auto", within: tuple[str, ...] | None = None) -> Found:
     """Find the files behind a uri; ``format`` may name a layout, which folders and archives then must have.
+
+    ``within`` are folders outside of which nothing that such a layout names is read; None: whatever may be read.
 
     Folders are searched in depth; hidden files and types that no reader knows are passed over there. A folder named
     after a row format forces it on what is below.
@@ -58,7 +60,7 @@ def look_up(uri: str, format: str = "auto") -> Found:
         DataNotFound: nothing is there.
         UnreadableData: something is there, but no file that can be read.
     """
-    found = [_expand(part, format) for part in parts(uri)]
+    found = [_expand(part, format, within) for part in parts(uri)]
     files: dict[tuple[object, ...], SourceFile] = {}
     for file in (file for each in found for file in each.files):
         files.setdefault(_identity(file), file)
@@ -116,10 +118,10 @@ def _identity(file: SourceFile) -> tuple[object, ...]:
     return os.path.realpath(file.path.parent), file.path.name, file.member, file.side
 
 
-def _expand(part: str, format: str) -> Found:
+def _expand(part: str, format: str, within: tuple[str, ...] | None) -> Found:
     path = Path(part).expanduser()
     if is_there(part):
-        return _folder(path, format) if path.is_dir() else _named(path, format)
+        return _folder(path, format, within) if path.is_dir() else _named(path, format, within)
     if chosen := divided(part):
         return _chosen(part, *chosen)
     if not glob.has_magic(part):
@@ -137,39 +139,51 @@ def _expand(part: str, format: str) -> Found:
     return found
 
 
-def _named(path: Path, format: str) -> Found:
+def _named(path: Path, format: str, within: tuple[str, ...] | None) -> Found:
     if not path.is_file():
         raise UnreadableData(str(path), "it is neither a file nor a folder", _KNOWN)
     if archives.is_archive(path.name):
         contents = archives.look_into(path)
-        laid = _laid(tree_of_archive(path, contents), format)
+        laid = _laid(tree_of_archive(path, contents, within), format, places_in(path, contents))
         if laid is not None:
-            return Found(laid.files, contents.notes + laid.notes)
+            rest = [SourceFile(path, broken=contents.broken)] if contents.broken else []
+            return Found(laid.files + rest, contents.notes + laid.notes)
         found = _archive(path, None)
         if not found.files:
-            raise UnreadableData(str(path), _why("the archive holds no file of a known type", found), _KNOWN)
+            raise _nothing_in(path, "archive", found, (each.name for each in contents.members))
         return found
     if split_suffixes(path.name)[0] not in READERS:
         raise UnreadableData(str(path), f"its type '{path.suffix}' is not known", _KNOWN)
     return Found([SourceFile(path)])
 
 
-def _folder(path: Path, format: str = "auto") -> Found:
+def _folder(path: Path, format: str = "auto", within: tuple[str, ...] | None = None) -> Found:
     try:
         below = list(_below(path))
-        laid = _laid(tree_of_folder(path, below), format)
+        laid = _laid(tree_of_folder(path, below, within), format)
         if laid is not None:
             return laid
         found = _collected(below, path)
     except OSError as error:
         raise UnreadableData(str(error.filename or path), f"the system says '{error.strerror}'", _KNOWN) from error
     if not found.files:
-        raise UnreadableData(str(path), _why("the folder holds no file of a known type", found), _KNOWN)
+        raise _nothing_in(path, "folder", found, (file.name for file in below))
     return found
 
 
-def _laid(tree: Tree, format: str) -> Found | None:
+def _nothing_in(path: Path, what: str, found: Found, names: Iterable[str]) -> UnreadableData:
+    """Say why nothing in a folder or an archive can be read."""
+    if not any(map(is_media, names)):
+        return UnreadableData(str(path), _why(f"the {what} holds no file of a known type", found), _KNOWN)
+    ways = "put each class into a folder of its own, or add a list such as metadata.jsonl"
+    return UnreadableData(str(path), f"it holds pictures or recordings, and nothing says what they are: {ways}", ())
+
+
+def _laid(tree: Tree, format: str, places: Mapping[str, int] | None = None) -> Found | None:
     """Return the rows that the layout of a tree gives; None where it is not laid out.
+
+    ``places`` are those of an archive's files: rows come in the order of their files there, for a compressed tar can
+    only be read forwards.
 
     Raises:
         UnreadableData: the layout that was named, or found, cannot be read.
@@ -180,9 +194,21 @@ def _laid(tree: Tree, format: str) -> Found | None:
     sides: dict[str, list[dict[str, Any]]] = {}
     for side, row in layout.rows(tree):
         sides.setdefault(side, []).append(row)
+    if places:
+        for rows in sides.values():
+            rows.sort(key=lambda row: min(_found_at(row, str(tree.root), places), default=0))
     if not sides:
         raise UnreadableData(str(tree.root), f"nothing in it is laid out as {layout.name} ({layout.summary})", ())
-    return Found([SourceFile(tree.root, layout.format, side=side, laid=tuple(rows)) for side, rows in sides.items()])
+    files = [SourceFile(tree.root, layout.format, side=side, laid=tuple(rows)) for side, rows in sides.items()]
+    return Found(files, layout.notes(tree))
+
+
+def _found_at(row: Mapping[str, Any], root: str, places: Mapping[str, int]) -> Iterator[int]:
+    """Yield where the files that a row names begin in their archive."""
+    for value in row.values():
+        for name in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(name, str) and (place := places.get(f"{root}/{name}")) is not None:
+                yield place
 
 
 def _chosen(part: str, folder: Path, choice: list[str]) -> Found:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +76,7 @@ def locate(datasets: Sequence[DatasetRef]) -> list[Located]:
     for dataset in datasets:
         if dataset.format != "auto" and dataset.format not in LAYOUTS:
             detect.named(dataset.format)
-    found = [(dataset, look_up(dataset.uri, dataset.format)) for dataset in datasets]
+    found = [(dataset, look_up(dataset.uri, dataset.format, dataset.within)) for dataset in datasets]
     return [part for dataset, each in found for part in _by_side(dataset, each)]
 
 
@@ -175,7 +174,7 @@ def _placed(made: Made | RowFault, position: int, file: SourceFile, dataset: Dat
     if isinstance(made, RowFault):
         return _bare(made)
     try:
-        example = placed(made.example, file.beside, None if dataset.within is None else Path(dataset.within))
+        example = placed(made.example, file.beside, dataset.within)
     except RowFault as fault:
         return _bare(fault)
     return FormattedRow(example, made.format, position, made.rows)

@@ -4,8 +4,9 @@ An entry holds untruncated rows; length, split and duplicates are decided later,
 ``<cache>/<key>`` holds ``ids``, ``mask``, ``offsets`` and what is decoded of pictures and recordings (``media``,
 ``media_offsets``) as ``TokenRows`` loads them, ``examples.npy`` (one ``EXAMPLE`` each), ``labels.json`` (the classes,
 first seen first), ``faults.jsonl``, and ``entry.json``, which lists every file with its sha256 and is written last.
-Pictures and recordings are files of their own, which the key does not know: the entry notes their size and time of
-change, and is no longer used when one of them is another.
+Pictures and recordings are files of their own, which the key does not know: the entry notes the size and the time of
+change of each file (of an archive once), and where the rows that name them lie; it is no longer used when one of them
+is another.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from tunesmith.data.token_rows import EncodedRow, TokenRows
 from tunesmith.spec.errors import DiskFull, RowFault
 from tunesmith.spec.examples import BoxedImage, LabelledImage, LabelledSound, LabelledText
 
-VERSION: Final = 3
+VERSION: Final = 4
 """Raised when the same bytes are read into other examples, or the layout changes: older entries are then left alone."""
 
 EXAMPLE: Final = np.dtype(
@@ -122,6 +123,8 @@ def opened(folder: Path, files: Sequence[str]) -> Entry | None:
             return None
         if (folder / _LARGE).stat().st_size != listed["media_size"] or not media.is_as_stamped(listed["stamps"]):
             return None
+        if listed["places"] not in (None, _places(files)):
+            return None  # The same rows elsewhere name other pictures.
         examples = np.asarray(np.load(folder / "examples.npy", mmap_mode="r"))
         labels = json.loads((folder / "labels.json").read_text())
         faults = Faults(listed["faults"], list(islice(_faults(folder, files), SHOWN)))
@@ -130,6 +133,10 @@ def opened(folder: Path, files: Sequence[str]) -> Entry | None:
         return Entry(TokenRows.load(folder), examples, labels, faults, listed["media"], held)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
         return None
+
+
+def _places(files: Sequence[str]) -> list[str]:
+    return [os.path.abspath(name) for name in files]
 
 
 def _faults(folder: Path, files: Sequence[str]) -> Iterator[RowFault]:
@@ -162,7 +169,8 @@ class Writer:
         self._arrays["media_offsets"].extend(np.zeros(1))
         self._media, self._media_places, self._media_size = bytearray(), array("q"), 0
         self._media_digest = hashlib.sha256()
-        self._stamps: list[list[str | int]] = []
+        self._stamps: dict[str, tuple[int, int]] = {}
+        self._places = _places(files)
         self._ids, self._mask, self._ends = array("i"), bytearray(), array("q")
         self._examples: list[tuple[int, ...]] = []
         self._labels: dict[str, int] = {}
@@ -174,7 +182,9 @@ class Writer:
         """Add an example with its rows of tokens."""
         self._examples.append(record(row, encoded, self._labels))
         if any(sequence.media for sequence in encoded):
-            self._stamps += media.stamp(media.named(row.example))
+            for name in media.named(row.example):
+                file, size, changed = media.stamp(name)
+                self._stamps[file] = size, changed
         for sequence in encoded:
             self._ids.extend(sequence.ids)
             self._mask.extend(sequence.mask)
@@ -210,7 +220,8 @@ class Writer:
             "files": hashes,
             "media": self._media_digest.hexdigest() if self._media_size else "",
             "media_size": (self._folder / _LARGE).stat().st_size,
-            "stamps": self._stamps,
+            "stamps": [[file, *stamp] for file, stamp in self._stamps.items()],
+            "places": self._places if self._media_size else None,
         }
         (self._folder / "entry.json").write_text(json.dumps(listed))
 

@@ -23,17 +23,29 @@ class Tree:
     root: Path
     names: tuple[str, ...]
     """Relative to the root, with slashes, in order."""
+    empty: tuple[str, ...] = ()
+    """Folders without a file below them."""
+    within: tuple[str, ...] | None = None
+    """Folders outside of which nothing that its files name is read; None: whatever may be read."""
 
     @classmethod
-    def of_names(cls, root: Path, names: Sequence[str]) -> Tree:
-        """Make a tree; where everything lies in one folder below the root, that folder is the root."""
+    def of_names(
+        cls, root: Path, names: Sequence[str], folders: Sequence[str] = (), within: tuple[str, ...] | None = None
+    ) -> Tree:
+        """Make a tree; where everything lies in one folder below the root, that folder is the root.
+
+        ``folders`` are those that are known, whether or not they hold anything.
+        """
         names = sorted(names)
+        held = {parent.as_posix() for name in names for parent in PurePosixPath(name).parents}
+        empty = sorted({name for name in folders if name not in held})
         while names and len({name.partition("/")[0] for name in names}) == 1 and all("/" in name for name in names):
             top = names[0].partition("/")[0]
-            if top.lower() in _MEANINGFUL:
+            if top.lower() in _MEANINGFUL or any(not name.startswith(f"{top}/") for name in empty):
                 break
             root, names = root / top, [name.partition("/")[2] for name in names]
-        return cls(root, tuple(names))
+            empty = [name.partition("/")[2] for name in empty if name.startswith(f"{top}/")]
+        return cls(root, tuple(names), tuple(empty), within)
 
     @cached_property
     def pictures(self) -> list[str]:
@@ -66,6 +78,11 @@ class Tree:
     def _set(self) -> frozenset[str]:
         return frozenset(self.names)
 
+    def may_read(self, path: Path) -> bool:
+        """Whether what lies elsewhere on disk may be read."""
+        real = Path(os.path.realpath(path))
+        return self.within is None or any(real.is_relative_to(os.path.realpath(root)) for root in self.within)
+
     def text(self, name: str) -> str:
         """Return the text of a file.
 
@@ -84,11 +101,21 @@ _MEANINGFUL = frozenset({"train", "val", "valid", "validation", "test", "images"
 """Names of folders that say something themselves."""
 
 
-def tree_of_folder(folder: Path, files: Sequence[Path]) -> Tree:
+def tree_of_folder(folder: Path, files: Sequence[Path], within: tuple[str, ...] | None = None) -> Tree:
     """Make the tree of the files below a folder."""
-    return Tree.of_names(folder.absolute(), [file.relative_to(folder).as_posix() for file in files])
+    below = (Path(here) / name for here, names, _ in os.walk(folder) for name in names)
+    folders = [path.relative_to(folder).as_posix() for path in below]
+    seen = [name for name in folders if not any(part.startswith(".") for part in name.split("/"))]
+    return Tree.of_names(folder.absolute(), [file.relative_to(folder).as_posix() for file in files], seen, within)
 
 
-def tree_of_archive(archive: Path, contents: archives.Contents) -> Tree:
+def tree_of_archive(archive: Path, contents: archives.Contents, within: tuple[str, ...] | None = None) -> Tree:
     """Make the tree of an archive's files."""
-    return Tree.of_names(archive.absolute(), [os.path.normpath(member.name) for member in contents.members])
+    names = [os.path.normpath(member.name) for member in contents.members]
+    return Tree.of_names(archive.absolute(), names, [os.path.normpath(name) for name in contents.folders], within)
+
+
+def places_in(archive: Path, contents: archives.Contents) -> dict[str, int]:
+    """Return where each file of an archive begins in it, by its absolute name."""
+    top = str(archive.absolute())
+    return {f"{top}/{os.path.normpath(member.name)}": member.start for member in contents.members}

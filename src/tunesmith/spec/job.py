@@ -55,8 +55,8 @@ class DatasetRef(Part):
     """Use these rows for validation instead of splitting some off."""
     test: bool = False
     """Keep these rows for the one evaluation at the end."""
-    within: str | None = None
-    """Folder outside of which no picture or recording that a row names is read. Open: whatever may be read."""
+    within: tuple[str, ...] | None = None
+    """Folders outside of which no picture or recording that a row names is read. Open: whatever may be read."""
 
 
 class Evaluation(Part):

@@ -11,6 +11,7 @@ from tunesmith.spec.examples import (
     Conversation,
     Example,
     ImageQuestion,
+    LabelledImage,
     LabelledText,
     Message,
     PlainText,
@@ -82,9 +83,10 @@ ROWS: dict[str, dict[str, Any]] = {
     "code_alpaca": {"instruction": Q, "input": "turns", "output": A, "lang": "python"},
     "label": {"text": f"{Q} {A}", "label": "question"},
     "preference": {"prompt": Q, "chosen": A, "rejected": "completion"},
+    "labelled_media": {"image": "label.png", "label": "text"},
 }  # fmt: skip
 
-TEXT_FORMATS = ROWS.keys() - {"label", "preference"}
+TEXT_FORMATS = ROWS.keys() - {"label", "preference", "labelled_media"}
 """The 24 that are documented by name."""
 
 
@@ -132,4 +134,5 @@ EXPECTED: dict[str, Example] = {
     "preference": Preference(
         (Message("user", Q),), (Message("assistant", A),), (Message("assistant", "completion"),), WHERE
     ),
+    "labelled_media": LabelledImage("label.png", "text", WHERE),
 }

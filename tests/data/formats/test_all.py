@@ -13,10 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data.drawn import draw_into
 from data.formats.rows import EXPECTED, ROWS, TEXT_FORMATS, WHERE
 from tunesmith.data.check import check
 from tunesmith.data.detect import format_of
 from tunesmith.data.formats import FORMATS, alone
+from tunesmith.data.media import placed
 from tunesmith.data.mixture import FormattedRow, digest, locate, rows_of
 from tunesmith.spec.errors import MissingColumn, RowFault
 from tunesmith.spec.examples import KINDS, Example
@@ -31,10 +33,10 @@ def read(path: Path, **dataset: Any) -> list[FormattedRow | RowFault]:
 
 
 def moved(example: Example, row: int, file: Path) -> Example:
-    return replace(example, where=replace(WHERE, file=str(file), row=row))
+    return placed(replace(example, where=replace(WHERE, file=str(file), row=row)), file.parent, None)
 
 
-def test_there_is_a_row_of_each_of_the_24_and_of_classes_and_preferences() -> None:
+def test_there_is_a_row_of_each_of_the_24_and_of_classes_pictures_and_preferences() -> None:
     assert ROWS.keys() == EXPECTED.keys()
     assert ROWS.keys() <= FORMATS.keys()
     assert len(TEXT_FORMATS) == 24
@@ -53,6 +55,7 @@ def test_a_mixed_file_is_read_row_by_row_in_each_rows_own_format(tmp_path: Path)
 def test_a_check_of_a_mixed_file_counts_a_row_of_each_format(tmp_path: Path) -> None:
     path = tmp_path / "mixed.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in ROWS.values()))
+    draw_into(tmp_path, ("question.png", "caption.png", "label.png"))
     report = check([DatasetRef(uri=str(path))])
     assert report.by_format == dict.fromkeys(ROWS, 1)
     assert not report.faults.count

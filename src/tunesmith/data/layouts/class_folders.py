@@ -49,8 +49,9 @@ def _place(name: str) -> tuple[Side, str] | None:
 
 
 def _folders(tree: Tree) -> Iterator[str]:
-    for name in tree.others:
-        place = _place(name)
+    """Yield the classes whose folders are there, whatever they hold."""
+    for name in (*tree.others, *(f"{folder}/" for folder in tree.empty)):
+        place = _place(f"{name}x")
         if place is not None:
             yield place[1]
 

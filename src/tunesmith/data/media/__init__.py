@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -60,13 +60,13 @@ def named(example: Example) -> tuple[str, ...]:
     return ()
 
 
-def placed(example: Example, beside: Path, within: Path | None) -> Example:
+def placed(example: Example, beside: Path, within: Sequence[str] | None) -> Example:
     """Return the example with names that are absolute: relative ones are ``beside`` the file (or archive) of the row.
 
     Whether anything is there is found out when it is read.
 
     Raises:
-        MediaOutside: it lies outside of the folder that everything must lie ``within``.
+        MediaOutside: it really lies outside of the folders that everything must lie ``within``.
     """
     match example:
         case LabelledImage() | BoxedImage() | CaptionedImage() | ImageQuestion():
@@ -89,6 +89,8 @@ def read(name: str, where: Where) -> bytes:
     try:
         inside = _archive_of(path)
         if inside is None:
+            if not path.is_file():
+                raise FileNotFoundError if not path.exists() else UnreadableMedia(where, name, "it is no file")
             if path.stat().st_size > MAX_BYTES:
                 raise UnreadableMedia(where, name, f"it has more than {MAX_BYTES >> 20} MiB")
             return path.read_bytes()
@@ -106,29 +108,40 @@ def read(name: str, where: Where) -> bytes:
         raise UnreadableMedia(where, name, error.strerror or str(error)) from None
 
 
-def stamp(names: Iterable[str]) -> list[list[str | int]]:
-    """Return name, size and time of change of the files on disk, to see later that they are the same."""
-    found: list[list[str | int]] = []
-    for name in names:
-        path = Path(name)
-        inside = _archive_of(path)
-        stat = (path if inside is None else inside[0]).stat()
-        found.append([name, stat.st_size, stat.st_mtime_ns])
-    return found
+def stamp(name: str) -> tuple[str, int, int]:
+    """Return the file on disk that holds a picture or recording, its size and its time of change.
+
+    That tells later whether it is the same; for all that lies in an archive it is the archive.
+    """
+    path = Path(name)
+    inside = _archive_of(path)
+    file = path if inside is None else inside[0]
+    stat = file.stat()
+    return str(file), stat.st_size, stat.st_mtime_ns
 
 
-def is_as_stamped(stamps: Iterable[list[str | int]]) -> bool:
+def is_as_stamped(stamps: Iterable[tuple[str, int, int]]) -> bool:
     """Whether the files are what they were."""
     try:
-        return all(stamp([str(each[0])]) == [each] for each in stamps)
+        for name, size, changed in stamps:
+            stat = os.stat(name)
+            if (stat.st_size, stat.st_mtime_ns) != (size, changed):
+                return False
     except OSError:
         return False
+    return True
 
 
-def _place(name: str, beside: Path, within: Path | None, where: Where) -> str:
-    path = Path(os.path.normpath(beside / name)) if not name.startswith("~") else Path(name).expanduser()
-    if within is not None and not _real(path).is_relative_to(within.resolve()):
-        raise MediaOutside(where, name)
+def _place(name: str, beside: Path, within: Sequence[str] | None, where: Where) -> str:
+    try:
+        start = Path(name).expanduser() if name.startswith("~") and within is None else beside / name
+        path = Path(os.path.normpath(start))
+        if within is not None:
+            real = _real(path)
+            if not any(real.is_relative_to(os.path.realpath(root)) for root in within):
+                raise MediaOutside(where, name)
+    except (OSError, ValueError, RuntimeError):  # A zero byte, a name that is too long, a user that nobody is.
+        raise MediaMissing(where, name) from None
     return str(path)
 
 
