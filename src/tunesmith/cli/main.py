@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "pull": Row("tunesmith.cli.pull", "Fetch a model or a data set."),
     "models": Row("tunesmith.cli.models", "Install models in directories of their own, with their scripts."),
     "generate": Row("tunesmith.cli.generate", "Answer one prompt, with or without an adapter."),
+    "predict": Row("tunesmith.cli.predict", "Show pictures and recordings to a model."),
     "chat": Row("tunesmith.cli.chat", "Talk to a model, with or without an adapter."),
     "evaluate": Row("tunesmith.cli.evaluate", "Measure a model beside the one that it was tuned from."),
     "export": Row("tunesmith.cli.export", "Write a result as an adapter, a whole model or a GGUF file."),

@@ -104,8 +104,8 @@ class TranscriptionForm(Part):
     language: str | None = Field(None, min_length=1, max_length=40)
     """What is spoken, such as en. Open: the model finds out."""
     response_format: Literal["json", "text", "verbose_json", "srt", "vtt"] = "json"
-    temperature: float | None = Field(None, ge=0, le=1)
-    """0 takes the likeliest each time."""
+    temperature: float | None = Field(None, ge=0, le=0)
+    """Only 0: the likeliest is written each time."""
     prompt: str | None = Field(None, max_length=0)
     """Only empty: the models are told nothing before they listen."""
     stream: Literal["false", "False"] | None = None

@@ -39,7 +39,7 @@ def content_at(service: Service, by: Principal, path: str, *, org: str | None = 
         return bounded(file.read(MOST_BYTES + 1))
 
 
-def bounded(content: bytes) -> bytes:
+def bounded(content: bytes, name: str = "file") -> bytes:
     """Return what a model may be shown.
 
     Raises:
@@ -47,9 +47,9 @@ def bounded(content: bytes) -> bytes:
         UnreadableContent: there is nothing.
     """
     if len(content) > MOST_BYTES:
-        raise ContentTooLarge(MOST_BYTES)
+        raise ContentTooLarge(MOST_BYTES, name)
     if not content:
-        raise UnreadableContent("it is empty")
+        raise UnreadableContent("it is empty", name)
     return content
 
 

@@ -52,7 +52,7 @@ def read_pictures(body: Mapping[str, Any]) -> tuple[bytes, ...]:
         ContentTooLarge: one is too large.
     """
     found = []
-    for place, turn in enumerate(body["messages"]):
+    for place, turn in enumerate(body.get("messages") or ()):
         content = turn.get("content")
         for part in content if isinstance(content, list) else ():
             if part.get("type") == PICTURE:

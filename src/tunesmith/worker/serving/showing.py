@@ -43,7 +43,7 @@ _DRAWN: Final[dict[str, Read]] = {
     "top_p": _number(0, 1),
     "seed": _whole(-(2**63), 2**63 - 1),
 }
-_HEARD: Final[dict[str, Read]] = {"language": text_or_none, "temperature": _number(0, 1)}
+_HEARD: Final[dict[str, Read]] = {"language": text_or_none}
 OPTIONS: Final[dict[str, dict[str, Read]]] = {
     "picture": _TOP,
     "sound": _TOP,
@@ -123,14 +123,15 @@ def read_drawing(body: Mapping[str, Any]) -> Drawing:
     sides = [whole(body, name, 8, 4096) for name in ("width", "height")]
     if (sides[0] is None) != (sides[1] is None) or any(side is not None and side % 8 for side in sides):
         raise BadValue("size", "x".join(map(str, sides)), "width and height, multiples of 8")
-    said = {
+    said: dict[str, Any] = {
         "negative_prompt": text_or_none(body, "negative_prompt"),
         "steps": whole(body, "steps", 1, 1000),
         "guidance": None if body.get("guidance") is None else number(body, "guidance", 0, 100, default=7.5),
         "size": None if sides[0] is None else (sides[0], sides[1]),
         "seed": whole(body, "seed", 0, 2**63 - 1),
     }
-    return Drawing(prompt, whole(body, "n", 1, 10) or 1, said, text_or_none(body, "served_as"))
+    options = {name: value for name, value in said.items() if value is not None}
+    return Drawing(prompt, whole(body, "n", 1, 10) or 1, options, text_or_none(body, "served_as"))
 
 
 def _content(given: Any) -> bytes | None:
