@@ -54,6 +54,7 @@ OTHER_VALUE: Final[dict[str, Any]] = {
     "recipe.precision": "fp32",
     "recipe.gradient_checkpointing": True,
     "recipe.evaluate_every": 17,
+    "recipe.stopping.metric": "loss",
     "recipe.stopping.patience": 9,
     "recipe.stopping.min_delta": 0.1,
     "recipe.stopping.overfitting_threshold": 0.4,
@@ -84,7 +85,7 @@ OTHER_VALUE: Final[dict[str, Any]] = {
 }
 """A value for each field that is not what the plan would choose."""
 
-ONLY_ONE_VALUE: Final = {"resources.device"}
+ONLY_ONE_VALUE: Final = {"resources.device", "recipe.stopping.metric"}
 """Fields of which every value that this test may give is the one that the plan has anyway."""
 PLAN_ALONE: Final = (
     "recipe.mode",

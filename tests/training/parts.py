@@ -19,7 +19,7 @@ from tunesmith.training.joining import TokenBatches
 from tunesmith.training.loop import Loop
 from tunesmith.training.loop_settings import LoopSettings, Origin
 from tunesmith.training.schedules import Curve
-from tunesmith.training.stopping import Thresholds
+from tunesmith.training.stopping import Judge, Thresholds
 
 CPU = torch.device("cpu")
 
@@ -133,8 +133,9 @@ def settings(**changes: Any) -> LoopSettings:
     """Five steps an epoch over 20 rows, two epochs, constant rate; ``changes`` may name what a part of it holds."""
     values: dict[str, Any] = {
         "seed": 1, "micro_tokens": 128, "optimizer": "adamw_torch", "learning_rate": 1e-3, "warmup_ratio": 0.0,
-        "weight_decay": 0.01, "max_grad_norm": 1.0, "evaluate_every": 2, "save_every": 2, "min_delta": 0.0,
+        "weight_decay": 0.01, "max_grad_norm": 1.0, "evaluate_every": 2, "save_every": 2,
     }  # fmt: skip
+    judge = Judge(**{name: changes.pop(name) for name in ("metric", "min_delta") if name in changes})
     course: dict[str, Any] = {"batch": 4, "epochs": 2}
     curve, stops = {"name": changes.pop("schedule", "constant")}, {"patience": 100}
     for name in list(changes):
@@ -143,7 +144,7 @@ def settings(**changes: Any) -> LoopSettings:
                 part[name] = changes.pop(name)
         if name in Curve._fields:
             curve[name] = changes.pop(name)
-    parts = {"course": Course(**course), "curve": Curve(**curve), "stops": Thresholds(**stops)}
+    parts = {"course": Course(**course), "curve": Curve(**curve), "stops": Thresholds(**stops), "judge": judge}
     return LoopSettings(**parts | values | changes)
 
 

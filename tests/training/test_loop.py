@@ -174,6 +174,20 @@ def test_patience_ends_a_run_that_no_longer_improves_and_the_best_weights_stay(t
     assert loop.measure(parts.validation).loss == pytest.approx(min(losses), rel=1e-4)
 
 
+def test_a_metric_chooses_the_best_weights_and_ends_the_run_though_the_loss_rises(tiny_model, tmp_path, monkeypatch):
+    found = [(3.0, 0.1), (3.1, 0.5), (3.3, 0.8), (3.2, 0.8), (3.2, 0.7), (2.0, 0.6)]
+    told = iter([Measured(loss, {"accuracy": value}) for loss, value in found])
+    monkeypatch.setattr("tunesmith.training.loop.measure", lambda *args, **others: next(told))
+    parts = pieces(tiny_model, validation=token_rows(6, seed=9))
+    loop, recorder = make_loop(parts, tmp_path, epochs=100, metric="accuracy", patience=2)
+    assert loop.run() == "no better validation accuracy in 2 evaluations"
+    said = recorder.of("evaluated")[1:]
+    assert [(one.best, one.patience) for one in said] == [(0.5, 0), (0.8, 0), (0.8, 0), (0.8, 1), (0.8, 2)]
+    assert {one.judged_by for one in said} == {"accuracy"}
+    assert (loop.weights_of, loop.progress.best_loss) == (said[2].step, 3.2)
+    assert {reason for _, best, reason in recorder.saved if best} == {"best validation accuracy"}
+
+
 def test_the_validation_loss_before_the_first_step_is_told(tiny_model, tmp_path):
     parts = pieces(tiny_model, validation=token_rows(6, seed=9))
     loop, recorder = make_loop(parts, tmp_path, max_steps=2)

@@ -1,6 +1,8 @@
+import math
+
 import pytest
 
-from tunesmith.training.stopping import Evaluation, Thresholds, improved, training_stop, validation_stop
+from tunesmith.training.stopping import Evaluation, Judge, Thresholds, training_stop, validation_stop
 
 ALL = Thresholds(patience=100, overfitting=0.1, min_evaluations=5, perfect_loss=0.01, perplexity_limit=100.0)
 
@@ -81,6 +83,45 @@ def test_a_stop_that_is_switched_off_never_comes():
 
 
 def test_min_delta_decides_what_is_better():
-    assert improved(1.0, None, 0.5)
-    assert improved(0.4, 1.0, 0.5)
-    assert not improved(0.6, 1.0, 0.5)
+    judge = Judge(min_delta=0.5)
+    assert judge.improved(1.0, 1.0, None, None)
+    assert judge.improved(0.4, 0.4, 1.0, 1.0)
+    assert not judge.improved(0.6, 0.6, 1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("metric", "found", "best", "better"),
+    [
+        ("accuracy", (0.9, 1.0), (0.8, 0.5), True),  # The metric decides, whatever the loss does.
+        ("accuracy", (0.7, 0.1), (0.8, 0.5), False),
+        ("accuracy", (0.8, 0.4), (0.8, 0.5), True),  # Few rows held out: the same accuracy, and surer of it.
+        ("accuracy", (0.8, 0.5), (0.8, 0.5), False),
+        ("-wer", (0.2, 1.0), (0.3, 0.5), True),
+        ("-wer", (0.4, 0.1), (0.3, 0.5), False),
+        ("accuracy", (math.nan, 0.1), (0.3, 0.5), False),
+        ("accuracy", (0.1, 0.9), (None, 0.5), True),  # What could not be measured is worse than anything that could.
+    ],
+)
+def test_a_metric_decides_what_is_better_and_the_loss_between_equal_ones(metric, found, best, better):
+    value, loss = found
+    best_value, best_loss = best
+    assert Judge(metric).improved(loss, value, best_loss, best_value) is better
+
+
+def test_a_metric_must_gain_by_more_than_min_delta():
+    judge = Judge("accuracy", 0.05)
+    assert not judge.improved(0.5, 0.84, 0.5, 0.8)
+    assert judge.improved(0.5, 0.86, 0.5, 0.8)
+
+
+def test_a_metric_is_looked_up_by_its_name():
+    assert Judge("-wer").value(0.5, {"wer": 0.2}) == 0.2
+    assert Judge().value(0.5, {"wer": 0.2}) == 0.5
+    assert math.isnan(Judge("accuracy").value(0.5, {}))
+    assert (Judge("macro_f1").name, Judge("-wer").name, Judge().name) == ("macro f1", "wer", "loss")
+
+
+def test_patience_says_what_it_waited_for():
+    found = validation_stop([], 3, Thresholds(patience=3), "accuracy")
+    assert found is not None
+    assert found.reason == "no better validation accuracy in 3 evaluations"

@@ -55,6 +55,7 @@ LOOP: Final[dict[str, Any]] = {
     "decay_ratio": 0.4,
     "force_epochs": True,
     "mode": "adaptive",
+    "stopping.metric": "accuracy",
     "stopping.patience": 17,
     "stopping.min_delta": 0.2,
     "stopping.min_evaluations": 9,

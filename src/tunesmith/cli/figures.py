@@ -16,6 +16,7 @@ from tunesmith.spec.events import (
     Failed,
     Finished,
     Phase,
+    Picture,
     Prepared,
     Progress,
     RunSummary,
@@ -100,7 +101,7 @@ class Figures:
             f"step {step.step}" if total is None else f"step {step.step}/{total}",
             f"epoch {step.epoch:.2f}" if epochs is None else f"epoch {step.epoch:.2f}/{epochs:.3g}",
             f"loss {step.loss:.4f}",
-            f"{step.tokens_per_second:,.0f} tokens/s",
+            pace(step, self.started.counts),
             f"{step.memory_bytes / 1e9:.1f} GB",
             *([f"{clock(left)} left"] if left is not None else []),
         ]
@@ -118,8 +119,12 @@ class Figures:
             train_loss=(evaluated.train_loss if evaluated else None) or (step.loss if step else None),
             validation_loss=evaluated.validation_loss if evaluated else None,
             best_validation_loss=evaluated.best_validation_loss if evaluated else None,
+            judged_by=evaluated.judged_by if evaluated else None,
+            best=evaluated.best if evaluated else None,
             trained_tokens=self.trained_tokens,
             tokens_per_second=step.tokens_per_second if step else 0.0,
+            counts=self.started.counts if self.started else "token",
+            rows_per_second=step.rows_per_second if step else 0.0,
             peak_memory_bytes=step.memory_bytes if step else 0,
             seconds=seconds,
             output=output,
@@ -135,11 +140,25 @@ def evaluation_line(body: Evaluated, *, unicode: bool = True) -> str:
         ("📉", f"Train Loss: {'-' if body.train_loss is None else format(body.train_loss, '.4f')}"),
         ("📈", f"Val Loss: {body.validation_loss:.4f}"),
         *([] if body.perplexity is None else [("📖", f"Perplexity: {body.perplexity:.1f}")]),
-        ("🎯", f"Best Val: {body.best_validation_loss:.4f}"),
+        ("🎯", _best(body)),
         ("⏳", f"Patience: {body.patience}"),
         *(("📐", text) for text in _measures(body.metrics)),
     ]
     return " | ".join(f"{sign} {text}" if unicode else text for sign, text in fields)
+
+
+def _best(body: Evaluated) -> str:
+    """Return the best so far of what judges: the loss, or a metric (the loss alone is known before the first step)."""
+    if body.judged_by is None or body.best is None:
+        return f"Best Val: {body.best_validation_loss:.4f}"
+    return f"Best {body.judged_by.title()}: {body.best:.4f}"
+
+
+def pace(step: Step, counts: str) -> str:
+    """Say how fast it goes: in tokens, or in pictures, sounds or pairs."""
+    if counts == "token":
+        return f"{step.tokens_per_second:,.0f} tokens/s"
+    return f"{step.rows_per_second:,.{0 if step.rows_per_second >= 100 else 1}f} {counts}s/s"
 
 
 def tested_line(body: Tested) -> str:
@@ -174,6 +193,8 @@ def line_of(body: object, *, unicode: bool = True) -> str | None:
                 f"Training {share:.2%} of {body.parameters:,} parameters on {body.rows:,} rows{held_out}: "
                 f"{'without end' if body.total_steps is None else f'{body.total_steps} steps'}{resumed}"
             )
+        case Picture():
+            return printable(f"Drew '{body.prompt}' {body.when} training, at step {body.step}: {body.file}")
         case CheckpointSaved():
             best = ", the best so far" if body.best else ""
             return f"Saved {printable(body.name)} ({body.bytes / 1e6:,.1f} MB{best})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from tunesmith.cli.terminal import printable
+from tunesmith.modalities import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -58,10 +59,18 @@ def memory_line(memory: MemoryEstimate) -> str:
 
 def time_line(plan: Plan) -> str:
     """Say how many steps the run takes, and how long."""
-    pace = f"{plan.execution.tokens_per_second:,.0f} tokens/s"
+    pace = _pace(plan)
     if plan.steps is None or plan.seconds is None:
         return f"Time    no end: it goes on until it is stopped, at an estimated {pace}"
     return f"Time    about {duration(plan.seconds)}: {plan.steps:,} steps at an estimated {pace}"
+
+
+def _pace(plan: Plan) -> str:
+    """Say how fast the run is reckoned to be: in tokens, or in whole pictures, sounds or pairs."""
+    tokens, counts = plan.execution.tokens_per_second, counted(plan)
+    if counts == "token":
+        return f"{tokens:,.0f} tokens/s"
+    return f"{tokens / max(1.0, plan.data.mean_length):,.3g} {counts}s/s"
 
 
 def duration(seconds: float) -> str:

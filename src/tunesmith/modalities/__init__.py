@@ -7,10 +7,13 @@ A model family is one row in ``<modality>/families.py``; another modality is a f
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tunesmith.modalities import text, vision
 from tunesmith.modalities.base import Modality, Task
+
+if TYPE_CHECKING:
+    from tunesmith.spec.plan import Plan
 
 MODALITIES: Final[dict[str, Modality]] = {modality.name: modality for modality in (text.MODALITY, vision.MODALITY)}
 
@@ -24,3 +27,8 @@ def task_named(name: str | None) -> Task | None:
 def task_of(name: str | None) -> Task:
     """Return the task of a plan that was made; what says of no task, such as an adapter from elsewhere, writes text."""
     return task_named(name) or text.MODALITY.tasks[0]
+
+
+def counted(plan: Plan) -> str:
+    """Return what speed is told in: text in tokens, pictures and sounds by the piece, unless their loss is of tokens."""
+    return task_of(plan.spec.task).counts if plan.model.modality != text.MODALITY.name else "token"

@@ -90,6 +90,8 @@ class Family:
     """Whether 16-bit floats of the small range are enough for it; some families overflow in them."""
     four_bit: bool = False
     """Whether its base may be stored in 4 bits."""
+    eight_bit: bool = True
+    """Whether its base may be stored in 8 bits."""
     templates: tuple[str, ...] = ()
     """Chat templates for its models that bring none (``family_templates.py``): the first that the tokenizer fits."""
     refusal: str = ""
@@ -116,7 +118,7 @@ class Task:
     """Whether the result writes text, with the base's own head; else the task trains a head that fits no other."""
     does: str = "writes text"
     """What the result does instead of writing, as the end of a sentence that begins with "it"."""
-    counts: Literal["token", "text", "pair", "picture", "sound"] = "token"
+    counts: Literal["token", "text", "pair", "picture", "box", "sound"] = "token"
     """What the loss is a mean over; only the loss of a token stands for a perplexity."""
     peft: str | None = "CAUSAL_LM"
     """PEFT's name for what an adapter is for; None where it has none."""
@@ -127,6 +129,8 @@ class Task:
     judged_by: str | None = None
     """The metric that decides which weights are best, and when patience ends; higher is better, unless it begins with
     a minus sign. None: the validation loss."""
+    may_judge: tuple[str, ...] = ()
+    """Other metrics of the task that may decide it where they are asked for, spelt likewise."""
 
     @property
     def kinds(self) -> frozenset[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from tunesmith.modalities import task_of
 from tunesmith.planning.ending import steps_per_epoch
 from tunesmith.planning.fitting import Fit, fit
 from tunesmith.planning.known import Known
@@ -25,9 +26,9 @@ def fitted_to_memory(known: Known, work: Workload, *, force: bool) -> Fit:
     Raises:
         WillNotFit: nothing fits, and it is not forced.
     """
-    asked, mode = known.recipe.batch, known.mode
+    asked = known.recipe.batch
     at_most = _largest_size(known)
-    rows = at_most * (asked.accumulation or max(1, mode.effective_batch // at_most))
+    rows = at_most * (asked.accumulation or max(1, _aim(known) // at_most))
     return fit(
         work,
         batch_tokens=rows * work.longest,
@@ -39,7 +40,7 @@ def fitted_to_memory(known: Known, work: Workload, *, force: bool) -> Fit:
 
 def settle_batch(known: Known, fitted: Fit, method: Method, length: int) -> BatchRecipe:
     """Take the portions that fit; then rows per batch, by portions; then batches per step, by the mode."""
-    asked, mode, settle = known.recipe.batch, known.mode, known.choices.settle
+    asked, settle = known.recipe.batch, known.choices.settle
     learned = known.device.learned.get(way_of(method, length, checkpointing=fitted.checkpointing))
     micro = settle("recipe.batch.micro_tokens", asked.micro_tokens, lambda: _choose_micro(fitted, learned))
     settle(
@@ -51,7 +52,7 @@ def settle_batch(known: Known, fitted: Fit, method: Method, length: int) -> Batc
     accumulation = settle(
         "recipe.batch.accumulation",
         asked.accumulation,
-        lambda: (max(1, mode.effective_batch // size), f"mode {mode.name} aims at {mode.effective_batch} rows a step"),
+        lambda: (max(1, _aim(known) // size), f"{_aimed_by(known)} aims at {_aim(known)} rows a step"),
     )
     return asked.model_copy(update={"size": size, "accumulation": accumulation, "micro_tokens": micro})
 
@@ -70,14 +71,23 @@ def settle_intervals(known: Known, batch: BatchRecipe, split: float) -> tuple[in
         "recipe.evaluate_every", asked.evaluate_every, lambda: _choose_interval(known, batch, split)
     )
     save_every = settle(
-        "recipe.checkpoints.every_steps", asked.checkpoints.every_steps, lambda: (evaluate_every, "at every evaluation")
+        "recipe.checkpoints.every_steps", asked.checkpoints.every_steps, lambda: _choose_saving(known, evaluate_every)
     )
     return evaluate_every, asked.checkpoints.model_copy(update={"every_steps": save_every})
 
 
+def _aim(known: Known) -> int:
+    """Return the rows of a step that are aimed at."""
+    return known.by_task.effective_batch or known.mode.effective_batch
+
+
+def _aimed_by(known: Known) -> str:
+    return known.task if known.by_task.effective_batch else f"mode {known.mode.name}"
+
+
 def _largest_size(known: Known) -> int:
     asked = known.recipe.batch
-    return asked.size or max(1, min(LARGEST_BATCH, known.mode.effective_batch // (asked.accumulation or 1)))
+    return asked.size or max(1, min(LARGEST_BATCH, _aim(known) // (asked.accumulation or 1)))
 
 
 def _choose_micro(fitted: Fit, learned: int | None) -> tuple[int, str]:
@@ -108,6 +118,11 @@ def _choose_interval(known: Known, batch: BatchRecipe, split: float) -> tuple[in
     share, rows = max(known.mode.evaluation_share, known.by_task.evaluation_share), known.data.rows
     if known.mode.name == CIRCULAR:
         return epoch, "once a cycle"
+    if task_of(known.task).judged_by:
+        return (
+            epoch,
+            f"once an epoch of {_steps(epoch)}: {known.task} is judged by a metric, which a few steps make noisy",
+        )
     steps, limit = max(10, round(epoch * share)), ", at least 10"
     if rows > MANY_ROWS and steps < 5000:
         steps, limit = 5000, f", at least 5,000 as there are over {MANY_ROWS:,} rows"
@@ -117,6 +132,13 @@ def _choose_interval(known: Known, batch: BatchRecipe, split: float) -> tuple[in
         return epoch, f"once an epoch of {_steps(epoch)}"
     whose = f"mode {known.mode.name}" if share == known.mode.evaluation_share else known.task
     return steps, f"{whose}: {share:.0%} of an epoch of {_steps(epoch)}{limit}"
+
+
+def _choose_saving(known: Known, evaluate_every: int) -> tuple[int, str]:
+    steps = known.by_task.save_every
+    if steps is None:
+        return evaluate_every, "at every evaluation"
+    return steps, f"usual for {known.task}; an evaluation that is better is saved too"
 
 
 def _steps(count: int) -> str:

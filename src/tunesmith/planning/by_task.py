@@ -21,18 +21,37 @@ class TaskDefaults:
     """Tokens of a row that the plan chooses, at most."""
     evaluation_share: float = 0.0
     """Share of an epoch between two evaluations, at least."""
+    rank: int | None = None
+    """Rank of an adapter, whatever the size of the model."""
+    base_rate: float | None = None
+    """Learning rate of an adapter in mode medium, whatever the size of the model."""
+    schedule: str | None = None
+    """How the learning rate goes, in modes that end."""
+    warmup_steps: int | None = None
+    """Steps over which the learning rate rises, in runs of at least ten times as many."""
+    save_every: int | None = None
+    """Steps between two checkpoints."""
+    effective_batch: int | None = None
+    """Rows of a step, whatever the mode aims at."""
 
 
 BY_TASK: Final = {
     "dpo": TaskDefaults(rate=0.025),
     "classification": TaskDefaults(epochs=2 / 3, length=128, evaluation_share=0.25),
+    "text-to-image": TaskDefaults(
+        rank=4, base_rate=1e-4, schedule="constant", warmup_steps=500, save_every=500, effective_batch=4, epochs=10 / 3
+    ),
 }
 """Preference tuning: the alignment handbook's recipes for Zephyr take 5e-6 for an adapter where tuning took 2e-4, and
 5e-7 for all weights where it took 2e-5 (https://github.com/huggingface/alignment-handbook, recipes/zephyr-7b-beta).
 
 Classification: two passes suffice (BERT's authors take 2 to 4, https://arxiv.org/abs/1810.04805, appendix A.3); the
 beginning of a text mostly tells its class, and time grows with the length; an evaluation computes whole texts for one
-label each, so there are few."""
+label each, so there are few.
+
+Text to image: what diffusers' own script for Stable Diffusion takes (https://github.com/huggingface/diffusers,
+examples/text_to_image/train_text_to_image_lora.py), whose networks learn from few pictures at a steady rate; sets of
+pictures are small, so they are seen more often than texts are, and a few at a time."""
 
 
 def defaults_of(task: str) -> TaskDefaults:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from tunesmith.modalities import task_of
 from tunesmith.modalities.base import RUNNING_TEXT
 from tunesmith.planning.choices import GIVEN
 from tunesmith.planning.known import Known
@@ -12,7 +13,7 @@ from tunesmith.spec.errors import BadValue
 from tunesmith.spec.job import Evaluation
 from tunesmith.spec.modes import CIRCULAR, GROWS_EVERY, LARGEST_GROWN, grown_batch
 from tunesmith.spec.plan import DataFacts
-from tunesmith.spec.recipe import BatchRecipe, Recipe, Schedule, StoppingRecipe
+from tunesmith.spec.recipe import LOSS, BatchRecipe, Recipe, Schedule, StoppingRecipe
 
 
 @dataclass(frozen=True)
@@ -51,19 +52,36 @@ def settle_schedule(known: Known, epochs: float | None) -> Schedule:
     Raises:
         BadValue: a run without an end has no length to spread the typed one over.
     """
-    asked, mode = known.recipe, known.mode
-    schedule = known.choices.settle(
-        "recipe.schedule", asked.schedule, lambda: (Schedule(mode.schedule), f"mode {mode.name}")
-    )
+    asked = known.recipe
+    schedule = known.choices.settle("recipe.schedule", asked.schedule, lambda: _choose_schedule(known, epochs))
     if epochs is None and asked.max_steps is None and schedule is not Schedule.CONSTANT:
         wanted = "constant, as a run without an end has no length to spread another over (or --max-steps)"
         raise BadValue("--schedule", schedule.value, wanted)
     return schedule
 
 
+def _choose_schedule(known: Known, epochs: float | None) -> tuple[Schedule, str]:
+    usual = known.by_task.schedule
+    if usual is not None and epochs is not None:
+        return Schedule(usual), f"usual for {known.task}"
+    return Schedule(known.mode.schedule), f"mode {known.mode.name}"
+
+
+def settle_warmup(known: Known, steps: int | None) -> int | None:
+    """Return the steps of the warm-up where the task has a number of its own that is short for a run of ``steps``."""
+    asked, usual = known.recipe.warmup_steps, known.by_task.warmup_steps
+    typed = asked is not None or known.typed("warmup_ratio")
+    if typed or usual is None or (steps is not None and steps < 10 * usual):
+        return asked
+    return known.choices.settle("recipe.warmup_steps", None, lambda: (usual, f"usual for {known.task}"))
+
+
 def settle_stopping(known: Known) -> StoppingRecipe:
     """Fill in the thresholds: running text has a higher loss, so it is judged more mildly."""
     asked, settle = known.recipe.stopping, known.choices.settle
+    metric = settle("recipe.stopping.metric", _typed_metric(known), lambda: _choose_metric(known))
+    if metric != LOSS:
+        return _by_metric(known, metric)
     running = known.data.kinds.keys() <= RUNNING_TEXT
     why = "for running text, whose loss is higher" if running else "for all but running text"
     patience = settle("recipe.stopping.patience", asked.patience, lambda: (5 if running else 3, why))
@@ -71,10 +89,55 @@ def settle_stopping(known: Known) -> StoppingRecipe:
         "recipe.stopping.overfitting_threshold", asked.overfitting_threshold, lambda: (0.2 if running else 0.1, why)
     )
     perfect = settle("recipe.stopping.perfect_loss", asked.perfect_loss, lambda: (0.5 if running else 0.01, why))
+    _warn_of_forced(known)
+    changes = {"metric": metric, "patience": patience, "overfitting_threshold": threshold, "perfect_loss": perfect}
+    return asked.model_copy(update=changes)
+
+
+def _by_metric(known: Known, metric: str) -> StoppingRecipe:
+    """Leave the stops that go by the loss off: it rises with a model's certainty while the metric still gets better."""
+    asked, settle = known.recipe.stopping, known.choices.settle
+    why = f"off: {_name(metric)} judges, which may get better while the loss rises"
+    patience = settle(
+        "recipe.stopping.patience", asked.patience, lambda: (3, f"evaluations without a better {_name(metric)}")
+    )
+    for field in ("overfitting_threshold", "perfect_loss"):
+        if getattr(asked, field) is None:
+            known.choices.note(f"recipe.stopping.{field}", None, why)
+    _warn_of_forced(known)
+    return asked.model_copy(update={"metric": metric, "patience": patience})
+
+
+def _warn_of_forced(known: Known) -> None:
     if known.recipe.force_epochs and any(known.typed("stopping", name) for name in StoppingRecipe.model_fields):
         known.choices.warn("--force-epochs turns every automatic stop off: what was given for them has no effect.")
-    changes = {"patience": patience, "overfitting_threshold": threshold, "perfect_loss": perfect}
-    return asked.model_copy(update=changes)
+
+
+def _choose_metric(known: Known) -> tuple[str, str]:
+    own = task_of(known.task).judged_by
+    return (
+        (own, f"what {known.task} is for; equal ones are told apart by the loss") if own else (LOSS, "on held-out rows")
+    )
+
+
+def _typed_metric(known: Known) -> str | None:
+    """Return the typed metric as the task spells it.
+
+    Raises:
+        BadValue: the task does not measure it.
+    """
+    typed, task = known.recipe.stopping.metric, task_of(known.task)
+    possible = [*([task.judged_by] if task.judged_by else []), *task.may_judge]
+    if typed in (None, LOSS):
+        return typed
+    found = next((name for name in possible if typed.lstrip("-") == name.lstrip("-")), None)
+    if found is None:
+        raise BadValue("--stopping-metric", typed, " or ".join([LOSS, *map(_name, possible)]))
+    return found
+
+
+def _name(metric: str) -> str:
+    return metric.lstrip("-")
 
 
 def warn_of_idle(known: Known, schedule: Schedule) -> None:

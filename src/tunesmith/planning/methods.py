@@ -28,8 +28,11 @@ def settle_method(known: Known, memory_of: Callable[[Method], int]) -> Method:
     """
     typed = known.recipe.method
     if typed is not None and typed.bits is not None:
+        if typed.bits == 8 and not known.family.eight_bit:
+            raise BadValue("--method", typed.value, f"lora: {known.kin} do not bear 8 bits")
         if typed.bits == 4 and not known.family.four_bit:
-            raise BadValue("--method", typed.value, f"lora or lora-8bit: {known.kin} do not bear 4 bits")
+            others = "lora or lora-8bit" if known.family.eight_bit else "lora"
+            raise BadValue("--method", typed.value, f"{others}: {known.kin} do not bear 4 bits")
         if not known.device.quantizes:
             raise PackageMissing("bitsandbytes", "train")
     if typed is not None and known.choices.suggests("recipe.method") and not known.spec.force:
@@ -78,9 +81,10 @@ def rank_and_weights(known: Known) -> tuple[int, int]:
 
 def choose_rate(known: Known, method: Method) -> tuple[float, str]:
     """Return the rate of the model's size, by mode and method."""
-    size, mode = size_class(known.model.parameters), known.mode
-    rate = size.learning_rate * mode.rate
-    reason = f"{size.learning_rate:g} for {size.name}, x {mode.rate:g} for mode {mode.name}"
+    size, mode, task = size_class(known.model.parameters), known.mode, known.by_task
+    base, whose = (size.learning_rate, size.name) if task.base_rate is None else (task.base_rate, known.task)
+    rate = base * mode.rate
+    reason = f"{base:g} for {whose}, x {mode.rate:g} for mode {mode.name}"
     if method is Method.FULL:
         rate, reason = rate * FULL_RATE, f"{reason}, x {FULL_RATE:g} as every weight is trained"
     if method.bits is not None:
@@ -117,6 +121,8 @@ def _choose_method(known: Known, memory_of: Callable[[Method], int]) -> tuple[Me
 
 
 def _choose_rank(known: Known) -> tuple[int, str]:
+    if known.by_task.rank is not None:
+        return known.by_task.rank, f"what {known.task} is usually learned with"
     size = size_class(known.model.parameters)
     return size.rank, f"{size.name} ({known.model.parameters / 1e6:,.0f}M)"
 

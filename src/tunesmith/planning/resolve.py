@@ -15,7 +15,15 @@ from tunesmith.modalities.base import Family, Modality
 from tunesmith.planning import methods
 from tunesmith.planning.batches import fitted_to_memory, reckoned, settle_batch, settle_intervals
 from tunesmith.planning.choices import Choices
-from tunesmith.planning.ending import distance, held_out, settle_epochs, settle_schedule, settle_stopping, warn_of_idle
+from tunesmith.planning.ending import (
+    distance,
+    held_out,
+    settle_epochs,
+    settle_schedule,
+    settle_stopping,
+    settle_warmup,
+    warn_of_idle,
+)
 from tunesmith.planning.fitting import Fit, rounded_up
 from tunesmith.planning.known import Known
 from tunesmith.planning.memory import Workload
@@ -134,7 +142,9 @@ def _recipe(known: Known, split: float) -> tuple[Recipe, Fit]:
         "evaluate_every": evaluate_every,
         "checkpoints": checkpoints,
     }
-    return asked.model_copy(update=changes), reckoned(work, fitted, batch)
+    recipe = asked.model_copy(update=changes)
+    warmup = settle_warmup(known, distance(known.data, recipe, split, known.device.kind).steps)
+    return recipe.model_copy(update={"warmup_steps": warmup}), reckoned(work, fitted, batch)
 
 
 def _workload(known: Known, method: Method, length: int, precision: Precision) -> Workload:

@@ -37,6 +37,8 @@ class Started(Part):
     parameters: int
     tokens_per_epoch: int
     """Real tokens (no padding) in one pass over the training rows."""
+    counts: str = "token"
+    """What speed is told in: token, picture, sound or pair."""
 
 
 class Heartbeat(Part):
@@ -63,6 +65,8 @@ class Step(Part):
     seconds: float
     tokens_per_second: float
     """Mean over the last steps."""
+    rows_per_second: float = 0.0
+    """Mean over the last steps, of what the loss is a mean over (``Started.counts``)."""
     memory_bytes: int
     """Highest memory of the process (or the GPU) so far."""
 
@@ -81,12 +85,17 @@ class Evaluated(Part):
     """Mean of the last 10 training losses; None before the first step."""
     validation_loss: float
     best_validation_loss: float
+    """Where a metric judges, the loss of the evaluation that was best by it."""
     patience: int
     """Evaluations in a row without improvement."""
     perplexity: float | None = None
     """Only for text generation (plain text)."""
     metrics: dict[str, float] = {}
     """What else the task measures, such as accuracy."""
+    judged_by: str | None = None
+    """The metric that decides which weights are best; None: the validation loss."""
+    best: float | None = None
+    """Its best value so far; None before the first step."""
 
 
 class Tested(Part):
@@ -118,6 +127,18 @@ class Sample(Part):
     expected: str
     before: str
     after: str
+
+
+class Picture(Part):
+    """A picture drawn of a prompt before, during or after training; the same prompt always has the same seed."""
+
+    kind: Literal["picture"] = "picture"
+    when: Literal["before", "during", "after"]
+    step: int
+    prompt: str
+    seed: int
+    file: str
+    """In the run's folder."""
 
 
 class DecisionMade(Part):
@@ -202,7 +223,7 @@ class Finished(Part):
 
 
 Body = (
-    Phase | Started | Heartbeat | Step | Evaluated | Tested | CheckpointSaved | Sample | DecisionMade | Warned
+    Phase | Started | Heartbeat | Step | Evaluated | Tested | CheckpointSaved | Sample | Picture | DecisionMade | Warned
     | Prepared | Acknowledged | Progress | Serving | Ended | Failed | Finished
 )  # fmt: skip
 
@@ -243,11 +264,19 @@ class RunSummary(Part):
     validation_loss: float | None
     """Of the last evaluation."""
     best_validation_loss: float | None
+    judged_by: str | None = None
+    """The metric that decided which weights are best; None: the validation loss."""
+    best: float | None = None
+    """Its best value on the validation rows."""
     test_loss: float | None = None
     """On the rows that were kept for the end, where there are any."""
     test_metrics: dict[str, float] = {}
     trained_tokens: int
     tokens_per_second: float
+    counts: str = "token"
+    """What speed is told in: token, picture, sound or pair."""
+    rows_per_second: float = 0.0
+    """Of these, where they are not tokens."""
     peak_memory_bytes: int
     seconds: float
     output: str

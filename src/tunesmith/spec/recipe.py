@@ -134,20 +134,28 @@ class BatchRecipe(Part):
     """Join rows end to end without padding; no row sees another."""
 
 
+LOSS: Final = "loss"
+"""Name of the validation loss where a metric may be named."""
+
+
 class StoppingRecipe(Part):
     """When to stop before the last epoch."""
 
+    metric: str | None = Field(None, json_schema_extra={"flag": "--stopping-metric"})
+    """What decides which weights are best and when patience ends: loss, or a metric of the task, such as accuracy.
+    Open: the task's own metric; for text the validation loss."""
     patience: int | None = Field(None, ge=1, json_schema_extra={"flag": "--patience"})
-    """Evaluations in a row without a better validation loss before training stops. Open: 3, for running text 5."""
+    """Evaluations in a row without a better one before training stops. Open: 3, for running text 5."""
     min_delta: float = Field(0.0, ge=0, json_schema_extra={"flag": "--min-delta"})
-    """By how much the validation loss must fall to count as better."""
+    """By how much the validation loss must fall, or the metric rise, to count as better."""
     overfitting_threshold: float | None = Field(None, gt=0, json_schema_extra={"flag": "--overfitting-threshold"})
     """Gap between validation and training loss, as a share of the latter, above which a rising validation loss stops
-    training. Open: 0.1, for running text 0.2."""
+    training. Open: 0.1, for running text 0.2; off where a metric judges."""
     min_evaluations: int = Field(5, ge=2, json_schema_extra={"flag": "--min-evaluations"})
     """Evaluations before overfitting is looked for."""
     perfect_loss: float | None = Field(None, ge=0, json_schema_extra={"flag": "--perfect-loss"})
-    """Mean of the last training losses below which there is nothing left to learn. Open: 0.01, for running text 0.5."""
+    """Mean of the last training losses below which there is nothing left to learn. Open: 0.01, for running text 0.5;
+    off where a metric judges."""
     perplexity_limit: float = Field(100.0, gt=1, json_schema_extra={"flag": "--perplexity-limit"})
     """Validation perplexity above which a rising loss stops training."""
 

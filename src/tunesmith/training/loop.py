@@ -32,7 +32,7 @@ from tunesmith.training.precision import FIRST_SCALE
 from tunesmith.training.progress import Progress
 from tunesmith.training.schedules import factor, landing_factor, warmup_steps
 from tunesmith.training.state import forget_optimizer, load_optimizer, load_state, load_weights, save_state
-from tunesmith.training.stopping import Stop, improved, training_stop, validation_stop
+from tunesmith.training.stopping import Stop, training_stop, validation_stop
 from tunesmith.training.trend import WINDOW
 
 
@@ -70,7 +70,7 @@ class Loop:
         """Step whose weights the model holds at the end."""
         self._origin = origin
         self._began = time.monotonic()
-        self._speed: list[tuple[int, float]] = []
+        self._speed: list[tuple[int, int, float]] = []
         self.progress = self._at_the_start()
         if origin is not None:
             self._take_over(origin)
@@ -337,7 +337,8 @@ class Loop:
             stop = None if last or adapted else self._stop()
         progress.stopped = stop.reason if stop else None
         if better or last or stop or progress.step % self.settings.save_every == 0:
-            reason = "best validation loss" if better else "end of training" if last or stop else "interval"
+            best = f"best validation {self.settings.judge.name}"
+            reason = best if better else "end of training" if last or stop else "interval"
             self.observer.save(self, best=better, reason=reason)
         return progress.stopped
 
@@ -348,7 +349,7 @@ class Loop:
             limits = replace(limits, patience=None)  # The last change gets as many evaluations as decide the next one.
         found = training_stop(progress.losses, limits)
         if found is None and self.pieces.validation is not None:
-            found = validation_stop(progress.judged, progress.waited, limits)
+            found = validation_stop(progress.judged, progress.waited, limits, self.settings.judge.name)
         if found is not None:
             self._decided(found.field, "stop", found.reason, {"step": progress.step, **found.numbers})
         return found
@@ -412,10 +413,12 @@ class Loop:
         progress = self.progress
         progress.evaluations += 1
         progress.validation_loss = found.loss
-        better = improved(found.loss, progress.best_loss, self.settings.min_delta)
+        value = self.settings.judge.value(found.loss, found.metrics)
+        better = self.settings.judge.improved(found.loss, value, progress.best_loss, progress.best)
         progress.waited = 0 if better else progress.waited + 1
         if better:
             progress.best_loss, progress.best_step = found.loss, progress.step
+            progress.best = value if math.isfinite(value) else None
         progress.history.append([progress.step, progress.train_loss, found.loss])
         best = found.loss if progress.best_loss is None else progress.best_loss
         self.observer.say(self._evaluated(progress.evaluations, found, best=best))
@@ -433,6 +436,8 @@ class Loop:
             patience=self.progress.waited,
             perplexity=found.metrics.get("perplexity"),
             metrics=found.metrics,
+            judged_by=None if self.settings.judge.metric is None else self.settings.judge.name,
+            best=self.progress.best,
         )
 
     def _take_best(self) -> None:
@@ -451,8 +456,8 @@ class Loop:
     # --- telling --------------------------------------------------------------------------------------------------
 
     def _tell(self, loss: float, norm: float, rate: float, tokens: int, labels: int, seconds: float) -> None:
-        self._speed = [*self._speed[-19:], (tokens, seconds)]
-        spent = sum(part for _, part in self._speed)
+        self._speed = [*self._speed[-19:], (tokens, labels, seconds)]
+        spent = max(sum(part for *_, part in self._speed), 1e-9)
         self.observer.say(
             Step(
                 step=self.progress.step,
@@ -463,7 +468,8 @@ class Loop:
                 tokens=tokens,
                 trained_tokens=labels,
                 seconds=seconds,
-                tokens_per_second=sum(count for count, _ in self._speed) / max(spent, 1e-9),
+                tokens_per_second=sum(count for count, *_ in self._speed) / spent,
+                rows_per_second=sum(count for _, count, _ in self._speed) / spent,
                 memory_bytes=peak_memory(self.device),
             )
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tunesmith.training.course import Course
 from tunesmith.training.schedules import Curve
-from tunesmith.training.stopping import Thresholds
+from tunesmith.training.stopping import Judge, Thresholds
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class LoopSettings:
     evaluate_every: int
     """Steps of a pass between two evaluations; its end is always evaluated."""
     save_every: int
-    min_delta: float
+    judge: Judge
     stops: Thresholds
     warmup_steps: int | None = None
     """Takes the place of the ratio where it is given."""

@@ -49,6 +49,9 @@ class Progress:
     """Validation loss before the first step."""
     validation_loss: float | None = None
     best_loss: float | None = None
+    """Validation loss of the best evaluation."""
+    best: float | None = None
+    """What that was judged by: a metric of the task, or the loss; None also where it could not be measured."""
     best_step: int | None = None
     waited: int = 0
     """Evaluations in a row without improvement."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -54,12 +54,41 @@ class Stop:
     numbers: dict[str, float]
 
 
-def improved(loss: float, best: float | None, min_delta: float) -> bool:
-    """Whether a validation loss counts as better than the best so far."""
-    return best is None or loss < best - min_delta
+@dataclass(frozen=True)
+class Judge:
+    """What decides which weights are best: the validation loss, or a metric of the task.
+
+    A metric takes few values where few rows are held out, so the same value with a lower loss is better too.
+    """
+
+    metric: str | None = None
+    """None: the loss. Higher is better, unless the name begins with a minus sign."""
+    min_delta: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """What it goes by, in plain words."""
+        return "loss" if self.metric is None else self.metric.lstrip("-").replace("_", " ")
+
+    def value(self, loss: float, metrics: Mapping[str, float]) -> float:
+        """Return what an evaluation is judged by; a metric that could not be measured is not a number."""
+        return loss if self.metric is None else metrics.get(self.metric.lstrip("-"), math.nan)
+
+    def improved(self, loss: float, value: float, best_loss: float | None, best: float | None) -> bool:
+        """Whether an evaluation counts as better than the best so far."""
+        if best_loss is None:
+            return True
+        if self.metric is None:
+            return loss < best_loss - self.min_delta
+        if best is None or not math.isfinite(best) or not math.isfinite(value):
+            return math.isfinite(value) and (best is None or not math.isfinite(best))
+        gain = best - value if self.metric.startswith("-") else value - best
+        return gain > self.min_delta or (gain == 0 and loss < best_loss)
 
 
-def validation_stop(history: Sequence[Evaluation], waited: int, limits: Thresholds) -> Stop | None:
+def validation_stop(
+    history: Sequence[Evaluation], waited: int, limits: Thresholds, judged_by: str = "loss"
+) -> Stop | None:
     """Judge by the validation losses; ``waited`` are the evaluations in a row without a better one."""
     judged = [one for one in history if one.train_loss is not None]
     if len(judged) >= limits.min_evaluations:
@@ -68,7 +97,7 @@ def validation_stop(history: Sequence[Evaluation], waited: int, limits: Threshol
         if found is not None:
             return found
     if limits.patience is not None and waited >= limits.patience:
-        reason = f"no better validation loss in {waited} evaluations"
+        reason = f"no better validation {judged_by} in {waited} evaluations"
         return Stop("recipe.stopping.patience", reason, {"waited": waited, "patience": limits.patience})
     return None
 

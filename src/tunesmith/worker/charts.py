@@ -12,9 +12,11 @@ from tunesmith.spec.events import Evaluated, Step
 class Charts:
     """TensorBoard event files, under the tag names that transformers uses."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, counts: str = "token") -> None:
+        """``counts`` is what speed is told in."""
         from torch.utils.tensorboard import SummaryWriter
 
+        self._counts = counts
         self._writer = SummaryWriter(str(folder))
 
     def add(self, body: Step | Evaluated) -> None:
@@ -24,7 +26,7 @@ class Charts:
                 "train/loss": body.loss,
                 "train/learning_rate": body.learning_rate,
                 "train/grad_norm": body.grad_norm,
-                "train/tokens_per_second": body.tokens_per_second,
+                f"train/{self._counts}s_per_second": self._speed(body),
                 "train/epoch": body.epoch,
             }
         else:
@@ -32,6 +34,9 @@ class Charts:
             points |= {f"eval/{name}": value for name, value in body.metrics.items()}
         for tag, value in points.items():
             self._writer.add_scalar(tag, value, body.step)
+
+    def _speed(self, body: Step) -> float:
+        return body.tokens_per_second if self._counts == "token" else body.rows_per_second
 
     def close(self) -> None:
         """Write what is left."""

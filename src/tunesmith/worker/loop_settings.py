@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Final
 from tunesmith.modalities import task_of
 from tunesmith.spec.modes import ADAPTIVE, CIRCULAR, LARGEST_GROWN, NON_STOP
 from tunesmith.spec.plan import settled
+from tunesmith.spec.recipe import LOSS
 from tunesmith.training.course import Course
 from tunesmith.training.loop_settings import LoopSettings
 from tunesmith.training.schedules import Curve
-from tunesmith.training.stopping import Thresholds
+from tunesmith.training.stopping import Judge, Thresholds
 
 if TYPE_CHECKING:
     from tunesmith.spec.plan import Plan
@@ -36,7 +37,9 @@ def loop_settings(plan: Plan) -> LoopSettings:
         max_grad_norm=recipe.max_grad_norm,
         evaluate_every=settled(recipe.evaluate_every, "recipe.evaluate_every"),
         save_every=settled(recipe.checkpoints.every_steps, "recipe.checkpoints.every_steps"),
-        min_delta=recipe.stopping.min_delta,
+        judge=Judge(
+            None if recipe.stopping.metric in (None, LOSS) else recipe.stopping.metric, recipe.stopping.min_delta
+        ),
         precision=settled(recipe.precision, "recipe.precision"),
         stops=_stops(plan),
         adaptive=recipe.mode == ADAPTIVE,
@@ -60,7 +63,7 @@ def _course(recipe: Recipe, device: str) -> Course:
 def _stops(plan: Plan) -> Thresholds:
     """Return the automatic stops of the mode: cycling never runs out of patience, and what has no end never stops.
 
-    Only the loss of a token stands for a perplexity, which can explode.
+    What a plan leaves open of them is switched off. Only the loss of a token stands for a perplexity, and can explode.
     """
     recipe = plan.spec.recipe
     if recipe.force_epochs or recipe.mode == NON_STOP:
@@ -69,8 +72,8 @@ def _stops(plan: Plan) -> Thresholds:
     tokens = task_of(plan.spec.task).counts == "token"
     return Thresholds(
         patience=None if circular else settled(stopping.patience, "recipe.stopping.patience"),
-        overfitting=settled(stopping.overfitting_threshold, "recipe.stopping.overfitting_threshold"),
+        overfitting=stopping.overfitting_threshold,
         min_evaluations=stopping.min_evaluations,
-        perfect_loss=settled(stopping.perfect_loss, "recipe.stopping.perfect_loss"),
+        perfect_loss=stopping.perfect_loss,
         perplexity_limit=None if circular or not tokens else stopping.perplexity_limit,
     )

@@ -62,7 +62,7 @@ def _info(run: RunFolder, plan: Plan, loop: Loop, summary: RunSummary) -> dict[s
         "base_model_fingerprint": plan.model.fingerprint,
         "created_at": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "run": run.id,
-        "weights": "best validation loss" if best else "last step",
+        "weights": f"best validation {loop.settings.judge.name}" if best else "last step",
         "weights_of_step": loop.weights_of,
         "task": plan.spec.task,
         **getattr(loop.pieces, "about", {}),
@@ -70,6 +70,7 @@ def _info(run: RunFolder, plan: Plan, loop: Loop, summary: RunSummary) -> dict[s
         "final_metrics": {
             "start_validation_loss": progress.start_loss,
             "best_val_loss": progress.best_loss,
+            **({} if summary.judged_by is None else {"judged_by": summary.judged_by, "best": progress.best}),
             "total_evaluations": progress.evaluations,
             "training_time": summary.seconds,
             "final_train_loss": progress.train_loss,
@@ -95,7 +96,9 @@ def _card(plan: Plan, summary: RunSummary, measured: dict[str, float]) -> str:
         *((name.replace("_", " ").capitalize(), _number(value)) for name, value in measured.items()),
         ("Run", summary.run),
     ]
-    head = ["---", f"base_model: {json.dumps(plan.model.source)}", *(["library_name: peft"] if lora else []), "---"]
+    library = "diffusers" if task_of(task).loader == "DiffusionPipeline" else "peft" if lora else None
+    named = [] if library is None else [f"library_name: {library}"]
+    head = ["---", f"base_model: {json.dumps(plan.model.source)}", *named, "---"]
     table = ["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows)]
     kind = "A LoRA adapter" if lora else "A model"
     text = [f"# {plan.spec.name}", "", f"{kind} trained with tunesmith. {how_it_is_used(task, lora=lora)}", ""]
@@ -124,6 +127,9 @@ def how_it_is_used(task: str, *, lora: bool) -> str:
     known = task_of(task)
     if known.writes:
         return f"Talk to it from this folder: `tunesmith chat {'--adapter' if lora else '--model'} .`"
+    if known.loader == "DiffusionPipeline":
+        then = " and put the adapter on with `load_lora_weights`" if lora else ""
+        return f"Load it with diffusers' `{known.loader}`{then}; `kohya_lora.safetensors` is for other programs."
     then = " and put the adapter on with `peft.PeftModel`" if lora else ""
     return f"Load it with transformers' `{known.loader}`{then}."
 

@@ -6,10 +6,12 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tunesmith.modalities import counted
 from tunesmith.modalities.base import load
 from tunesmith.runs import checkpoints, publish
 from tunesmith.spec.errors import Cancelled, Paused
 from tunesmith.spec.events import Phase, RunSummary, Started, Tested, Warned
+from tunesmith.spec.plan import settled
 from tunesmith.spec.states import Request
 from tunesmith.training.device import join_ranks, peak_memory, set_up
 from tunesmith.training.loop import Loop
@@ -17,6 +19,7 @@ from tunesmith.worker.charts import Charts
 from tunesmith.worker.continuing import origin_of, refuse_other_classes
 from tunesmith.worker.keeping import Keeper, lineage, starting_point
 from tunesmith.worker.loop_settings import loop_settings
+from tunesmith.worker.pictures import Pictures
 from tunesmith.worker.prepare import Data, prepare_data
 from tunesmith.worker.results import write_results
 from tunesmith.worker.samples import Samples
@@ -57,11 +60,16 @@ def run(run: RunFolder, reporter: Reporter) -> None:
     samples = _samples(plan, pieces, data) if ranks.first else None
     if samples is not None:
         samples.before(run, reporter)
+    pictures = None
+    if ranks.first and getattr(pieces, "artist", None) is not None:
+        pictures = Pictures(run, plan, pieces, data.prepared.held_out, reporter)
+        pictures.before()
 
-    charts = Charts(run.logs_dir) if plan.spec.output.tensorboard and ranks.first else None
+    charts = Charts(run.logs_dir, counted(plan)) if plan.spec.output.tensorboard and ranks.first else None
     keeper = Keeper(
-        run, reporter, ranks, keep=plan.spec.recipe.checkpoints.keep, fingerprint=data.fingerprint, charts=charts
-    )
+        run, reporter, ranks, keep=plan.spec.recipe.checkpoints.keep, fingerprint=data.fingerprint, charts=charts,
+        watch=None if pictures is None else pictures.see,
+    )  # fmt: skip
     earlier = [parent.path for parent in lineage(run)[1:]]
     # Of a run with checkpoints of its own the one that it continues may be gone.
     begins = start is None or not pieces.is_warm(run.path, earlier)
@@ -82,6 +90,8 @@ def run(run: RunFolder, reporter: Reporter) -> None:
         return
     if samples is not None:
         samples.after(run, reporter)
+    if pictures is not None:
+        pictures.after(loop.progress.step if loop.weights_of is None else loop.weights_of)
     reporter.say(Phase(name="writing the result"))
     summary = _summary(run, plan, loop, reason, tested, peak_memory(device))
     artifacts = write_results(run, plan, loop, summary)
@@ -102,9 +112,20 @@ def _started(plan: Plan, loop: Loop, data: Data) -> Started:
         rows=len(data.prepared.train),
         validation_rows=len(data.prepared.validation),
         trainable_parameters=loop.trainables.count,
-        parameters=plan.model.parameters,
+        parameters=_parameters(plan, loop),
         tokens_per_epoch=data.prepared.train.tokens,
+        counts=counted(plan),
     )
+
+
+def _parameters(plan: Plan, loop: Loop) -> int:
+    """Count the parameters that there are: under an adapter those of the base, else those of the model that was built.
+
+    A model trained whole may have a head of another size than its files.
+    """
+    if settled(plan.spec.recipe.method, "recipe.method").adapts:
+        return max(plan.model.parameters, loop.trainables.count)
+    return sum(each.numel() for each in loop.pieces.model.parameters())
 
 
 def _end(run: RunFolder, reporter: Reporter, keeper: Keeper, loop: Loop, request: Request) -> None:
@@ -140,10 +161,14 @@ def _summary(run: RunFolder, plan: Plan, loop: Loop, reason: str, tested: Measur
         train_loss=progress.train_loss,
         validation_loss=progress.validation_loss,
         best_validation_loss=progress.best_loss,
+        judged_by=None if loop.settings.judge.metric is None else loop.settings.judge.name,
+        best=progress.best,
         test_loss=tested.loss if tested else None,
         test_metrics=tested.metrics if tested else {},
         trained_tokens=progress.trained_tokens,
         tokens_per_second=progress.tokens / seconds,
+        counts=counted(plan),
+        rows_per_second=progress.trained_tokens / seconds,
         peak_memory_bytes=peak,
         seconds=progress.seconds,
         output=run.header().output or plan.spec.output.dir,

@@ -60,6 +60,7 @@ MODALITY: Final = Modality(
             counts="text",
             peft="SEQ_CLS",
             loader="AutoModelForSequenceClassification",
+            may_judge=("accuracy", "macro_f1"),
         ),
         Task(
             name="mlm",
