@@ -14,7 +14,7 @@ from tunesmith.spec.job import DatasetRef, Evaluation, JobSpec
 from tunesmith.spec.recipe import Recipe
 
 if TYPE_CHECKING:
-    from tunesmith.modalities.text.encode import TextEncoder
+    from tunesmith.service.datasets.encoder import Chosen
     from tunesmith.service.datasets.preview import Shown
     from tunesmith.spec.errors import RowFault
 
@@ -75,11 +75,11 @@ def check(*, paths: tuple[str, ...], model: str | None, as_json: bool, strict: b
     from tunesmith.data import check as checking
 
     datasets = _datasets(paths, flags)
-    encoder = _encoder(model, flags["train_on"], flags["chat_template"]) if model else None
+    chosen = _chosen(model, datasets, flags) if model else None
     report = checking.check(
         datasets,
-        encoder,
-        _settings(flags, model),
+        chosen.encoder if chosen else None,
+        _settings(flags, chosen),
         strict=strict,
         faults_file=flags["faults_file"] or _faults_file(datasets, model),
     )
@@ -98,13 +98,15 @@ def check(*, paths: tuple[str, ...], model: str | None, as_json: bool, strict: b
 def preview(*, path: str, model: str, rows: int, as_json: bool, **flags: Any) -> int:
     """Show the first rows as a model would see them; what is trained is green, or in [[ ]] without colour."""
     from tunesmith.cli.data_preview import print_rows
+    from tunesmith.service.datasets.described import folders_of
     from tunesmith.service.datasets.preview import as_dict, encoded
     from tunesmith.spec.errors import NoUsableRow, RowFault
 
-    encoder = _encoder(model, flags["train_on"], flags["chat_template"])
+    datasets = _datasets([path], flags)
+    encoder, folders = _chosen(model, datasets, flags).encoder, folders_of(datasets[0].uri)
     shown: list[Shown] = []
     faults: list[RowFault] = []
-    for found in encoded(_datasets([path], flags), encoder, flags["length"]):
+    for found in encoded(datasets, encoder, flags["length"]):
         if isinstance(found, RowFault):
             faults.append(found)
         else:
@@ -114,9 +116,9 @@ def preview(*, path: str, model: str, rows: int, as_json: bool, **flags: Any) ->
     if not shown:
         raise NoUsableRow(path, len(faults), faults[0].message if faults else "")
     if as_json:
-        click.echo(json.dumps({"rows": [as_dict(row, encoder) for row in shown]}))
+        click.echo(json.dumps({"rows": [as_dict(row, encoder, folders) for row in shown]}))
     else:
-        print_rows(shown, encoder)
+        print_rows(shown, encoder, folders)
     return 0
 
 
@@ -133,24 +135,22 @@ def _datasets(paths: tuple[str, ...] | list[str], flags: dict[str, Any]) -> list
     return resolve_datasets(written, current_settings()).datasets
 
 
-def _settings(flags: dict[str, Any], model: str | None) -> Any:
+def _settings(flags: dict[str, Any], chosen: Chosen | None) -> Any:
     """Return how the data would be used: as the flags say, and within what the model can see.
 
     Raises:
         BadValue: a typed length is more than that.
     """
     from tunesmith.data.check import Settings
-    from tunesmith.planning.model_files import longest_row
     from tunesmith.spec.errors import BadValue
 
     names = ("length", "split", "test_split", "drop_duplicates", "seed")
-    asked = {name: flags[name] for name in names if flags[name] is not None}
-    limit = longest_row(_folder(model), model) if model else None
-    if limit is None:
-        return Settings(**asked)
-    if asked.get("length", 0) > limit:
-        raise BadValue("--max-seq-length", asked["length"], f"at most {limit}, which is all the model can see")
-    return Settings(**(asked if "length" in asked else asked | {"length": limit, "length_chosen": True}))
+    asked = Settings(**{name: flags[name] for name in names if flags[name] is not None})
+    if chosen is None:
+        return asked
+    if chosen.longest is not None and (asked.length or 0) > chosen.longest:
+        raise BadValue("--max-seq-length", asked.length, f"at most {chosen.longest}, which is all the model can see")
+    return chosen.within(asked)
 
 
 def _faults_file(datasets: list[DatasetRef], model: str | None) -> Path:
@@ -164,12 +164,12 @@ def _faults_file(datasets: list[DatasetRef], model: str | None) -> Path:
     return current_settings().home / "reports" / f"faults-{name}.jsonl"
 
 
-def _encoder(model: str, train_on: str, chat_template: Path | None) -> TextEncoder:
-    from tunesmith.modalities.text.encode import TextEncoder
+def _chosen(model: str, datasets: list[DatasetRef], flags: dict[str, Any]) -> Chosen:
+    from tunesmith.service.datasets.encoder import encoder_of
 
-    return TextEncoder(
-        _folder(model), train_on="all" if train_on == "all" else "assistant", chat_template=chat_template
-    )
+    template = flags["chat_template"]
+    options = {"train_on": flags["train_on"], "chat_template": None if template is None else str(template)}
+    return encoder_of(_folder(model), model, datasets, **options)
 
 
 def _folder(model: str) -> Path:

@@ -37,7 +37,7 @@ def print_report(report: Report) -> None:
         screen.print(f"{name:<12}{value}", soft_wrap=not screen.is_terminal)
     if report.labels:
         _print_columns("classes", _labels(report), screen)
-    if report.ledger:
+    if report.ledger and report.unit == "tokens":
         _print_ledger(report.ledger, screen)
     for warning in report.warnings:
         _print_line(f"Warning: {printable(warning)}", screen, "yellow")
@@ -49,7 +49,10 @@ def print_report(report: Report) -> None:
 def _facts(report: Report) -> Iterator[tuple[str, str]]:
     formats = ", ".join(f"{count:,} {name}" for name, count in report.by_format.items())
     yield "rows", f"{report.rows:,}{f' ({formats})' if formats else ''}"
-    yield "lengths", ", ".join(f"{name} {value:,}" for name, value in report.lengths.items()) + f" {report.unit}"
+    if report.media:
+        yield "files", ", ".join(f"{count:,} {name}" for name, count in report.media.items())
+    if not report.media or report.unit != "characters":
+        yield "lengths", ", ".join(f"{name} {value:,}" for name, value in report.lengths.items()) + f" {report.unit}"
     yield "split", ", ".join(f"{count:,} {side}" for side, count in report.sides.items() if count) or "no row"
     yield "duplicates", f"{report.duplicates:,}"
     overlap = f"{report.leaked:,}  (left out of training, because their twin would be held out)"

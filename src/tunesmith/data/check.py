@@ -16,13 +16,15 @@ from tunesmith.data.encoding import Encoder, encoded
 from tunesmith.data.faults import SHOWN, FaultLog, Faults
 from tunesmith.data.leakage import gives_itself_away
 from tunesmith.data.ledger import Ledger
+from tunesmith.data.media import is_sound, named
+from tunesmith.data.media.facts import fault_of
 from tunesmith.data.mixture import Located, ReadRow, characters, locate, repeats, stream
 from tunesmith.data.sides import Sides, choose_sides, divide
 from tunesmith.data.token_cache import EXAMPLE, record
 from tunesmith.data.token_rows import EncodedRow, TokenRows
 from tunesmith.data.trimming import Trimmed, ledger_of, lost_tokens, trim
 from tunesmith.spec.errors import FaultyData, RowFault, TooMuchLost
-from tunesmith.spec.examples import BoxedImage, LabelledImage, LabelledSound, LabelledText
+from tunesmith.spec.examples import KINDS, BoxedImage, LabelledImage, LabelledSound, LabelledText
 from tunesmith.spec.job import DatasetRef
 
 SPLIT: Final = 0.1
@@ -54,6 +56,10 @@ class Report:
     rows: int
     """Rows that can be used."""
     by_format: dict[str, int]
+    kinds: dict[str, int]
+    """Rows by the kind of example that they are, as ``DataFacts.kinds`` counts them."""
+    media: dict[str, int]
+    """Pictures and recordings that the rows name; empty where they name none."""
     faults: Faults
     duplicates: int
     """Rows whose content stands in an earlier row."""
@@ -72,7 +78,7 @@ class Report:
     lengths: dict[str, int]
     """p50, p95, p99 and max of the rows before any cut."""
     unit: str
-    """What ``lengths`` counts: tokens with an encoder, else characters."""
+    """What ``lengths`` counts: with an encoder tokens, patches of pictures or frames of recordings, else characters."""
     ledger: Ledger | None
     """Only with an encoder."""
     warnings: tuple[str, ...]
@@ -91,6 +97,8 @@ class Report:
             "clean": self.clean,
             "rows": self.rows,
             "by_format": self.by_format,
+            "kinds": self.kinds,
+            "media": self.media,
             "faults": self.faults.as_dict(),
             "empty": self.faults.by_code.get("empty_row", 0),
             "duplicates": self.duplicates,
@@ -142,6 +150,8 @@ class _Tally:
     def __init__(self, length: int | None) -> None:
         self._length = length
         self._by_format: Counter[str] = Counter()
+        self._kinds: Counter[str] = Counter()
+        self._media: Counter[str] = Counter()
         self._labels: Counter[str] = Counter()
         self._classes: dict[str, int] = {}
         self._given_away: list[str] = []
@@ -157,6 +167,8 @@ class _Tally:
         """Add a row; without an encoder it has no sequences and its length is in characters."""
         example = row.example
         self._by_format[row.format] += 1
+        self._kinds[KINDS[type(example)]] += 1
+        self._media.update("recordings" if is_sound(name) else "pictures" for name in named(example))
         self._lengths.extend([len(sequence.ids) for sequence in sequences] or [characters(example)])
         if isinstance(example, LabelledText | LabelledImage | LabelledSound):
             self._labels[example.label] += 1
@@ -190,6 +202,8 @@ class _Tally:
         return Report(
             rows=len(examples),
             by_format=dict(self._by_format.most_common()),
+            kinds=dict(self._kinds.most_common()),
+            media=dict(self._media),
             faults=faults,
             duplicates=int(repeats(examples["digest"]).sum()),
             sides={side: len(getattr(sides, side)) for side in ("train", "validation", "test")},
@@ -199,11 +213,14 @@ class _Tally:
             given_away_first=self._given_away,
             labels=dict(self._labels.most_common()),
             lengths=percentiles(self._lengths),
-            unit="tokens" if tokens else "characters",
+            unit=self._unit() if tokens else "characters",
             ledger=ledger_of(trimmed, sides, examples, names) if tokens else None,
             warnings=(*(note for each in located for note in each.notes), *sides.warnings, *costly),
             refusal=refusal,
         )
+
+    def _unit(self) -> str:
+        return "frames" if "recordings" in self._media else "patches" if self._media else "tokens"
 
 
 def _cost(trimmed: Trimmed, sides: Sides, examples: NDArray[Any], settings: Settings) -> tuple[list[str], str]:
@@ -241,7 +258,11 @@ def _encoded(
         yield from encoded(rows, encoder)
         return
     for row in rows:
-        yield row if isinstance(row, RowFault) else (row, [])
+        fault = row if isinstance(row, RowFault) else fault_of(row.example)
+        if fault is not None:
+            yield fault
+        elif isinstance(row, ReadRow):
+            yield row, []
 
 
 def percentiles(lengths: Sequence[int]) -> dict[str, int]:

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 from tunesmith.api.doors.fields import job_of
 from tunesmith.api.doors.openai_method import SUPERVISED, Hyperparameters, Method
 from tunesmith.api.words import OPENAI_PREFIX
+from tunesmith.service.jobs.installed import need_options
 from tunesmith.service.jobs.queue import Submission
 from tunesmith.service.models.tuned import tuned_name
 from tunesmith.spec.errors import Contradiction
@@ -61,11 +62,12 @@ class CreateRequest(Part):
         return self.method or Method(type=SUPERVISED)
 
 
-def submission(request: CreateRequest, *, id: str, org: str, source: str, output: str) -> Submission:
-    """Turn a request into a job; ``source`` is what a job calls the model.
+def submission(request: CreateRequest, *, task: str, id: str, org: str, source: str, output: str) -> Submission:
+    """Turn a request into a job; ``task`` and ``source`` are what a job calls the method and the model.
 
     Raises:
         Contradiction: hyperparameters stand in both places.
+        UnknownKey, BadEntry: the method has no such hyperparameter, or not with that value.
     """
     method = request.chosen
     typed: dict[str, Any] = method.hyperparameters.typed()
@@ -73,6 +75,8 @@ def submission(request: CreateRequest, *, id: str, org: str, source: str, output
         if typed:
             raise Contradiction("hyperparameters", f"method.{method.type}.hyperparameters")
         typed = request.hyperparameters.typed()
+    options = method.hyperparameters.options
+    need_options(task, options, f"method.{method.type}.hyperparameters")
     if request.seed is not None:
         typed["seed"] = request.seed
     rows = [{"uri": f"file:{request.training_file}"}]
@@ -84,7 +88,8 @@ def submission(request: CreateRequest, *, id: str, org: str, source: str, output
         {},
         fixed={
             "name": f"{request.suffix or 'openai'}-{id}"[:64],
-            "task": method.task,
+            "task": task,
+            **{f"options.{name}": value for name, value in options.items()},
             "model.source": source,
             "datasets": rows,
             "recipe.batch.accumulation": 1 if "batch_size" in typed else None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -12,6 +12,7 @@ SUPERVISED: Final = "supervised"
 TASKS: Final = {SUPERVISED: "chat"}
 """Methods that another name stands for here; every other method is called like its task."""
 Auto = Literal["auto"]
+_OPEN: Final = (None, "auto")
 
 
 class Hyperparameters(Part):
@@ -28,17 +29,30 @@ class Hyperparameters(Part):
 
     def typed(self) -> dict[str, float]:
         """Return the numbers that were given."""
-        return {name: value for name, value in self if value not in (None, "auto")}
+        return {name: getattr(self, name) for name in Hyperparameters.model_fields if getattr(self, name) not in _OPEN}
+
+
+class MethodHyperparameters(Hyperparameters):
+    """The numbers of a method, and whatever its kind of data may be set to beside them, such as image_size."""
+
+    model_config = ConfigDict(extra="allow")
+
+    __pydantic_extra__: dict[str, bool | int | float | str] = Field(init=False)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What is set that only this kind of data has."""
+        return dict(self.__pydantic_extra__)
 
 
 class MethodSettings(Part):
     """Settings of a method."""
 
-    hyperparameters: Hyperparameters = Hyperparameters()
+    hyperparameters: MethodHyperparameters = MethodHyperparameters()
 
 
 class Method(Part):
-    """How to train: supervised, dpo, or a task such as classification or pretraining; its settings by its name."""
+    """How to train: supervised, dpo, or a task such as image_classification; its settings by its name."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -53,11 +67,11 @@ class Method(Part):
         return self
 
     @property
-    def hyperparameters(self) -> Hyperparameters:
+    def hyperparameters(self) -> MethodHyperparameters:
         """Those of the method."""
         return self.__pydantic_extra__.get(self.type, MethodSettings()).hyperparameters
 
     @property
     def task(self) -> str:
-        """The task that the method means."""
+        """The task that the method means, by one of its names."""
         return TASKS.get(self.type, self.type)

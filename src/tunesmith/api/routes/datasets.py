@@ -93,6 +93,10 @@ class Report(Part):
     """Whether there is something to train on, and nothing is wrong."""
     rows: int
     by_format: dict[str, int]
+    kinds: dict[str, int]
+    """Rows by what they are: text, labelled image, speech, ..."""
+    media: dict[str, int]
+    """Pictures and recordings that the rows name."""
     faults: dict[str, Any]
     empty: int
     duplicates: int

@@ -31,13 +31,13 @@ FILTER: Final = re.compile(r"metadata\[(.+)\]")
 def create(request: CreateRequest, service: Serving, by: Asker, acting: Acting) -> FineTuningJob:
     """Queue a fine-tuning job."""
     id, org = job_id(), by.acting_for(acting)
-    need_task(request.chosen.task, f"The method {request.chosen.type}")
+    task = need_task(request.chosen.task, f"The method {request.chosen.type}")
     usable_file(service, by, "training_file", request.training_file)
     if request.validation_file is not None:
         usable_file(service, by, "validation_file", request.validation_file)
     output = organisation_folder(service.settings, org) / "models" / (OPENAI_PREFIX + id)
     source = source_named(service, by, request.model)
-    wanted = submission(request, id=id, org=org, source=source, output=str(output))
+    wanted = submission(request, task=task, id=id, org=org, source=source, output=str(output))
     return view(queue.submit(service, wanted, by))
 
 

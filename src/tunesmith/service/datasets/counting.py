@@ -31,7 +31,7 @@ def count_rows(service: Service, path: str, name: str) -> int:
 
 
 def count_set(service: Service, dataset: Dataset) -> Dataset:
-    """Note how many rows a data set has; one of images, or of rows that nobody can read, stays uncounted."""
+    """Note how many rows a data set has, pictures and recordings too; one that nobody can read stays uncounted."""
     try:
         rows = count_rows(service, dataset.path, dataset.name)
     except (DataError, Relayed, SubtaskDied, SubtaskTooSlow):
@@ -42,10 +42,17 @@ def count_set(service: Service, dataset: Dataset) -> Dataset:
 
 
 def counted(path: str) -> int:
-    """Count; runs in the child process."""
+    """Count the rows of every side; runs in the child process."""
+    from tunesmith.data.media.facts import fault_of
+    from tunesmith.data.mixture import locate
     from tunesmith.data.sampling import sample
 
-    found = sample([DatasetRef(uri=path)], 100)
-    if not found.examples and found.faults:
-        raise NoUsableRow(Path(path).name, found.total_rows, found.faults[0].message.replace(path, Path(path).name))
-    return found.total_rows
+    place = Path(path)
+    within = str(place if place.is_dir() else place.parent)
+    dataset = DatasetRef(uri=path, within=(within,))
+    found = sample([dataset], 100)
+    faults = (*found.faults, *filter(None, map(fault_of, found.examples)))
+    if len(faults) == len(found.faults) + len(found.examples) and faults:
+        raise NoUsableRow(place.name, found.total_rows, faults[0].message.replace(path, place.name))
+    held_out = sum(len(file.laid or ()) for each in locate([dataset]) for file in each.files if file.side)
+    return found.total_rows + held_out

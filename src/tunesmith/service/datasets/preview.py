@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from tunesmith.service.datasets.described import content, described
 from tunesmith.spec.errors import RowFault
-from tunesmith.spec.examples import LabelledText, PlainText, Preference
+from tunesmith.spec.examples import LabelledImage, LabelledSound, LabelledText, PlainText, Preference
 from tunesmith.spec.job import DatasetRef
 
 if TYPE_CHECKING:
+    from tunesmith.data.encoding import Encoder
     from tunesmith.data.token_rows import EncodedRow
-    from tunesmith.modalities.text.encode import TextEncoder
     from tunesmith.spec.examples import Example
 
 
@@ -29,7 +30,7 @@ class Shown:
     @property
     def label(self) -> str | None:
         """The class that is trained in place of any token."""
-        return self.example.label if isinstance(self.example, LabelledText) else None
+        return self.example.label if isinstance(self.example, LabelledText | LabelledImage | LabelledSound) else None
 
     @property
     def names(self) -> list[str]:
@@ -43,7 +44,7 @@ class Shown:
         return [f"{word} {number} of {count}" for number in range(1, count + 1)] if count > 1 else [""]
 
 
-def encoded(datasets: list[DatasetRef], encoder: TextEncoder, length: int | None) -> Iterator[Shown | RowFault]:
+def encoded(datasets: list[DatasetRef], encoder: Encoder, length: int | None) -> Iterator[Shown | RowFault]:
     """Yield each row as a model of that length reads it, or what is wrong with it."""
     from tunesmith.data.mixture import read
 
@@ -57,36 +58,55 @@ def encoded(datasets: list[DatasetRef], encoder: TextEncoder, length: int | None
             yield fault
 
 
-def as_dict(row: Shown, encoder: TextEncoder) -> dict[str, Any]:
-    """Return a row as plain data, for ``--json`` and the API."""
+def as_dict(row: Shown, encoder: Encoder, folders: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return a row as plain data, for ``--json`` and the API; files are called by their names below ``folders``.
+
+    Raises:
+        RowFault: a picture or recording of it cannot be used.
+    """
     rendered = [
         {"name": name, "tokens": _tokens(sequence, encoder), "text": bracketed(sequence, encoder)}
         for name, sequence in zip(row.names, row.sequences, strict=True)
     ]
     where, kind = str(row.example.where), type(row.example).__name__
-    return {"where": where, "kind": kind, "label": row.label, "sequences": rendered}
+    files = described(row.example, folders)
+    seen = {"files": files, "content": content(row.example, folders)} if files else {}
+    return {"where": where, "kind": kind, "label": row.label, "sequences": rendered, **seen}
 
 
-def stretches(row: EncodedRow, encoder: TextEncoder) -> Iterator[tuple[str, bool]]:
-    """Yield the text of neighbours that are trained, or are not."""
-    for trained, places in groupby(range(len(row.ids)), key=lambda place: row.mask[place]):
-        yield encoder.spell([row.ids[place] for place in places]), trained
+def stretches(row: EncodedRow, encoder: Encoder) -> Iterator[tuple[str, bool]]:
+    """Yield the text of neighbours that are trained, or are not; none of a row that has no text."""
+    spell = getattr(encoder, "spell", None)
+    if spell is None:
+        return
+    for trained, places in groupby(_spoken(row), key=lambda place: row.mask[place]):
+        yield spell([row.ids[place] for place in places]), trained
 
 
-def bracketed(row: EncodedRow, encoder: TextEncoder) -> str:
+def bracketed(row: EncodedRow, encoder: Encoder) -> str:
     """Return a row's text with what is trained in [[ ]]."""
     return "".join(f"[[{text}]]" if trained else text for text, trained in stretches(row, encoder))
 
 
-def _tokens(row: EncodedRow, encoder: TextEncoder) -> list[dict[str, Any]]:
+def _spoken(row: EncodedRow) -> Iterator[int]:
+    """Yield the places of a row's tokens: zeros before them stand for patches of a picture or frames of a recording."""
+    begin = next((place for place, token in enumerate(row.ids) if token), len(row.ids)) if row.media else 0
+    yield from range(begin, len(row.ids))
+
+
+def _tokens(row: EncodedRow, encoder: Encoder) -> list[dict[str, Any]]:
+    spell = getattr(encoder, "spell", None)
+    if spell is None:
+        return []
     return [
-        {"id": token, "text": encoder.spell([token]), "trained": trained}
-        for token, trained in zip(row.ids, row.mask, strict=True)
+        {"id": row.ids[place], "text": spell([row.ids[place]]), "trained": row.mask[place]} for place in _spoken(row)
     ]
 
 
 def _cut(shown: Shown) -> Shown:
-    """Cut the sequences as a run of that length does: running text in pieces, all else at the end."""
+    """Cut the sequences as a run of that length does: running text in pieces, pictures never, all else at the end."""
+    if any(each.media for each in shown.sequences):
+        return Shown(shown.example, shown.sequences, None)
     import numpy as np
 
     from tunesmith.data.kinds import kind_of

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.data import check
 from tunesmith.data.mixture import read
-from tunesmith.planning.model_files import longest_row
+from tunesmith.service.datasets.described import content, described, folders_of, told
+from tunesmith.service.datasets.encoder import Chosen, encoder_of
 from tunesmith.service.datasets.preview import Shown, as_dict, encoded
 from tunesmith.service.models.resolve import resolve_datasets, resolve_model
 from tunesmith.settings import Settings
@@ -16,7 +16,7 @@ from tunesmith.spec.errors import NoUsableRow, RowFault
 from tunesmith.spec.job import DatasetRef, ModelRef
 
 if TYPE_CHECKING:
-    from tunesmith.modalities.text.encode import TextEncoder
+    from tunesmith.spec.examples import Example
 
 
 def checked(
@@ -36,15 +36,12 @@ def checked(
         DataError, ConfigError: as ``check.check`` and ``resolve_model``.
     """
     settings = Settings(home=Path(home), offline=True)
-    found = resolve_model(ModelRef(source=model), settings, Path(folder)) if model is not None else None
-    longest = longest_row(found, str(model)) if found is not None else None
-    chosen = length is None and longest is not None
-    report = check.check(
-        _found(datasets, settings),
-        _encoder(found),
-        check.Settings(length=longest if chosen else length, split=split, length_chosen=chosen),
-    )
-    return report.as_dict()
+    sets = _found(datasets, settings)
+    chosen = _chosen(model, sets, settings, Path(folder))
+    asked = check.Settings(length=length, split=split)
+    if chosen is None:
+        return check.check(sets, None, asked).as_dict()
+    return check.check(sets, chosen.encoder, chosen.within(asked)).as_dict()
 
 
 def previewed(
@@ -57,19 +54,22 @@ def previewed(
         DataError, ConfigError: as ``read`` and ``resolve_model``.
     """
     settings = Settings(home=Path(home), offline=True)
-    source = ModelRef(source=model) if model is not None else None
-    encoder = _encoder(resolve_model(source, settings, Path(folder))) if source is not None else None
     found = _found(datasets, settings)
+    chosen = _chosen(model, found, settings, Path(folder))
+    folders = folders_of(found[0].uri)
     shown: list[dict[str, Any]] = []
     faults: list[str] = []
-    for row in encoded(found, encoder, length) if encoder is not None else read(found):
-        if isinstance(row, RowFault):
-            faults.append(row.message)
-        elif isinstance(row, Shown):
-            assert encoder is not None
-            shown.append(as_dict(row, encoder))
-        else:
-            shown.append({"where": str(row.where), "kind": type(row).__name__, "content": _content(row)})
+    for row in encoded(found, chosen.encoder, length) if chosen is not None else read(found):
+        try:
+            if isinstance(row, RowFault):
+                raise row
+            if isinstance(row, Shown):
+                assert chosen is not None
+                shown.append(as_dict(row, chosen.encoder, folders))
+            else:
+                shown.append(_plain(row, folders))
+        except RowFault as fault:
+            faults.append(told(fault, folders))
         if len(shown) == rows:
             break
     if not shown:
@@ -77,15 +77,17 @@ def previewed(
     return {"rows": shown, "faults": faults[:rows]}
 
 
+def _plain(row: Example, folders: tuple[str, ...]) -> dict[str, Any]:
+    files = described(row, folders)
+    seen = {"files": files} if files else {}
+    return {"where": str(row.where), "kind": type(row).__name__, "content": content(row, folders), **seen}
+
+
 def _found(datasets: list[dict[str, Any]], settings: Settings) -> list[DatasetRef]:
     return resolve_datasets([DatasetRef.model_validate(each) for each in datasets], settings).datasets
 
 
-def _encoder(folder: Path | None) -> TextEncoder | None:
-    from tunesmith.modalities.text.encode import TextEncoder
-
-    return TextEncoder(folder) if folder is not None else None
-
-
-def _content(row: Any) -> dict[str, Any]:
-    return {name: value for name, value in asdict(row).items() if name != "where"}
+def _chosen(model: str | None, datasets: list[DatasetRef], settings: Settings, start: Path) -> Chosen | None:
+    if model is None:
+        return None
+    return encoder_of(resolve_model(ModelRef(source=model), settings, start), model, datasets)

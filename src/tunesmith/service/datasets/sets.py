@@ -278,9 +278,10 @@ def _bring(service: Service, wanted: Wanted, source: Path, draft: Path) -> None:
 
 def _asked(service: Service, by: Principal, dataset: Dataset, reading: Reading) -> dict[str, Any]:
     """Return what a subtask needs to read a data set; a model is one that the organisation may name."""
-    ref = DatasetRef(
-        uri=dataset.path, format=reading.format, columns=reading.columns or {}, limit=reading.limit
+    asked = DatasetRef(
+        uri=f"dataset:{dataset.id}", format=reading.format, columns=reading.columns or {}, limit=reading.limit
     )  # fmt: skip
+    ref = placed_data(service, [asked], folder=Path.cwd(), org=dataset.org, by=by)[0]
     model = None
     if reading.model is not None:
         model = placed_model(service, ModelRef(source=reading.model), folder=Path.cwd(), org=dataset.org, by=by).source

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from tunesmith.modalities import MODALITIES, task_named
-from tunesmith.spec.errors import NotInstalled
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from tunesmith.modalities import MODALITIES
+from tunesmith.spec.errors import BadEntry, NotInstalled, UnknownKey
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tunesmith.modalities.base import Modality
 
 
 def need_modality(name: str, asked: str) -> None:
@@ -16,19 +25,44 @@ def need_modality(name: str, asked: str) -> None:
         raise NotInstalled(asked, _tasks())
 
 
-def need_task(name: str, asked: str) -> None:
-    """Refuse a task that no modality has.
+def need_task(name: str, asked: str) -> str:
+    """Return the name of the task that is meant by one of its names.
 
     Raises:
         NotInstalled: there is none; the message calls it what was asked for.
     """
-    if task_named(name) is None:
+    tasks = (task for modality in MODALITIES.values() for task in modality.tasks)
+    found = next((task.name for task in tasks if name in (task.name, *task.aliases)), None)
+    if found is None:
         raise NotInstalled(asked, _tasks())
+    return found
+
+
+def need_options(task: str, options: Mapping[str, Any], where: str) -> None:
+    """Refuse settings that the modality of a task does not have; ``where`` is what the request calls their place.
+
+    Raises:
+        UnknownKey: there is no such setting.
+        BadEntry: it cannot have that value.
+    """
+    known = MODALITIES[modality_of(task)].options
+    try:
+        known.model_validate(options)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        key = ".".join(str(part) for part in fault["loc"])
+        if fault["type"] == "extra_forbidden":
+            raise UnknownKey(key, where, known.model_fields) from None
+        raise BadEntry(key, where, fault["input"], fault["msg"].removeprefix("Input should be ")) from None
 
 
 def modality_of(task: str | None) -> str:
     """Return the name of the modality that a task belongs to; what says of no task is text."""
-    return next((name for name, each in MODALITIES.items() if task in [one.name for one in each.tasks]), "text")
+    return next((name for name, each in MODALITIES.items() if _has(each, task)), "text")
+
+
+def _has(modality: Modality, task: str | None) -> bool:
+    return any(task in (each.name, *each.aliases) for each in modality.tasks)
 
 
 def _tasks() -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tunesmith.data import files
+from tunesmith.modalities.folders import is_model
 from tunesmith.service.accounts.paths import Reach, organisation_folder, reach_of
 from tunesmith.service.jobs.continuation import PREFIX, TEMPLATE
 from tunesmith.service.jobs.index import find
@@ -122,7 +123,7 @@ def _model(asked: _Asked, ref: ModelRef) -> ModelRef:
             return ref
         raise no_such_model(ref.source, asked.service.settings)
     model = Path(os.path.realpath(ModelDirectory(place).model)) if is_model_directory(place) else place
-    if not (model / "config.json").is_file():
+    if not is_model(model):
         raise not_a_model(ref.source, model)
     asked.reach.refuse_links_out(place)
     return ref.model_copy(update={"source": str(place)})
@@ -157,7 +158,38 @@ def _registered(asked: _Asked, ref: ModelRef) -> str:
 
 def _dataset(asked: _Asked, dataset: DatasetRef) -> DatasetRef:
     parts = files.parts(dataset.uri, there=lambda name: asked.reach.found(name) is not None)
-    return dataset.model_copy(update={"uri": ",".join(each for part in parts for each in _rows(asked, part))})
+    found = [(part, each) for part in parts for each in _rows(asked, part)]
+    uri = ",".join(each for _, each in found)
+    return dataset.model_copy(update={"uri": uri, "within": _within(asked, found, dataset.within)})
+
+
+def _within(asked: _Asked, found: Sequence[tuple[str, str]], typed: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """Return the folders that hold what the rows of these parts may name, whatever a request says of it.
+
+    What was uploaded has only what came with it; a name that is fetched gets its folder when it is found.
+    """
+    limits: dict[str, None] = {}
+    for part, place in found:
+        own = _uploaded_folder(asked, place) if part.startswith((FILE, DATASET)) else None
+        if own is not None:
+            limits[own] = None
+        elif asked.reach.roots is None:
+            return typed
+        elif Path(place).is_absolute():
+            limits |= dict.fromkeys(map(str, asked.reach.roots))
+    return tuple(limits)
+
+
+def _uploaded_folder(asked: _Asked, place: str) -> str | None:
+    """Return the folder that an upload has to itself; None for what was only registered where it lies."""
+    orgs = Path(os.path.realpath(asked.service.settings.home / "orgs"))
+    real = Path(os.path.realpath(place))
+    if not real.is_relative_to(orgs):
+        return None
+    org, *below = real.relative_to(orgs).parts
+    if below[:2] not in (["data", "files"], ["data", "datasets"]) or len(below) < 3:
+        return None
+    return str(orgs.joinpath(org, *below[:2], below[2].split(":")[0]))  # A split may follow.
 
 
 def _rows(asked: _Asked, part: str) -> Iterator[str]:

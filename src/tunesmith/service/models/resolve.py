@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from tunesmith.data import files
 from tunesmith.modalities.adapter_fit import ADAPTER_CONFIG, base_names
+from tunesmith.modalities.folders import is_model
 from tunesmith.service.models import hub, hub_data
 from tunesmith.service.models.aliases import ALIASES, HubRepository, known_names
 from tunesmith.service.models.directory import ModelDirectory, is_model_directory
@@ -41,10 +42,10 @@ def resolve_model(ref: ModelRef, settings: Settings, start: Path = WORKING_FOLDE
     folder = Path(_path_from(start, ref.source)).expanduser()
     if is_model_directory(folder):
         folder = ModelDirectory(folder).model
-    if (folder / "config.json").is_file():
+    if is_model(folder):
         return folder.resolve()
     pulled = _pulled(ref.source, settings.models_dir)
-    if pulled is not None and (pulled / "config.json").is_file():
+    if pulled is not None and is_model(pulled):
         return pulled
     if folder.is_dir():
         raise not_a_model(ref.source, folder)
@@ -129,7 +130,8 @@ def resolve_datasets(datasets: Sequence[DatasetRef], settings: Settings, start: 
     notes: list[str] = []
     marked = {side for side in ("validation", "test") for dataset in datasets if getattr(dataset, side)}
     for dataset in datasets:
-        ref = dataset.model_copy(update={"uri": resolve_data(dataset.uri, settings, start)})
+        uri = resolve_data(dataset.uri, settings, start)
+        ref = dataset.model_copy(update={"uri": uri, "within": _within(dataset, uri, settings)})
         splits = None if ref.validation or ref.test else _own_splits(ref.uri)
         if splits is None:
             found.append(ref)
@@ -139,6 +141,16 @@ def resolve_datasets(datasets: Sequence[DatasetRef], settings: Settings, start: 
         found += [ref.model_copy(update={"uri": uri, side: True, "limit": None}) for side, uri in taken.items()]
         notes.append(_how_used(dataset.uri, splits, taken))
     return Resolved(found, notes)
+
+
+def _within(dataset: DatasetRef, uri: str, settings: Settings) -> tuple[str, ...] | None:
+    """Add the folders of what was named and is found now to those that rows may name pictures in."""
+    if dataset.within is None:
+        return None
+    found = [Path(part) for part in files.parts(uri) if part not in files.parts(dataset.uri)]
+    roots = (settings.datasets_dir, hub.cache_dir())
+    own = [str(root / path.relative_to(root).parts[0]) for path in found for root in roots if path.is_relative_to(root)]
+    return (*dataset.within, *dict.fromkeys(own))
 
 
 @dataclass(frozen=True)
