@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tunesmith.modalities import text, vision
+from tunesmith.modalities import diffusion, text, vision
 from tunesmith.modalities.base import Modality, Task
 
 if TYPE_CHECKING:
     from tunesmith.spec.plan import Plan
 
-MODALITIES: Final[dict[str, Modality]] = {modality.name: modality for modality in (text.MODALITY, vision.MODALITY)}
+MODALITIES: Final[dict[str, Modality]] = {
+    modality.name: modality for modality in (text.MODALITY, vision.MODALITY, diffusion.MODALITY)
+}
 
 
 def task_named(name: str | None) -> Task | None:

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ValidationError
 
 from tunesmith.modalities.base import Encoder, Family, Modality, family_of
 from tunesmith.planning.facts import data_facts, device_facts, model_facts
-from tunesmith.planning.media_models import media_facts, pipeline_facts, read_config
-from tunesmith.planning.modality_choice import DIFFUSION, choose_modality, model_type_of, named_family
+from tunesmith.planning.media_models import DIFFUSION, media_facts, pipeline_facts, read_config
+from tunesmith.planning.modality_choice import choose_modality, model_type_of, named_family
 from tunesmith.planning.resolve import resolve
 from tunesmith.planning.suggestions import with_suggestions
 from tunesmith.runs.memory_limits import limits_of

@@ -6,6 +6,7 @@ for what a model has none of; where layers and widths do not tell the memory, th
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from pathlib import Path
@@ -26,9 +27,15 @@ NAMES: Final = {
 """Names of sizes in configurations; of a list the largest counts, and the sum of layers."""
 PARTS: Final = ("vision_config", "text_config", "backbone_config", "audio_config", "encoder")
 """Configurations within a configuration."""
+DIFFUSION: Final = "model_index.json"
+"""By which a pipeline of diffusers is known."""
 DTYPES: Final = {"BF16": "bf16", "F16": "fp16", "F32": "fp32"}
 HEADS: Final = frozenset({"classifier", "class_labels_classifier", "lm_head", "proj_out", "projector"})
 """Layers that are heads, on which no adapter sits."""
+LISTED: Final = frozenset({"to_out"})
+"""Lists whose layers adapters sit on, by list and number: ``to_out.0`` of the UNets of diffusers."""
+BESIDE: Final = ("text_encoder", "text_encoder_2", "vae")
+"""Folders of a pipeline that stand in memory while its data is read, and draw with what is trained."""
 
 
 def media_facts(path: Path, source: str, config: dict[str, Any], family: Family, modality: str) -> ModelFacts:
@@ -51,6 +58,8 @@ def media_facts(path: Path, source: str, config: dict[str, Any], family: Family,
 def pipeline_facts(path: Path, source: str, family: Family, modality: str) -> ModelFacts:
     """Return what is known of a pipeline of diffusers: of its UNet, which is what is trained.
 
+    Its parameters are those of all parts, which stand in memory together while pictures and captions are read.
+
     Raises:
         NotALanguageModel: the folder has no UNet with safetensors.
         UnreadableFile: a file of the model is damaged.
@@ -58,14 +67,24 @@ def pipeline_facts(path: Path, source: str, family: Family, modality: str) -> Mo
     folder = path / "unet"
     if not (folder / "config.json").is_file():
         raise NotALanguageModel(source, "the pipeline has no unet/config.json; Stable Diffusion 1.5 and SDXL have one")
-    files = sorted(folder.glob("diffusion_pytorch_model*.safetensors"))
-    whole = [file for file in files if "." not in file.name.removesuffix(".safetensors")] or files[:1]
-    return weights_facts(
-        path, source, folder / "config.json", whole,
-        architecture=str(read_config(path / "model_index.json").get("_class_name", "")),
-        model_type=str(read_config(path / "model_index.json").get("_class_name", "")),
+    facts = weights_facts(
+        path, source, folder / "config.json", _weights_of(folder),
+        architecture=str(read_config(path / DIFFUSION).get("_class_name", "")),
+        model_type=str(read_config(path / DIFFUSION).get("_class_name", "")),
         config=read_config(folder / "config.json"), family=family, modality=modality,
     )  # fmt: skip
+    beside = [file for name in BESIDE for file in _weights_of(path / name)]
+    count = sum(tensor.size for file in beside for tensor in tensors(file))
+    known = hashlib.sha256(f"{facts.fingerprint} {fingerprint(path / DIFFUSION, beside)}".encode()).hexdigest()
+    return facts.model_copy(update={"parameters": facts.parameters + count, "fingerprint": known})
+
+
+def _weights_of(folder: Path) -> list[Path]:
+    """Return the weights of a part of a pipeline; those of a variant, such as fp16, where there are no others."""
+    files = sorted(folder.glob("*.safetensors"))
+    plain = [file for file in files if "." not in file.name.removesuffix(".safetensors")]
+    variants = sorted({file.name.split(".")[1].partition("-")[0] for file in files if file not in plain})
+    return plain or [file for file in files if file.name.split(".")[1].partition("-")[0] == variants[0]]
 
 
 def weights_facts(
@@ -139,7 +158,8 @@ def _number(value: object, *, total: bool) -> int:
 
 
 def _module(tensor: Tensor) -> str:
-    return tensor.name.rpartition(".")[0].rpartition(".")[2]
+    parts = tensor.name.split(".")[:-1]
+    return ".".join(parts[-2:]) if len(parts) > 1 and parts[-2] in LISTED else parts[-1] if parts else ""
 
 
 def _is_linear(tensor: Tensor) -> bool:

@@ -8,11 +8,8 @@ from pathlib import Path
 from tunesmith.modalities import MODALITIES
 from tunesmith.modalities.base import Family, Modality
 from tunesmith.planning.data_sample import kinds_of
-from tunesmith.planning.media_models import read_config
+from tunesmith.planning.media_models import DIFFUSION, read_config
 from tunesmith.spec.job import JobSpec
-
-DIFFUSION = "model_index.json"
-"""By which a pipeline of diffusers is known."""
 
 
 def choose_modality(spec: JobSpec, model_dir: Path) -> Modality:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -27,14 +28,17 @@ class Keeper:
     """What the loop tells goes to the event log and the charts; what it wants saved goes to checkpoints."""
 
     def __init__(
-        self, run: RunFolder, reporter: Reporter, ranks: Ranks, *, keep: int, fingerprint: str, charts: Charts | None
+        self, run: RunFolder, reporter: Reporter, ranks: Ranks, *, keep: int, fingerprint: str, charts: Charts | None,
+        watch: Callable[[Body], None] | None = None,
     ) -> None:
+        """``watch`` sees all that the loop says, after it is written."""
         self._run = run
         self._reporter = reporter
         self._ranks = ranks
         self._keep = keep
         self._fingerprint = fingerprint
         self._charts = charts
+        self._watch = watch
 
     def say(self, body: Body) -> None:
         """Write an event, a point on the charts where it has numbers, and what later plans should know."""
@@ -43,6 +47,8 @@ class Keeper:
             self._charts.add(body)
         if isinstance(body, DecisionMade) and body.field == MICRO_TOKENS and self._ranks.first:
             remember_limit(self._run.path.parent.parent, self._run.plan(), int(body.value))
+        if self._watch is not None:
+            self._watch(body)
 
     def beat(self, step: int) -> None:
         """Say that the run lives, if nothing else was said for a while."""

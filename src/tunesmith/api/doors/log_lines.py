@@ -61,6 +61,7 @@ _WORDS: Final[dict[str, Callable[[Body], str]]] = {
     "evaluated": _evaluated,
     "tested": lambda body: f"Test on {body['rows']} held-out rows: loss {_number(body['loss'])}.",
     "checkpoint_saved": lambda body: f"Checkpoint {body['name']} is saved ({body['reason']}).",
+    "picture": lambda body: f"Picture of {body['prompt']!r} at step {body['step']}: {body['file']}",
     "sample": lambda body: f"Sample: {body['prompt']!r} was answered {body['before']!r}, now {body['after']!r}.",
     "decision": lambda body: f"Decided: {body['field']} is {body['value']}, {body['reason']}.",
     "warning": lambda body: f"Warning: {body['message']}",

@@ -29,6 +29,14 @@ class Respondent(Protocol):
         ...
 
 
+class Artist(Protocol):
+    """How a model that makes pictures is asked for some."""
+
+    def draw(self, prompts: Sequence[str], *, seeds: Sequence[int], steps: int, base: bool = False) -> list[bytes]:
+        """Return a picture of each prompt as PNG; ``base`` draws without the adapter."""
+        ...
+
+
 class Silent:
     """Models that are not asked."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tunesmith.modalities.folders import is_model
 from tunesmith.runs.output_lock import locked
 from tunesmith.runs.publish import published_names, published_run
 from tunesmith.service.accounts.paths import organisation_folder
@@ -58,7 +59,7 @@ def pulled_models(service: Service, by: Principal) -> list[Pulled]:
     if not by.is_operator:
         return []
     folder = service.settings.models_dir
-    found = sorted(path for path in folder.glob("[!.]*") if (path / "config.json").is_file())
+    found = sorted(path for path in folder.glob("[!.]*") if is_model(path))
     return [Pulled(path.name, str(path)) for path in found]
 
 

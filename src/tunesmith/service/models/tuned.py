@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tunesmith.modalities.folders import is_model
 from tunesmith.service.accounts.principal import Principal
 from tunesmith.service.models import catalogue
 from tunesmith.spec.errors import BadValue, Conflict, NotFound
@@ -62,7 +63,7 @@ def source_named(service: Service, by: Principal, name: str) -> str:
 
 def pulled_names(service: Service) -> dict[str, float]:
     """Return the models that were pulled, which jobs of every organisation may start from, and since when."""
-    found = sorted(path for path in service.settings.models_dir.glob("[!.]*") if (path / "config.json").is_file())
+    found = sorted(path for path in service.settings.models_dir.glob("[!.]*") if is_model(path))
     return {path.name: path.stat().st_mtime for path in found}
 
 
