@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from tunesmith.data.token_rows import TokenRows
-from tunesmith.modalities.parts.asking import Question, Respondent
+from tunesmith.modalities.parts.asking import Artist, Question, Respondent
 from tunesmith.spec.errors import MissingTarget
 from tunesmith.spec.plan import Plan, settled
 from tunesmith.training.adapters import add_adapter, trained_copy
@@ -39,11 +39,14 @@ class Pieces:
         carried: Mapping[str, Path],
         about: dict[str, Any] | None = None,
         finish: Callable[[Path], None] | None = None,
+        write: Callable[[Path], None] | None = None,
+        artist: Artist | None = None,
     ) -> None:
         """Make the rows of ``sides``, training and validation; ``load`` loads the model anew in a number format.
 
         ``carried`` are files that a result needs to be used, by their names there; ``finish`` writes what else it
-        needs into its folder.
+        needs into its folder; ``write`` writes a result that neither PEFT nor transformers writes. ``artist`` draws
+        with the model, where it makes pictures.
         """
         self.plan = plan
         self.model = model
@@ -56,6 +59,8 @@ class Pieces:
         self._respondent = respondent
         self._carried = carried
         self._finish = finish
+        self._write = write
+        self.artist = artist
         self._adapts = settled(plan.spec.recipe.method, "recipe.method").adapts
         self._initial = trained_copy(model) if self._adapts else None
 
@@ -123,9 +128,11 @@ class Pieces:
         return trained_copy(self._load(self.plan.model.dtype))
 
     def save(self, folder: Path) -> None:
-        """Write an adapter folder for PEFT, or a whole model folder for transformers."""
+        """Write an adapter folder for PEFT, or a whole model folder for transformers, or what the task writes."""
         folder.mkdir(parents=True, exist_ok=True)
-        if self._adapts:
+        if self._write is not None:
+            self._write(folder)
+        elif self._adapts:
             state = trained_copy(self.model)
             self.model.peft_config["default"].base_model_name_or_path = self.plan.model.path
             self.model.save_pretrained(folder, state_dict=state, safe_serialization=True)
