@@ -175,9 +175,12 @@ def _field_options() -> Iterator[FieldOption]:
     for path, name, field in _fields(JobSpec):
         flag = "--label" if path == "labels" else flag_name(name, field)
         yield field_option(path, field, [flag, *OTHER_NAMES.get(flag, [])], _section(path))
+    own: set[str] = set()  # Modalities share names, such as that of the option which balances classes.
     for modality in MODALITIES.values():
         for path, name, field in _fields(modality.options, "options."):
-            yield field_option(path, field, [flag_name(name, field)], "Data")
+            if path not in own:
+                yield field_option(path, field, [flag_name(name, field)], "Data")
+            own.add(path)
 
 
 def _shorthand_options() -> Iterator[FieldOption]:

@@ -80,6 +80,101 @@ def load_picture_classifier(folder: Path, precision: str, classes: Sequence[str]
     return Fresh(model, missing)
 
 
+def load_writer_of_speech(folder: Path, precision: str) -> Fresh:
+    """Load a model that writes what is said.
+
+    Raises:
+        NotALanguageModel: transformers has no such model for it.
+    """
+    from transformers import AutoModelForSpeechSeq2Seq
+
+    return Fresh(*_load(AutoModelForSpeechSeq2Seq, folder, precision))
+
+
+def load_speller(folder: Path, precision: str, seed: int, pieces: int, blank: int, *, own: bool) -> Fresh:
+    """Load a model that spells what is said with so many ``pieces``; a head for others is left aside.
+
+    ``own`` says that the folder's head is for these pieces.
+
+    Raises:
+        NotALanguageModel: transformers has no CTC model for it.
+    """
+    from transformers import AutoModelForCTC
+
+    torch.manual_seed(seed)
+    model, missing = _load(
+        AutoModelForCTC, folder, precision, vocab_size=pieces, pad_token_id=blank, ignore_mismatched_sizes=True,
+    )  # fmt: skip
+    if not own and "lm_head" not in missing:
+        torch.manual_seed(seed)
+        model.lm_head.reset_parameters()
+        missing = [*missing, "lm_head"]
+    return Fresh(model, missing)
+
+
+def load_sound_classifier(folder: Path, precision: str, classes: Sequence[str], seed: int) -> Fresh:
+    """Load a model that tells ``classes`` of recordings apart; a head for others, or in another order, is left aside.
+
+    Raises:
+        NotALanguageModel: transformers has no audio classifier for it.
+    """
+    from transformers import AutoConfig, AutoModelForAudioClassification
+
+    torch.manual_seed(seed)
+    names = {"id2label": dict(enumerate(classes)), "label2id": {name: i for i, name in enumerate(classes)}}
+    model, missing = _load(
+        AutoModelForAudioClassification, folder, precision,
+        num_labels=len(classes), ignore_mismatched_sizes=True, **names,
+    )  # fmt: skip
+    stored = AutoConfig.from_pretrained(folder, local_files_only=True).id2label or {}
+    if [name for _, name in sorted(stored.items())] != list(classes):
+        torch.manual_seed(seed)
+        for layer in model.classifier.modules():
+            if isinstance(layer, nn.Linear):
+                layer.reset_parameters()
+    return Fresh(model, missing)
+
+
+def load_detector(folder: Path, precision: str, classes: Sequence[str], seed: int) -> Fresh:
+    """Load a model that finds things of ``classes`` in pictures; heads for others are left aside.
+
+    Raises:
+        NotALanguageModel: transformers has no detector for it.
+    """
+    from transformers import AutoModelForObjectDetection
+
+    torch.manual_seed(seed)
+    names = {"id2label": dict(enumerate(classes)), "label2id": {name: i for i, name in enumerate(classes)}}
+    return Fresh(
+        *_load(
+            AutoModelForObjectDetection, folder, precision,
+            num_labels=len(classes), ignore_mismatched_sizes=True, **names,
+        )
+    )  # fmt: skip
+
+
+def load_pair(folder: Path, precision: str) -> Any:
+    """Load a model that compares pictures with texts.
+
+    Raises:
+        NotALanguageModel: transformers has no model for it.
+    """
+    from transformers import AutoModel
+
+    return _load(AutoModel, folder, precision)[0]
+
+
+def load_talker(folder: Path, precision: str) -> Any:
+    """Load a model that writes about pictures.
+
+    Raises:
+        NotALanguageModel: transformers has no such model for it.
+    """
+    from transformers import AutoModelForImageTextToText
+
+    return _load(AutoModelForImageTextToText, folder, precision)[0]
+
+
 def load_masked(folder: Path, precision: str, seed: int) -> Fresh:
     """Load a model that fills in covered tokens.
 

@@ -1,6 +1,6 @@
 """A convert run: a downloaded model becomes a folder of safetensors that everything else can open.
 
-The run's request names the source folder, the GGUF file in it, what to keep and the card (README.md) of the result::
+The run's request names the source folder, the file in it (GGUF, or a Whisper of CTranslate2), what to keep and the card (README.md) of the result::
 
     {"source": "/...", "file": "model.gguf", "card": "# ...", "keep": ["LICENSE"]}
 """
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.spec.errors import PullFailed
 from tunesmith.spec.events import Progress
+from tunesmith.worker.ctranslate import convert_whisper
 
 if TYPE_CHECKING:
     from tunesmith.runs.folder import RunFolder
@@ -37,10 +38,13 @@ def run(run: RunFolder, reporter: Reporter) -> None:
     source, target = Path(request["source"]), run.artifacts_dir
     target.mkdir(parents=True, exist_ok=True)
     _quiet()
-    reporter.say(Progress(message="reading and dequantising the weights", done=0.1))
-    parameters = convert_gguf(source, request["file"], target)
-    reporter.say(Progress(message="writing the tokenizer", done=0.9))
-    write_tokenizer(source, request["file"], target)
+    reporter.say(Progress(message="reading and converting the weights", done=0.1))
+    if Path(request["file"]).suffix == ".gguf":
+        parameters = convert_gguf(source, request["file"], target)
+        reporter.say(Progress(message="writing the tokenizer", done=0.9))
+        write_tokenizer(source, request["file"], target)
+    else:
+        parameters = convert_whisper(source, request["file"], target)
     (target / "README.md").write_text(request["card"])
     for name in request.get("keep", ()):
         shutil.copyfile(source / name, target / Path(name).name)

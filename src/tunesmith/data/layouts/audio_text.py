@@ -1,0 +1,43 @@
+"""Recordings and transcripts in pairs: ``1.wav`` with ``1.txt`` beside it; ``train`` and ``val`` may stand above."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import Any
+
+from tunesmith.data.layouts import SIDES, Layout, Side
+from tunesmith.data.tree import Tree
+
+_TEXTS = (".txt", ".lab")
+
+
+def sniff(tree: Tree) -> int:
+    """Recognise recordings of which most have a text of the same name."""
+    held = tree.sounds[:100]
+    paired = sum(_text_of(tree, name) is not None for name in held)
+    return 46 if held and paired * 2 > len(held) else 0
+
+
+def rows(tree: Tree) -> Iterator[tuple[Side, dict[str, Any]]]:
+    """Yield each recording with its text; one without a text is a fault of its row."""
+    for name in tree.sounds:
+        beside = _text_of(tree, name)
+        said = "" if beside is None else " ".join(tree.text(beside).split())
+        yield SIDES.get(PurePosixPath(name).parts[0].lower(), ""), {"audio": name, "text": said}
+
+
+def _text_of(tree: Tree, name: str) -> str | None:
+    """Return the name of the text of a recording."""
+    path = PurePosixPath(name)
+    names = (path.with_suffix(suffix).as_posix() for suffix in _TEXTS)
+    return next((found for found in names if tree.has(found)), None)
+
+
+LAYOUT = Layout(
+    name="audio_text",
+    summary="recordings, each with a text of the same name beside it",
+    format="speech",
+    sniff=sniff,
+    rows=rows,
+)

@@ -1,0 +1,383 @@
+"""Models of recordings that answer: with what is said (``Writer``, ``Speller``), or with classes.
+
+Training measures words and characters by the same decoding that serves: the best token after the other for a model
+that writes, the best character of each frame for one that spells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from tunesmith.data.media import payload
+from tunesmith.data.media.sounds import SILENT, samples_of
+from tunesmith.modalities.audio.encode import (
+    Prompt,
+    Vocabulary,
+    is_multilingual,
+    prompt_of,
+    refuse_language,
+    tokenizer_of,
+)
+from tunesmith.modalities.chat_template import read_json
+from tunesmith.modalities.parts.asking import Question
+from tunesmith.modalities.parts.hearing import Hearing, hearing_of
+from tunesmith.modalities.parts.sound_batches import Ears, Samples
+from tunesmith.spec.errors import NotALanguageModel, UnreadableMedia, Where
+from tunesmith.spec.examples import Speech
+from tunesmith.training.forward import inner
+from tunesmith.training.loading import load_sound_classifier, load_speller, load_writer_of_speech
+from tunesmith.training.precision import DTYPES
+from tunesmith.training.transcription import SpeechBatch
+
+SEARCHED_SECONDS: Final = 5.0
+"""End of a window in which the quietest place is looked for, where a long recording is divided."""
+BLOCK_SECONDS: Final = 0.1
+LISTED: Final = 5
+"""Classes that an answer names, unless more are asked for."""
+RUNS_ON: Final = 32
+"""Tokens beyond three times those of the longest transcript, after which a measured answer that runs on is stopped."""
+
+
+class Writer:
+    """A model that hears a whole window and then writes, such as Whisper."""
+
+    def __init__(self, model: Any, prompt: Prompt, tokenizer: Tokenizer) -> None:
+        self._model = model
+        self.prompt = prompt
+        self._tokenizer = tokenizer
+
+    @property
+    def longest(self) -> int:
+        """Tokens that it writes at most."""
+        return int(inner(self._model).config.max_target_positions) - len(self.prompt.ids)
+
+    def loss(self, batch: SpeechBatch) -> Tensor:
+        """Sum the cross entropy of the tokens that follow the prompt, in nats."""
+        return self._loss(self._states(batch.inputs), batch)
+
+    def heard(self, batch: SpeechBatch) -> tuple[Tensor, list[str]]:
+        """Return the same sum, and what the model writes by itself."""
+        states = self._states(batch.inputs)
+        most = 3 * max(len(each) - batch.prompt for each in batch.said) + RUNS_ON
+        return self._loss(states, batch), self._written(states, min(most, self.longest), self.prompt)
+
+    def texts(self, inputs: dict[str, Tensor], prompt: Prompt | None = None) -> list[str]:
+        """Write down what is said in recordings."""
+        return self._written(self._states(inputs), self.longest, prompt or self.prompt)
+
+    def _states(self, inputs: dict[str, Tensor]) -> Tensor:
+        encoder = inner(self._model).model.encoder
+        states: Tensor = encoder(inputs["input_features"].to(encoder.conv1.weight.dtype)).last_hidden_state
+        return states
+
+    def _loss(self, states: Tensor, batch: SpeechBatch) -> Tensor:
+        model = inner(self._model)
+        longest = max(map(len, batch.said)) - 1
+        ids = torch.full((len(batch.said), longest), self.prompt.end, dtype=torch.int64)
+        learned = torch.zeros(len(batch.said), longest, dtype=torch.bool)
+        for row, said in enumerate(batch.said):
+            ids[row, : len(said) - 1] = torch.tensor(said[:-1])
+            learned[row, batch.prompt - 1 : len(said) - 1] = True
+        targets = torch.tensor([token for said in batch.said for token in said[batch.prompt :]], device=states.device)
+        hidden = model.model.decoder(
+            input_ids=ids.to(states.device), encoder_hidden_states=states, use_cache=False
+        ).last_hidden_state
+        logits = model.proj_out(hidden[learned.to(states.device)]).float()
+        return nn.functional.cross_entropy(logits, targets, reduction="sum")
+
+    @torch.no_grad()
+    def _written(self, states: Tensor, most: int, prompt: Prompt) -> list[str]:
+        """Take the best token after the other, until all have ended."""
+        model, rows = inner(self._model), len(states)
+        ids = torch.tensor([prompt.ids] * rows, device=states.device)
+        written: list[list[int]] = [[] for _ in range(rows)]
+        ended, cache = torch.zeros(rows, dtype=torch.bool, device=states.device), None
+        for step in range(most):
+            out = model.model.decoder(
+                input_ids=ids, encoder_hidden_states=states, past_key_values=cache, use_cache=True
+            )
+            cache = out.past_key_values
+            logits = model.proj_out(out.last_hidden_state[:, -1]).float()
+            logits[:, [*prompt.never, *(prompt.never_first if step == 0 else [])]] = -torch.inf
+            best = logits.argmax(-1)
+            ended |= best == prompt.end
+            if bool(ended.all()):
+                break
+            for row, token in enumerate(best.tolist()):
+                if not ended[row]:
+                    written[row].append(token)
+            ids = best.unsqueeze(1)
+        return [" ".join(self._tokenizer.decode(each, skip_special_tokens=True).split()) for each in written]
+
+
+class Speller:
+    """A model that says of each frame which character is heard (CTC), such as Wav2Vec2."""
+
+    def __init__(self, model: Any, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self._call = InFormat(model)
+
+    def loss(self, batch: SpeechBatch) -> Tensor:
+        """Sum the CTC loss of the transcripts, in nats."""
+        return self._loss(self._logits(batch.inputs, batch.covered), batch)
+
+    def heard(self, batch: SpeechBatch) -> tuple[Tensor, list[str]]:
+        """Return the same sum, and what the best characters of all frames spell."""
+        logits = self._logits(batch.inputs)
+        return self._loss(logits, batch), self._spelled(logits, batch.lengths)
+
+    def texts(self, inputs: dict[str, Tensor], lengths: Sequence[int]) -> list[str]:
+        """Spell what is said in recordings of so many frames."""
+        with torch.no_grad():
+            return self._spelled(self._logits(inputs), lengths)
+
+    def _logits(self, inputs: dict[str, Tensor], covered: Tensor | None = None) -> Tensor:
+        hidden = {} if covered is None else {"covered": covered}
+        logits: Tensor = self._call(**inputs, **hidden).logits
+        return logits.float()
+
+    def _loss(self, logits: Tensor, batch: SpeechBatch) -> Tensor:
+        targets = torch.tensor([number for said in batch.said for number in said])
+        return nn.functional.ctc_loss(
+            logits.log_softmax(-1).transpose(0, 1),
+            targets.to(logits.device),
+            torch.tensor(batch.lengths),
+            torch.tensor([len(said) for said in batch.said]),
+            blank=self._vocabulary.blank,
+            reduction="sum",
+            zero_infinity=True,
+        )
+
+    def _spelled(self, logits: Tensor, lengths: Sequence[int]) -> list[str]:
+        best = logits.argmax(-1).tolist()
+        return [self._vocabulary.text(each[:length]) for each, length in zip(best, lengths, strict=True)]
+
+
+class InFormat:
+    """Calls a model with recordings in the number format of its weights, some of its frames hidden where asked."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._covered: Tensor | None = None
+        found = inner(model)
+        if hasattr(found.config, "apply_spec_augment"):
+            found.config.apply_spec_augment = False  # transformers draws what it covers from a generator of its own
+        part = getattr(getattr(found, found.base_model_prefix, None), "feature_projection", None)
+        if part is not None:
+            part.register_forward_hook(self._cover)
+
+    def __call__(self, *, covered: Tensor | None = None, **inputs: Tensor) -> Any:
+        """``covered`` is (recordings, frames) bool, for models that read samples."""
+        dtype = next(each.dtype for each in inner(self._model).parameters() if each.is_floating_point())
+        self._covered = covered
+        try:
+            return self._model(
+                **{name: each.to(dtype) if each.is_floating_point() else each for name, each in inputs.items()}
+            )
+        finally:
+            self._covered = None
+
+    def _cover(self, module: nn.Module, inputs: Any, output: Any) -> Any:
+        """Put the vector that stands for hidden frames in their place, where there is anything to hide."""
+        if self._covered is None:
+            return output
+        found = inner(self._model)
+        states = output[0] if isinstance(output, tuple) else output
+        mark = getattr(getattr(found, found.base_model_prefix), "masked_spec_embed", states.new_zeros(()))
+        states = torch.where(self._covered.unsqueeze(-1), mark.to(states.dtype), states)
+        return (states, *output[1:]) if isinstance(output, tuple) else states
+
+
+class Hearer(Protocol):
+    """What asks a model before and after its training."""
+
+    def __call__(self, samples: Samples) -> str:
+        """Return what is said in a recording."""
+        ...
+
+
+class Transcribing:
+    """Shows what a model writes down of recordings that were held out."""
+
+    def __init__(self, hear: Hearer) -> None:
+        self._hear = hear
+
+    def questions(self, held_out: Sequence[Any], prompts: Sequence[str], count: int) -> list[Question]:
+        """Take the first recordings; a prompt of the user's is text, which these models do not hear."""
+        chosen = [example for example in held_out if isinstance(example, Speech)][:count]
+        return [Question(Path(example.audio).name, example.text, example) for example in chosen]
+
+    def answers(self, model: Any, encoder: Any, questions: Sequence[Question]) -> list[str]:
+        """Write each of them down."""
+        rows = [encoder(question.asked)[0] for question in questions]
+        held = [payload.unpack(np.frombuffer(row.media, np.uint8)) for row in rows]
+        return [self._hear(each.arrays[0]) for each in held]
+
+
+class SoundPredictor:
+    """A loaded model that says what it hears."""
+
+    def __init__(self, hearing: Hearing, ears: Ears) -> None:
+        self.hearing = hearing
+        self.ears = ears
+
+    def predict(self, content: bytes, **options: Any) -> dict[str, Any]:
+        """Return what is heard in the bytes of a sound file; a long one is heard window by window.
+
+        ``{"text": ...}`` of what is said, ``{"labels": [{"label", "score"}]}`` of what it is of. Options: ``language``
+        of those that write in many, ``top_k`` of those that tell classes apart.
+
+        Raises:
+            UnreadableMedia: it is no recording that can be read.
+        """
+        try:
+            samples = samples_of(content, self.hearing.rate)
+        except ValueError as error:
+            raise UnreadableMedia(Where("the upload", 1), "the recording", str(error)) from None
+        with torch.no_grad():
+            return self._answer(list(windows(samples, self.hearing)), options)
+
+    def _answer(self, parts: list[Samples], options: dict[str, Any]) -> dict[str, Any]:
+        raise NotImplementedError
+
+
+class WritingPredictor(SoundPredictor):
+    """Whisper and its like."""
+
+    def __init__(self, hearing: Hearing, ears: Ears, writer: Writer, folder: Path) -> None:
+        super().__init__(hearing, ears)
+        self._writer = writer
+        self._folder = folder
+
+    def _answer(self, parts: list[Samples], options: dict[str, Any]) -> dict[str, Any]:
+        language = options.get("language")
+        prompt = self._writer.prompt
+        if language is not None:
+            refuse_language(self._folder, str(language))
+            if is_multilingual(self._folder):
+                prompt = prompt_of(self._folder, str(language))
+        texts = [self._writer.texts(self.ears.inputs([part]), prompt)[0] for part in parts]
+        return {"text": " ".join(text for text in texts if text)}
+
+
+class SpellingPredictor(SoundPredictor):
+    """Wav2Vec2 and its like."""
+
+    def __init__(self, hearing: Hearing, ears: Ears, speller: Speller) -> None:
+        super().__init__(hearing, ears)
+        self._speller = speller
+
+    def _answer(self, parts: list[Samples], options: dict[str, Any]) -> dict[str, Any]:
+        texts = [self._speller.texts(self.ears.inputs([part]), self.ears.lengths([part]))[0] for part in parts]
+        return {"text": " ".join(text for text in texts if text)}
+
+
+class ClassPredictor(SoundPredictor):
+    """What tells classes apart; of several windows the mean counts."""
+
+    def __init__(self, hearing: Hearing, ears: Ears, model: Any, classes: Sequence[str]) -> None:
+        super().__init__(hearing, ears)
+        self._call = InFormat(model)
+        self._classes = classes
+
+    def _answer(self, parts: list[Samples], options: dict[str, Any]) -> dict[str, Any]:
+        if not parts:
+            raise UnreadableMedia(Where("the upload", 1), "the recording", "it is silent")
+        scores = torch.stack(
+            [self._call(**self.ears.inputs([part])).logits[0].float().softmax(-1) for part in parts]
+        ).mean(0)
+        best = scores.topk(min(int(options.get("top_k", LISTED)), len(self._classes)))
+        found = zip(best.values.tolist(), best.indices.tolist(), strict=True)
+        return {"labels": [{"label": self._classes[place], "score": score} for score, place in found]}
+
+
+def windows(samples: Samples, hearing: Hearing) -> Iterator[Samples]:
+    """Divide a recording at quiet places into parts that the model can hear at once; silent ones are left out."""
+    size, block = int(hearing.most_seconds * hearing.rate), int(BLOCK_SECONDS * hearing.rate)
+    searched = int(min(SEARCHED_SECONDS, hearing.most_seconds / 4) * hearing.rate)
+    begin = 0
+    while begin < len(samples):
+        end = min(len(samples), begin + size)
+        if end < len(samples):
+            last = samples[end - searched : end].astype(np.float32)
+            blocks = last[: len(last) // block * block].reshape(-1, block)
+            end = end - searched + (int((blocks**2).mean(1).argmin()) * block + block // 2)
+        part = samples[begin:end]
+        audible = int(np.abs(part.astype(np.int32)).max()) >= SILENT * 32768
+        if audible and hearing.length(len(part)) > 0:
+            yield part
+        begin = end
+
+
+def load_predictor(
+    model_dir: Path, adapter: Path | None = None, device: str | torch.device = "cpu", precision: str = "fp32"
+) -> SoundPredictor:
+    """Load a result, or a base model with the ``adapter`` that was trained on it.
+
+    Raises:
+        NotALanguageModel: the folder holds no model that says what it hears.
+    """
+    place, folder = torch.device(device), adapter or model_dir
+    hearing = hearing_of(model_dir)
+    ears = Ears(hearing, place)
+    kind = _kind(model_dir, adapter)
+    if kind == "classes":
+        classes = _classes(model_dir, adapter)
+        model = _ready(load_sound_classifier(model_dir, precision, classes, 0).model, adapter, place, precision)
+        return ClassPredictor(hearing, ears, model, classes)
+    if kind == "writes":
+        model = _ready(load_writer_of_speech(model_dir, precision).model, adapter, place, precision)
+        language = _trained_language(folder)
+        prompt = prompt_of(model_dir, language if is_multilingual(model_dir) else "en")
+        return WritingPredictor(hearing, ears, Writer(model, prompt, tokenizer_of(model_dir)), model_dir)
+    vocabulary = Vocabulary.of_folder(folder) or Vocabulary.of_folder(model_dir)
+    if vocabulary is None:
+        raise NotALanguageModel(str(folder), "it has no vocab.json, so nothing can be spelled with it")
+    loaded = load_speller(model_dir, precision, 0, len(vocabulary.pieces), vocabulary.blank, own=adapter is None)
+    return SpellingPredictor(hearing, ears, Speller(_ready(loaded.model, adapter, place, precision), vocabulary))
+
+
+def _kind(model_dir: Path, adapter: Path | None) -> str:
+    """Return what a model does: writes, spells or classes."""
+    task = _info(adapter or model_dir).get("task")
+    config = read_json(model_dir / "config.json")
+    named = str((config.get("architectures") or [""])[0])
+    if task == "audio-classification" or (task is None and named.endswith("Classification")):
+        return "classes"
+    if config.get("model_type") == "whisper":
+        return "writes"
+    if task == "speech-recognition" or named.endswith("CTC"):
+        return "spells"
+    why = "its model makes vectors of sounds; train it for speech-recognition or audio-classification first"
+    raise NotALanguageModel(str(model_dir), why)
+
+
+def _classes(model_dir: Path, adapter: Path | None) -> list[str]:
+    if adapter is not None:
+        return [str(name) for name in _info(adapter).get("classes", [])]
+    named = read_json(model_dir / "config.json").get("id2label") or {}
+    return [str(name) for _, name in sorted(named.items(), key=lambda each: int(each[0]))]
+
+
+def _info(folder: Path) -> dict[str, Any]:
+    return read_json(folder / "adapter_info.json") or read_json(folder / "model_info.json")
+
+
+def _trained_language(folder: Path) -> str:
+    options = (_info(folder).get("training_config") or {}).get("options") or {}
+    return str(options.get("language") or "en")
+
+
+def _ready(model: Any, adapter: Path | None, device: torch.device, precision: str) -> Any:
+    if adapter is not None:
+        from peft import PeftModel
+
+        model = PeftModel.from_pretrained(model, str(adapter))
+    return model.to(device, DTYPES[precision]).eval()
