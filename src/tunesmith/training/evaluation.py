@@ -45,7 +45,7 @@ def measure(
     parts = micro_batches(everything, rows.lengths, micro_tokens)
     sums: Counter[str] = Counter()
     said: list[tuple[int, Any]] = []
-    gathering = able(pieces, Gathering)
+    gathering: Gathering | None = able(pieces, Gathering)
 
     def compute(some: Sequence[int]) -> None:
         batch = rows.batch(some, 0)

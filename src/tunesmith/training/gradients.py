@@ -49,7 +49,7 @@ class Gradients:
         """
         self._trainables.reset()
         parts = micro_batches(rows, self._pieces.train.lengths, progress.micro_tokens)
-        joint = able(self._pieces, Joint)
+        joint: Joint | None = able(self._pieces, Joint)
         if joint is not None:
             joint.meet(rows, self._look(joint, rows, parts, progress))
         loss, tokens = 0.0, 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -108,11 +108,8 @@ class Gathering(Protocol):
         ...
 
 
-T = TypeVar("T")
-
-
-def able(pieces: Any, kind: type[T]) -> T | None:
-    """Return the objective of pieces, if it can do what the protocol ``kind`` asks for."""
+def able(pieces: Any, kind: Any) -> Any:
+    """Return the objective of pieces, if it can do what the protocol ``kind`` asks for; else None."""
     objective = getattr(pieces, "objective", None)
     return objective if isinstance(objective, kind) else None
 
