@@ -3,6 +3,8 @@ import torch
 
 from tunesmith.spec.recipe import Optimizer
 from tunesmith.training.optimizers import BUILDERS, Trainables, build_optimizer, clip
+from tunesmith.training.progress import Progress
+from tunesmith.training.state import load_weights, save_state
 
 
 def test_every_optimizer_of_a_recipe_is_built():
@@ -55,3 +57,20 @@ def test_masters_start_from_the_numbers_of_the_files():
     trainables = Trainables(layer)
     assert torch.equal(trainables.masters[0], exact)
     assert not hasattr(layer.weight, "stored")
+
+
+def test_what_batch_normalisation_has_seen_comes_back_with_a_checkpoint(tmp_path):
+    def built():
+        torch.manual_seed(0)
+        return torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.BatchNorm2d(4))
+
+    model = built()
+    trainables = Trainables(model)
+    optimizer = build_optimizer(trainables, name="adamw_torch", learning_rate=0.1, weight_decay=0.0)
+    model(torch.randn(5, 3, 2, 2))
+    save_state(tmp_path, trainables, optimizer, Progress(batch=1, micro_tokens=1, loss_scale=1.0))
+    other = built()
+    load_weights(tmp_path, Trainables(other))
+    for name, seen in model[1].named_buffers():
+        assert torch.equal(seen, dict(other[1].named_buffers())[name])
+    assert other[1].num_batches_tracked == 1

@@ -84,9 +84,12 @@ def layout_at(folder: Path) -> Layout | None:
     readme = folder / "README.md"
     try:
         text = readme.read_text(errors="replace") if readme.is_file() else ""
-        names = [path.relative_to(folder).as_posix() for path in _below(folder)]
+        below = list(_below(folder))
     except OSError:
         return None
+    if layout_of_media(tree_of_folder(folder, below)) is not None:
+        return None  # Text files beside pictures, such as those of their boxes, are no splits.
+    names = [path.relative_to(folder).as_posix() for path in below]
     return layout_of([name for name in names if is_rows(name)], text)
 
 

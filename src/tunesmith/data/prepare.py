@@ -181,9 +181,15 @@ def _watched(located: Sequence[Located], progress: Progress) -> Iterator[ReadRow
 
 
 def labelled(entry: token_cache.Entry) -> tuple[list[str], TokenRows]:
-    """Return the classes in order (numbers as numbers), and the rows with theirs."""
+    """Return the classes in order (numbers as numbers), and the rows with theirs.
+
+    The classes of boxes stay in the order of data.yaml or of COCO's categories.
+    """
     if not entry.labels:
         return [], entry.rows
+    if not (np.asarray(entry.examples["label"]) >= 0).any():  # Boxes have classes, pictures with boxes have none.
+        numbers = all(in_order(name)[0] is False for name in entry.labels)
+        return sorted(entry.labels, key=in_order) if numbers else list(entry.labels), entry.rows
     order = sorted(entry.labels, key=in_order)
     place_of = {name: place for place, name in enumerate(order)}
     places = np.array([*(place_of[name] for name in entry.labels), -1], np.int64)

@@ -94,6 +94,8 @@ class Family:
     """Whether its base may be stored in 8 bits."""
     templates: tuple[str, ...] = ()
     """Chat templates for its models that bring none (``family_templates.py``): the first that the tokenizer fits."""
+    whole_rate: float | None = None
+    """Learning rate that suits its models trained whole, in mode medium; None: the task's, or by size."""
     refusal: str = ""
     """Why its models cannot be trained here, where they cannot."""
     unit_bytes: int | None = None
@@ -118,7 +120,7 @@ class Task:
     """Whether the result writes text, with the base's own head; else the task trains a head that fits no other."""
     does: str = "writes text"
     """What the result does instead of writing, as the end of a sentence that begins with "it"."""
-    counts: Literal["token", "text", "pair", "picture", "box", "sound"] = "token"
+    counts: Literal["token", "text", "pair", "picture", "thing", "sound"] = "token"
     """What the loss is a mean over; only the loss of a token stands for a perplexity."""
     peft: str | None = "CAUSAL_LM"
     """PEFT's name for what an adapter is for; None where it has none."""

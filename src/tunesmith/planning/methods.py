@@ -22,7 +22,7 @@ def settle_method(known: Known, memory_of: Callable[[Method], int]) -> Method:
     ``memory_of`` returns what a method takes at its smallest, in bytes.
 
     Raises:
-        BadValue: a family whose base cannot be stored in 4 bits.
+        BadValue: a family whose base cannot be stored in 4 bits, or that has no layers for an adapter.
         PackageMissing: the typed method or optimizer needs bitsandbytes.
         WillNotFit: raised by ``memory_of``.
     """
@@ -35,6 +35,11 @@ def settle_method(known: Known, memory_of: Callable[[Method], int]) -> Method:
             raise BadValue("--method", typed.value, f"{others}: {known.kin} do not bear 4 bits")
         if not known.device.quantizes:
             raise PackageMissing("bitsandbytes", "train")
+    if typed is not None and typed.adapts and known.family.targets == ():
+        if not known.choices.suggests("recipe.method"):
+            raise BadValue("--method", typed.value, f"full: {known.kin} have no layers for an adapter")
+        known.choices.drop("recipe.method", f"{typed} was suggested, and {known.kin} have no layers for an adapter")
+        typed = None
     if typed is not None and known.choices.suggests("recipe.method") and not known.spec.force:
         typed = _if_it_fits(known, typed, memory_of)
     method = known.choices.settle("recipe.method", typed, lambda: _choose_method(known, memory_of))
@@ -85,7 +90,11 @@ def choose_rate(known: Known, method: Method) -> tuple[float, str]:
     base, whose = (size.learning_rate, size.name) if task.base_rate is None else (task.base_rate, known.task)
     rate = base * mode.rate
     reason = f"{base:g} for {whose}, x {mode.rate:g} for mode {mode.name}"
-    if method is Method.FULL:
+    whole = known.family.whole_rate or task.whole_rate
+    if method is Method.FULL and whole is not None:
+        why = f"usual for {known.kin if known.family.whole_rate else known.task} trained whole"
+        rate, reason = whole * mode.rate, f"{whole:g}, {why}, x {mode.rate:g} for mode {mode.name}"
+    elif method is Method.FULL:
         rate, reason = rate * FULL_RATE, f"{reason}, x {FULL_RATE:g} as every weight is trained"
     if method.bits is not None:
         rate, reason = rate * QUANTIZED_RATE, f"{reason}, x {QUANTIZED_RATE:g} for a base in {method.bits} bits"
@@ -110,6 +119,8 @@ def _if_it_fits(known: Known, suggested: Method, memory_of: Callable[[Method], i
 
 
 def _choose_method(known: Known, memory_of: Callable[[Method], int]) -> tuple[Method, str]:
+    if known.family.targets == ():
+        return Method.FULL, f"every weight: {known.kin} have no layers for an adapter"
     try:
         memory_of(Method.LORA)
     except WillNotFit as problem:

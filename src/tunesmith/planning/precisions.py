@@ -15,10 +15,12 @@ def settle_precision(known: Known) -> Precision:
     """Return the format that was typed, or the best that device and family have.
 
     Raises:
-        PrecisionUnusable: fp16 was typed, and the device or the family has no use for it.
+        PrecisionUnusable: 16 bits were typed, and the device or the family has no use for them.
     """
     typed = known.recipe.precision
     _refuse_half("--dtype", typed, known)
+    if known.family.kind == "detector" and typed not in (None, Precision.FP32):
+        raise PrecisionUnusable("--dtype", typed.value, "the sides of boxes need more digits than 16 bits have", "fp32")
     precision = known.choices.settle("recipe.precision", typed, lambda: choose_precision(known))
     if precision is Precision.BF16 and not known.device.bf16:
         known.choices.warn("This device has no fast bf16; fp32 (--dtype fp32) is quicker here.")
@@ -28,6 +30,8 @@ def settle_precision(known: Known) -> Precision:
 def choose_precision(known: Known) -> tuple[Precision, str]:
     """Return bf16 where the device computes in it, else fp16 on a GPU where the family bears it, else fp32."""
     device = known.device.kind
+    if known.family.kind == "detector":
+        return Precision.FP32, "the sides of boxes need more digits than 16 bits have"
     if known.device.bf16:
         return Precision.BF16, f"the {device} computes in it; trained weights keep 32-bit masters"
     if device == "cpu":

@@ -68,6 +68,7 @@ class Trainables:
     def __init__(self, model: nn.Module) -> None:
         named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
         self.names = [name for name, _ in named]
+        self.statistics = statistics_of(model)
         self.parameters = [p for _, p in named]
         self.masters: list[Tensor] = [_master(parameter) for parameter in self.parameters]
         for master in self.masters:
@@ -143,7 +144,16 @@ class Trainables:
         with torch.no_grad():
             for name, master in self:
                 master.copy_(weights[name])
+            for name, buffer in self.statistics.items():
+                if name in weights:
+                    buffer.copy_(weights[name])
         self.publish()
+
+
+def statistics_of(model: nn.Module) -> dict[str, Tensor]:
+    """Return what batch normalisation has seen so far, by name: training changes it as it does weights."""
+    layers = ((name, part) for name, part in model.named_modules() if isinstance(part, nn.modules.batchnorm._BatchNorm))
+    return {f"{name}.{kind}": buffer for name, layer in layers for kind, buffer in layer.named_buffers(recurse=False)}
 
 
 def _not_finite(named: Iterable[tuple[str, Tensor]]) -> str | None:

@@ -19,7 +19,8 @@ def save_state(folder: Path, trainables: Trainables, optimizer: torch.optim.Opti
     """Write ``weights.safetensors``, ``optimizer.safetensors`` and ``progress.json``."""
     from safetensors.torch import save_file
 
-    save_file({name: master.detach().cpu() for name, master in trainables}, folder / "weights.safetensors")
+    held = {**dict(trainables), **trainables.statistics}
+    save_file({name: tensor.detach().cpu() for name, tensor in held.items()}, folder / "weights.safetensors")
     optimizer_state.save_optimizer(folder / OPTIMIZER, trainables, optimizer)
     progress.write(folder)
 

@@ -118,9 +118,10 @@ def _strings(tree: Tree, file: str, key: str, value: object) -> list[str]:
     if value is None:
         return []
     values = value if isinstance(value, list) else [value]
-    if not all(isinstance(each, str) for each in values):
+    strings = [each for each in values if isinstance(each, str)]
+    if len(strings) < len(values):
         raise UnreadableData(str(tree.root / file), f"{key} must be a folder, or a list of folders", ())
-    return values
+    return strings
 
 
 def _folders(tree: Tree, said: _Said, key: str) -> tuple[list[str], str]:

@@ -70,7 +70,7 @@ def _one(picture: Pixels, size: PictureSize, variation: Variation, random: np.ra
         return made
     if variation.flip and random.random() < 0.5:
         made = made.flip(2)
-    return _recoloured(made, variation.colour, random) if variation.colour else made
+    return recoloured(made, variation.colour, random) if variation.colour else made
 
 
 def _part(picture: Pixels, size: PictureSize, variation: Variation, random: np.random.Generator | None) -> Pixels:
@@ -106,7 +106,7 @@ def _middle(picture: Pixels, size: PictureSize) -> Pixels:
     return picture[top : top + high, left : left + wide]
 
 
-def _recoloured(picture: Tensor, most: float, random: np.random.Generator) -> Tensor:
+def recoloured(picture: Tensor, most: float, random: np.random.Generator) -> Tensor:
     """Vary brightness, contrast and saturation by at most a share."""
     bright, contrast, saturation = (float(random.uniform(1 - most, 1 + most)) for _ in range(3))
     picture = picture * bright

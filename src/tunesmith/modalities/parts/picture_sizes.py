@@ -12,6 +12,10 @@ MEAN: Final = (0.485, 0.456, 0.406)
 DEVIATION: Final = (0.229, 0.224, 0.225)
 """Of ImageNet's pictures, which models without a configuration of their own are taken to expect."""
 USUAL: Final = 224
+USUAL_WHOLE: Final = 640
+"""Pixels of the sides of what detectors see, where nothing says it; those of others (800 to 1333) vary by picture."""
+STEP: Final = 32
+"""Detectors halve a picture five times, and double the parts again to add them up."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +54,27 @@ def size_of(model_dir: Path, image_size: int | None) -> PictureSize:
     )  # fmt: skip
 
 
+def whole_size(model_dir: Path, image_size: int | None) -> PictureSize:
+    """Return the size at which a detector sees a whole picture, squeezed; its sides are multiples of ``STEP``."""
+    said = read_json(model_dir / "preprocessor_config.json")
+    size = said.get("size")
+    longest = isinstance(size, dict) and "longest_edge" in size
+    found = None if longest else _sides(size) or _sides(read_json(model_dir / "config.json").get("image_size"))
+    sides = found or (USUAL_WHOLE, USUAL_WHOLE)
+    if image_size is not None:
+        sides = image_size, image_size
+    height, width = (max(STEP, round(side / STEP) * STEP) for side in sides)
+    shifted = said.get("do_normalize") is not False
+    mean = tuple(said.get("image_mean") or MEAN) if shifted else (0.0, 0.0, 0.0)
+    deviation = tuple(said.get("image_std") or DEVIATION) if shifted else (1.0, 1.0, 1.0)
+    return PictureSize(height, width, max(height, width), mean, deviation, crops=False)
+
+
 def _sides(value: object) -> tuple[int, int] | None:
     if isinstance(value, int):
         return value, value
+    if isinstance(value, list) and len(value) == 2 and all(isinstance(side, int) for side in value):
+        return value[0], value[1]
     if isinstance(value, dict):
         if "height" in value and "width" in value:
             return int(value["height"]), int(value["width"])

@@ -11,7 +11,7 @@ from typing import Final
 from tunesmith.modalities.base import Encoder, Modality, Task
 from tunesmith.modalities.vision.families import FAMILIES
 from tunesmith.modalities.vision.options import VisionOptions
-from tunesmith.spec.examples import LabelledImage
+from tunesmith.spec.examples import BoxedImage, LabelledImage
 
 _BUILDER: Final = "tunesmith.modalities.vision.builder"
 
@@ -39,6 +39,23 @@ MODALITY: Final = Modality(
             loader="AutoModelForImageClassification",
             cuts=False,
             judged_by="accuracy",
+            may_judge=("macro_f1",),
+        ),
+        Task(
+            name="object-detection",
+            consumes=(BoxedImage,),
+            summary="object detection: what is where in each picture is learned",
+            builder=f"{_BUILDER}:build_detector",
+            aliases=("object_detection", "object_detector", "object-detector"),
+            models=("detector",),
+            writes=False,
+            does="finds things in pictures",
+            counts="thing",
+            peft=None,
+            loader="AutoModelForObjectDetection",
+            cuts=False,
+            judged_by="map",
+            may_judge=("map_50",),
         ),
     ),
     families=FAMILIES,

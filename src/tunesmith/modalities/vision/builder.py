@@ -14,15 +14,24 @@ import torch
 from tunesmith.data.token_rows import Indices, TokenRows
 from tunesmith.modalities.chat_template import read_json
 from tunesmith.modalities.parts.asking import Silent
+from tunesmith.modalities.parts.boxed_batches import BoxedBatches
 from tunesmith.modalities.parts.building import Pieces, adapted, of_random_parts, remembering
+from tunesmith.modalities.parts.detectors import (
+    SAMPLES,
+    backbones,
+    draw_samples,
+    stay_alone,
+    write_detector_preprocessor,
+)
 from tunesmith.modalities.parts.picture_batches import STILL, Variation, random_for, seen
-from tunesmith.modalities.parts.picture_sizes import PictureSize, size_of
+from tunesmith.modalities.parts.picture_sizes import PictureSize, size_of, whole_size
 from tunesmith.modalities.vision.options import VisionOptions
-from tunesmith.spec.errors import TooFewClasses
+from tunesmith.spec.errors import NothingTrained, TooFewClasses
 from tunesmith.spec.plan import Plan
 from tunesmith.training.classification import Classification, LabelledBatch, in_32_bits
+from tunesmith.training.detection import Detection
 from tunesmith.training.forward import inner
-from tunesmith.training.loading import head_parts, load_picture_classifier
+from tunesmith.training.loading import head_parts, load_detector, load_picture_classifier
 from tunesmith.training.quantization import load_base
 
 PREPROCESSOR = "preprocessor_config.json"
@@ -114,6 +123,44 @@ def build_classifier(
     pieces.train = PictureBatches(
         train, places[train.labels], device=device, size=size, variation=varied, seed=plan.spec.seed
     )
+    return pieces
+
+
+def build_detector(
+    plan: Plan, train: TokenRows, validation: TokenRows, device: torch.device, *, labels: Sequence[str] = ()
+) -> Pieces:
+    """Make a model find things in pictures; ``labels`` are their classes, in the order that the data gives them.
+
+    Raises:
+        NothingTrained: no picture has a thing in it.
+    """
+    if not labels:
+        raise NothingTrained(", ".join(dataset.uri for dataset in plan.spec.datasets), "no picture has a box")
+    options, folder = VisionOptions.model_validate(plan.spec.options), Path(plan.model.path)
+    size, classes, fresh = whole_size(folder, options.image_size), list(labels), list[str]()
+    load = remembering(partial(load_detector, folder, classes=classes, seed=plan.spec.seed), fresh)
+    model = load_base(load, plan, device, keep=fresh)
+    stay_alone()
+    if options.freeze_backbone:
+        for part in backbones(model):
+            part.requires_grad_(False)
+    make = partial(BoxedBatches, classes=classes, device=device, size=size, seed=plan.spec.seed)
+    objective = Detection(model, make=make, classes=classes)
+    heads = ("class", "score", "bbox")
+    objective.warnings += of_random_parts([name for name in fresh if not any(head in name for head in heads)])
+
+    def finish(result: Path) -> None:
+        write_detector_preprocessor(folder, size, model.config.model_type, result)
+        if pieces.validation is not None:
+            with pieces.answering():
+                draw_samples(objective, pieces.validation, size, classes, result / SAMPLES)
+
+    pieces = Pieces(
+        plan, model, objective, (train, validation), load=load, respondent=Silent(), about={"classes": classes},
+        carried={}, finish=finish,
+    )  # fmt: skip
+    varied = Variation(options.crop_scale if options.random_crop else None, options.flip, options.colour)
+    pieces.train = make(train, variation=varied)
     return pieces
 
 

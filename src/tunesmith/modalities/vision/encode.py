@@ -8,11 +8,12 @@ from typing import Any, Final
 
 from tunesmith.data.media import payload, pictures
 from tunesmith.data.token_rows import EncodedRow
-from tunesmith.modalities.parts.picture_sizes import PictureSize, size_of
+from tunesmith.modalities.parts.boxed_rows import boxed_row
+from tunesmith.modalities.parts.picture_sizes import PictureSize, size_of, whole_size
 from tunesmith.spec.errors import KindRefused
-from tunesmith.spec.examples import KINDS, Example, LabelledImage
+from tunesmith.spec.examples import KINDS, BoxedImage, Example, LabelledImage
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Raised when the same picture is read into something else."""
 PATCH: Final = 16
 """Pixels of a patch's side: a picture's length is the patches that it would have, whatever the model makes of it."""
@@ -26,11 +27,12 @@ class PictureEncoder:
 
     def __init__(self, model_dir: Path, *, image_size: int | None = None) -> None:
         self.size: PictureSize = size_of(model_dir, image_size)
+        self._whole = whole_size(model_dir, image_size)
 
     @property
     def fingerprint(self) -> str:
         """Changes whenever the same picture could be read as something else."""
-        return json.dumps(["picture", VERSION, self.size.as_list()])
+        return json.dumps(["picture", VERSION, self.size.as_list(), self._whole.as_list()])
 
     def __call__(self, example: Example) -> list[EncodedRow]:
         """Read one picture.
@@ -38,9 +40,11 @@ class PictureEncoder:
         Raises:
             RowFault: it cannot be read, or the row is not about a picture.
         """
+        if isinstance(example, BoxedImage):
+            return [boxed_row(example, self._whole)]
         if not isinstance(example, LabelledImage):
             raise KindRefused(example.where, KINDS[type(example)], "it learns the classes of pictures")
-        picture = pictures.decode(example.image, example.where)
+        picture = pictures.decode(example.image, example.where, shortest=self.size.kept)
         return [row_of(self.size, pictures.scaled(picture, self.size.kept))]
 
 

@@ -17,5 +17,10 @@ FAMILIES: Final = (
     Family(name="ResNet", model_types=("resnet",), kind="picture", targets=(), unit_bytes=800_000),
     Family(name="MobileNetV2", model_types=("mobilenet_v2",), kind="picture", targets=(), unit_bytes=600_000),
     Family(name="EfficientNet", model_types=("efficientnet",), kind="picture", targets=(), unit_bytes=700_000),
+    Family(name="RT-DETR", model_types=("rt_detr", "rt_detr_v2"), kind="detector", targets=(), unit_bytes=400_000),
+    Family(name="D-FINE", model_types=("d_fine",), kind="detector", targets=(), unit_bytes=400_000),
+    Family(name="DETR", model_types=("detr", "conditional_detr"), kind="detector", targets=(), unit_bytes=600_000),
+    Family(name="Deformable DETR", model_types=("deformable_detr",), kind="detector", targets=(), unit_bytes=900_000),
+    Family(name="YOLOS", model_types=("yolos",), kind="detector", targets=()),
     Family(name="CLIP", model_types=("clip", "clip_vision_model"), kind="picture", targets=("q_proj", "v_proj")),
 )
