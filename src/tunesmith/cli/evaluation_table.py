@@ -11,10 +11,12 @@ from tunesmith.cli.terminal import console, printable
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from tunesmith.spec.evaluation import Answered, EvaluationResult, Group, Measurement
+    from tunesmith.spec.evaluation import Answered, Confusion, EvaluationResult, Group, Measurement
 
 SHOWN: Final = 3
 """Answers to rows that are shown; those to prompts are shown all."""
+SQUARE: Final = 12
+"""Classes of which it is shown what each was taken for, at most; evaluation.json has it of more."""
 _COLOURS: Final = {"better": "green", "worse": "red", "cannot tell": "yellow"}
 
 
@@ -27,6 +29,9 @@ def show(result: EvaluationResult) -> None:
         )
         if group.measurements:
             screen.print(_table(result, group))
+        if group.confusion is not None and len(group.confusion.classes) <= SQUARE:
+            click.echo(f"\nWhat the {group.name} of each class (lines) were taken for:")
+            screen.print(_confusion(group.confusion))
         for answer in group.answers if group.name == "prompts" else group.answers[:SHOWN]:
             _show_answer(result, answer)
         click.echo()
@@ -62,6 +67,19 @@ def _table(result: EvaluationResult, group: Group) -> Table:
             cells += [_number(each.baseline), _interval(each)]
             cells.append(Text(each.verdict or "", _COLOURS.get(each.verdict or "", "")))
         table.add_row(*cells)
+    return table
+
+
+def _confusion(found: Confusion) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE, pad_edge=False, show_edge=False)
+    table.add_column("", no_wrap=True)
+    for name in found.classes:
+        table.add_column(printable(name), justify="right", overflow="fold")
+    for name, counts in zip(found.classes, found.counts, strict=True):
+        table.add_row(printable(name), *(f"{count:,}" for count in counts))
     return table
 
 

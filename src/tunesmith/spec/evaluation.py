@@ -48,6 +48,14 @@ class Answered(Part):
     baseline_scores: dict[str, float] = {}
 
 
+class Confusion(Part):
+    """What the rows of each class were taken for."""
+
+    classes: list[str]
+    counts: list[list[int]]
+    """A line for each class, in their order: how many of its rows were taken for each of them."""
+
+
 class Group(Part):
     """Rows of one origin, and what was measured on them."""
 
@@ -67,6 +75,8 @@ class Group(Part):
     """What the loss is a mean over; character where model and baseline read the rows as different tokens."""
     measurements: list[Measurement] = []
     answers: list[Answered] = []
+    confusion: Confusion | None = None
+    """Of models that tell classes apart."""
 
 
 class ModelSize(Part):

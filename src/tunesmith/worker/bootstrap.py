@@ -47,9 +47,21 @@ def difference(
     """Compare a statistic of two models; ``model`` and ``baseline`` are (rows, columns) of the same rows."""
     value = float(statistic(model.sum(0)[None])[0] - statistic(baseline.sum(0)[None])[0])
     parts = [statistic(draw @ model) - statistic(draw @ baseline) for draw in _draws(len(model), resamples, seed)]
+    return within(value, np.concatenate(parts), confidence)
+
+
+def within(value: float, drawn: NDArray[np.float64], confidence: float) -> Difference:
+    """Return a difference with the interval that a share of the drawn ones lies in."""
     tail = (1 - confidence) / 2
-    low, high = np.quantile(np.concatenate(parts), [tail, 1 - tail])
+    low, high = np.quantile(drawn, [tail, 1 - tail])
     return Difference(value, float(low), float(high))
+
+
+def drawn_rows(rows: int, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:
+    """Yield the places of the rows of each draw, for figures that are no sums; as ``difference`` draws them."""
+    for draws in _draws(rows, resamples, seed):
+        for counts in draws:
+            yield np.repeat(np.arange(rows), counts.astype(np.int64))
 
 
 def _draws(rows: int, resamples: int, seed: int) -> Iterator[Sums]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from tunesmith.modalities.text.encode import TextEncoder
 from tunesmith.modalities.text.metrics import SCORES
 from tunesmith.runs.durable import write_json
 from tunesmith.runs.folder import RunFolder
@@ -57,7 +58,7 @@ def _measured(
     """Measure; adapters that lie in checkpoints alone are written into ``own`` and ``other`` first."""
     adapter = _adapter(request.model, own)
     found = material(run, request, adapter, reporter)
-    if found.task.writes and found.task.counts == "token":
+    if isinstance(found.encoder, TextEncoder) and found.task.writes and found.task.counts == "token":
         measured = measure_language(request, found, adapter, _baseline_adapter(request, other), device, tell)
     else:
         measured = measure_objective(run, request, found, adapter, device, tell)

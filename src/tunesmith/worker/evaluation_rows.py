@@ -13,14 +13,15 @@ from tunesmith.data.held_out import NONE_TRAINED, Digests, Measurable, Split, gi
 from tunesmith.data.pruning import prune
 from tunesmith.data.token_rows import EncodedRow, Indices, TokenRows
 from tunesmith.modalities import task_of
-from tunesmith.modalities.base import RUNNING_TEXT, Task
+from tunesmith.modalities.base import RUNNING_TEXT, Encoder, Task
 from tunesmith.modalities.chat_template import read_json
+from tunesmith.modalities.folders import is_model, use_of
 from tunesmith.modalities.text import MODALITY
 from tunesmith.modalities.text.encode import TextEncoder
 from tunesmith.runs.event_log import read
 from tunesmith.runs.folder import RunFolder
 from tunesmith.settings import load_settings
-from tunesmith.spec.errors import DataError, NothingToEvaluate, TunesmithError, Where
+from tunesmith.spec.errors import DataError, NothingToEvaluate, TunesmithError, Where, WritesNoText
 from tunesmith.spec.events import Prepared
 from tunesmith.spec.examples import Conversation, Example, Message, PromptCompletion
 from tunesmith.worker.prepare import Data, find_task, prepare_data
@@ -54,7 +55,7 @@ class Rows:
     held: BinaryIO | None = None
     """Open as long as the rows are used."""
 
-    def read_by(self, encoder: TextEncoder, length: int) -> Rows:
+    def read_by(self, encoder: Encoder, length: int) -> Rows:
         """Return the same examples as the tokens of another model."""
         encoded = [encoder(example) for example in self.examples]
         tokens, owners = _packed(encoded)
@@ -66,7 +67,8 @@ class Material:
     """Everything that models are measured on, and how the model of the evaluation reads it."""
 
     task: Task
-    encoder: TextEncoder
+    encoder: Any
+    """Of texts: ``TextEncoder``; else what the modality encodes its rows with."""
     folder: Path
     """Where its tokenizer is."""
     length: int
@@ -91,8 +93,10 @@ def material(run: RunFolder, request: EvaluateRun, adapter: Path | None, reporte
         return _of_stranger(run, request, adapter)
     plan = training.plan()
     with where_trained(training):
-        task = find_task(plan)[1]
-        needed = request.data is None or not (task.writes and task.counts == "token")
+        modality, task = find_task(plan)
+        if request.prompts and modality is not MODALITY:
+            raise WritesNoText(request.model.name, f"{task.does} and answers no prompts")
+        needed = request.data is None or not (modality is MODALITY and task.writes and task.counts == "token")
         data = _data(run, training, plan, request, reporter) if needed else None
         encoder = data.encoder if data is not None else _encoder(plan, request)
         length = plan.spec.recipe.length or LONGEST
@@ -162,6 +166,9 @@ class _Search:
 def _of_stranger(run: RunFolder, request: EvaluateRun, adapter: Path | None) -> Material:
     """Material of a model of whose training nothing is known."""
     model = Path(request.model.model)
+    if (use := use_of(model, adapter)) is not None:
+        why = f"it {use.does}, which only the run of its training knows to measure"
+        raise NothingToEvaluate(request.model.name, why)
     own = adapter is not None and (adapter / "tokenizer.json").is_file()
     folder = adapter if adapter is not None and own else model
     encoder = TextEncoder(folder)
@@ -200,7 +207,8 @@ def _data(run: RunFolder, training: RunFolder, plan: Plan, request: EvaluateRun,
 
 def at_home(plan: Plan, request: EvaluateRun) -> Plan:
     """Return the plan with its model where it now is: the base may have moved, or be the result of a full training."""
-    if (Path(plan.model.path) / "tokenizer.json").is_file():
+    folder = Path(plan.model.path)
+    if (folder / "tokenizer.json").is_file() or (is_model(folder) and use_of(folder) is not None):
         return plan
     return plan.model_copy(update={"model": plan.model.model_copy(update={"path": request.model.model})})
 
@@ -258,7 +266,7 @@ def _asked(prompts: Sequence[Asked], *, running: bool) -> list[Example]:
     return examples
 
 
-def _prompts(asked: Sequence[Example], encoder: TextEncoder, length: int) -> list[Rows]:
+def _prompts(asked: Sequence[Example], encoder: Encoder, length: int) -> list[Rows]:
     """Return the prompts whose answer is known, as rows."""
     known = [example for example in asked if expected_of(example)]
     if not known:

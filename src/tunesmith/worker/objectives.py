@@ -1,22 +1,24 @@
-"""Measures a model by what its task reports while it trains: classes, preferences, covered words."""
+"""Measures a model by what its task reports while it trains: classes, preferences, words misheard, things found."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from tunesmith.data.token_rows import TokenRows
 from tunesmith.modalities.base import load
 from tunesmith.runs.folder import RunFolder
 from tunesmith.spec.errors import BadValue, NotALanguageModel, NothingToEvaluate
-from tunesmith.spec.evaluation import Group, Measurement, ModelSize
+from tunesmith.spec.evaluation import Confusion, Group, Measurement, ModelSize
 from tunesmith.training.device import Ranks
 from tunesmith.training.forward import inner
-from tunesmith.worker.bootstrap import Statistic, Sums, difference
+from tunesmith.training.pieces import Gathering, able
+from tunesmith.worker.bootstrap import Difference, Statistic, Sums, difference, drawn_rows, within
 from tunesmith.worker.evaluation_rows import Material, Rows, at_home
 from tunesmith.worker.language import Measured, measure_language
 from tunesmith.worker.serving.loading import take_weights
@@ -27,10 +29,16 @@ if TYPE_CHECKING:
     from tunesmith.spec.work import EvaluateRun, ModelFolders
     from tunesmith.worker.telling import Beat, Teller
 
-HIGHER: Final = frozenset({"accuracy", "macro_f1", "reward_accuracy", "reward_margin"})
-LOWER: Final = frozenset({"loss", "perplexity"})
-COMPARED: Final = LOWER | {"reward_margin"}
-"""What also says something of a base that was not trained for the task."""
+LOWER: Final = frozenset({"loss", "perplexity", "wer", "cer"})
+HIGHER: Final = (
+    "accuracy", "macro_f1", "f1 of ", "reward_accuracy", "reward_margin", "map", "ap of ", "recall", "image_to_text",
+    "text_to_image", "zero_shot", "token_accuracy", "exact_match", "rouge",
+)  # fmt: skip
+"""What the names of metrics begin with of which more is better."""
+COMPARED: Final = (*sorted(LOWER), "reward_margin", "recall", "zero_shot", "token_accuracy", "exact_match", "rouge")
+"""What the names of metrics begin with that say something of a base, which was not trained for the task, too."""
+LARGEST: Final = 200
+"""Classes of which it is counted what each was taken for, at most."""
 
 
 def measure_objective(
@@ -96,9 +104,13 @@ def _measured(
     baseline = _sums(pieces, measurable, tell.doing(f"measuring {request.baseline.name}")) if comparable else None  # type: ignore[union-attr]
     _load_weights(pieces.model, request.model, adapter)
     model = _sums(pieces, measurable, tell.doing(f"measuring {request.model.name}"))
+    judged_by = (material.task.judged_by or "").lstrip("-")
+    found = _measurements(pieces, model, baseline, request)
+    found.sort(key=lambda each: each.metric != judged_by)  # the metric that the verdict follows stands first
     group = Group(
         name="rows", source=rows.source, rows=len(measurable.lengths), found=rows.found, trained_on=rows.trained_on,
-        per=material.task.counts, measurements=_measurements(pieces, model, baseline, request),
+        per=material.task.counts, measurements=found,
+        confusion=_confusion(pieces, model),
     )  # fmt: skip
     return group, notes, _size(pieces.model, adapter is not None)
 
@@ -127,52 +139,110 @@ def _load_weights(model: Any, folders: ModelFolders, adapter: Path | None) -> No
         inner(model).load_state_dict(load_file(file), strict=False)
 
 
-def _sums(pieces: Any, rows: Any, beat: Beat) -> tuple[list[str], Sums]:
-    """Measure each row alone: the names of the columns, and (rows, columns) of them; the last is what is counted."""
+@dataclass(frozen=True)
+class _Found:
+    """What a model made of rows."""
+
+    names: list[str]
+    """Of the columns; the last is what is counted."""
+    sums: Sums
+    """(rows, columns)"""
+    said: list[Any] | None
+    """What each row says, for figures of all rows together that are no sums; None where the task has none."""
+
+
+def _sums(pieces: Any, rows: Any, beat: Beat) -> _Found:
+    """Measure each row alone."""
     found: list[list[float]] = []
     names: list[str] = []
+    gathering, said = able(pieces, Gathering), []
     pieces.model.eval()
     with torch.no_grad():
         for row in range(len(rows.lengths)):
-            sums = pieces.measure(rows.batch([row], 0))
+            batch = rows.batch([row], 0)
+            if gathering is None:
+                sums = pieces.measure(batch)
+            else:
+                sums, own = gathering.gather(batch)
+                said += own
             names = list(sums)
             found.append([*(sums[name] for name in names), float(rows.labels([row], 0))])
             beat((row + 1) / len(rows.lengths))
-    return [*names, "counted"], np.array(found, np.float64)
+    return _Found([*names, "counted"], np.array(found, np.float64), None if gathering is None else said)
 
 
-def _measurements(
-    pieces: Any, model: tuple[list[str], Sums], baseline: tuple[list[str], Sums] | None, request: EvaluateRun
-) -> list[Measurement]:
-    columns, sums = model
+def _values(pieces: Any, found: _Found, rows: NDArray[np.int64] | None = None) -> dict[str, float]:
+    """Return the metrics of all rows, or of some of them, each as often as it is named."""
+    sums = (found.sums if rows is None else found.sums[rows]).sum(0)
+    values = _of_sums(pieces, found.names, sums)
+    if found.said is not None:
+        said = found.said if rows is None else [found.said[row] for row in rows]
+        values |= pieces.objective.figures(said)
+    return values
 
-    def values(total: Sums) -> dict[str, float]:
-        held = dict(zip(columns, (float(each) for each in total), strict=True))
-        counted = max(held["counted"], 1.0)
-        return {"loss": held["loss"] / counted, **pieces.metrics(held, counted)}
 
-    def statistic(name: str) -> Statistic:
-        return lambda draws: np.array([values(draw)[name] for draw in draws])
+def _of_sums(pieces: Any, names: list[str], sums: Sums) -> dict[str, float]:
+    held = dict(zip(names, (float(each) for each in sums), strict=True))
+    counted = max(held["counted"], 1.0)
+    return {"loss": held["loss"] / counted, **pieces.metrics(held, counted)}
 
+
+def _measurements(pieces: Any, model: _Found, baseline: _Found | None, request: EvaluateRun) -> list[Measurement]:
+    own = _values(pieces, model)
+    other = _values(pieces, baseline) if baseline is not None else {}
+    compared = [name for name in own if name in other and name.startswith(COMPARED)]
+    changes = _changes(pieces, model, baseline, compared, request) if baseline is not None else {}
     found = []
-    for name, value in values(sums.sum(0)).items():
-        higher = True if name in HIGHER else False if name in LOWER else None
-        if baseline is None or name not in COMPARED:
+    for name, value in own.items():
+        higher = False if name in LOWER else True if name.startswith(HIGHER) else None
+        change = changes.get(name)
+        if change is None:
             found.append(Measurement(metric=name, model=value, higher_is_better=higher))
             continue
-        other = values(baseline[1].sum(0))[name]
-        change = difference(
-            sums, baseline[1], statistic(name),
-            resamples=request.bootstrap, confidence=request.confidence, seed=request.seed,
-        )  # fmt: skip
-        verdict = change.verdict(len(sums), higher_is_better=bool(higher), smallest=NO_DIFFERENCE * abs(other))
+        smallest = NO_DIFFERENCE * abs(other[name])
+        verdict = change.verdict(len(model.sums), higher_is_better=bool(higher), smallest=smallest)
         found.append(
             Measurement(
-                metric=name, model=value, baseline=other, higher_is_better=higher,
+                metric=name, model=value, baseline=other[name], higher_is_better=higher,
                 difference=change.value, low=change.low, high=change.high, verdict=verdict,
             )
         )  # fmt: skip
     return found
+
+
+def _changes(
+    pieces: Any, model: _Found, baseline: _Found, names: list[str], request: EvaluateRun
+) -> dict[str, Difference]:
+    """Compare the metrics of two models, each with the interval that the choice of rows leaves open."""
+    if model.said is None:
+
+        def statistic(name: str) -> Statistic:
+            return lambda draws: np.array([_of_sums(pieces, model.names, draw)[name] for draw in draws])
+
+        how = {"resamples": request.bootstrap, "confidence": request.confidence, "seed": request.seed}
+        return {name: difference(model.sums, baseline.sums, statistic(name), **how) for name in names}
+    drawn: dict[str, list[float]] = {name: [] for name in names}
+    for rows in drawn_rows(len(model.sums), request.bootstrap, request.seed):
+        own, other = _values(pieces, model, rows), _values(pieces, baseline, rows)
+        for name in names:
+            if name in own and name in other:
+                drawn[name].append(own[name] - other[name])
+    own, other = _values(pieces, model), _values(pieces, baseline)
+    return {
+        name: within(own[name] - other[name], np.array(values), request.confidence)
+        for name, values in drawn.items()
+        if values
+    }
+
+
+def _confusion(pieces: Any, found: _Found) -> Confusion | None:
+    """Count, for each class, what its rows were taken for; None where the task tells no classes apart."""
+    classes = pieces.about.get("classes")
+    if not classes or "taken 0" not in found.names or len(classes) > LARGEST:
+        return None
+    columns = [[found.names.index(f"{what} {number}") for number in range(len(classes))] for what in ("rows", "taken")]
+    true, taken = (found.sums[:, places].astype(np.int64) for places in columns)
+    return Confusion(classes=list(classes), counts=(true.T @ taken).tolist())
 
 
 def _size(model: Any, adapted: bool) -> ModelSize:
