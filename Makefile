@@ -3,8 +3,8 @@
 PYTHON ?= python3
 # Another package index to take torch from, such as one with CPU builds only. Empty: pip's own choice.
 TORCH_INDEX ?=
-# How many processes share the tests.
-TEST_PROCESSES ?= 2
+# How many processes share the tests: two for each core of a small machine, as many wait for processes of their own.
+TEST_PROCESSES ?= 4
 
 VENV := .venv
 BIN := $(VENV)/bin

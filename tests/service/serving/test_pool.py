@@ -142,6 +142,7 @@ def test_more_than_may_wait_are_refused_and_told_when_to_come_again(pools: Pools
         with pytest.raises(ServerBusy, match="Try again in 3 seconds") as raised:
             engine.ask(CHAT, turns("x"))
         assert raised.value.wait == 3.0
+    until(lambda: pool.loaded()[0].running == 0, "the answer that was left has ended")
     assert ask(pool, target(base)) == "base: hi"
 
 

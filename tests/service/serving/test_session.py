@@ -85,11 +85,12 @@ def test_the_end_of_the_block_ends_the_process_and_leaves_nothing(tiny_model: Pa
 def test_a_model_that_dies_in_the_middle_is_one_sentence_and_comes_back(tiny_model: Path, tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     with OwnSession(settings, Target("tiny", None, tiny_model)) as session:
-        reply = session.chat(HELLO, max_tokens=400, temperature=2.0, seed=1)
-        next(reply)
+        "".join(session.chat(HELLO, max_tokens=1))
         [run] = run_folders(settings.runs_dir)
         handle = handle_of(run)
         assert handle is not None
+        reply = session.chat(HELLO, max_tokens=400, temperature=2.0, seed=1)
+        next(reply)
         os.kill(handle.worker.pid, signal.SIGKILL)
         with pytest.raises(ModelGone):
             list(reply)
