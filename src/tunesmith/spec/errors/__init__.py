@@ -16,7 +16,8 @@ TunesmithError
 │                            TemplateRefused, KindRefused, MediaMissing, MediaOutside, UnreadableMedia, BadBox
 ├── ConfigError             exit 78, HTTP 422   model, output, machine or resume do not go together
 │   ├── UnknownKey, BadEntry, ContradictingKeys
-│   ├── ModelNotFound, NotALanguageModel, WritesNoText, WrongKindOfModel, NoChatTemplate, UnreadableFile
+│   ├── ModelNotFound, NotALanguageModel, WritesNoText, WrongKindOfModel, OtherKindOfData, NoChatTemplate
+│   ├── TrainedElsewhere, UnreadableFile
 │   ├── AdapterNotLive, AdapterNotPerRow, PoolingUnknown
 │   ├── AdapterMismatch, TokenizerMismatch, NothingToEvaluate, NothingToExport, NotForGguf, MissingTarget
 │   ├── OutputUnusable, OutputBusy, OutputLocked, DiskFull
@@ -68,6 +69,7 @@ from tunesmith.spec.errors.configuration import (
     NothingToExport,
     NothingToResume,
     Offline,
+    OtherKindOfData,
     OutputBusy,
     OutputLocked,
     OutputUnusable,
@@ -79,6 +81,7 @@ from tunesmith.spec.errors.configuration import (
     RunAmbiguous,
     RunNotFound,
     TokenizerMismatch,
+    TrainedElsewhere,
     UnknownKey,
     UnreadableFile,
     WillNotFit,
@@ -278,6 +281,7 @@ __all__ = [
     "NothingTrained",
     "Offline",
     "OffsetDiffers",
+    "OtherKindOfData",
     "OutOfMemory",
     "OutputBusy",
     "OutputLocked",
@@ -317,6 +321,7 @@ __all__ = [
     "TooLarge",
     "TooManyRequests",
     "TooMuchLost",
+    "TrainedElsewhere",
     "TunesmithError",
     "Unauthenticated",
     "UnknownFormat",

@@ -63,6 +63,15 @@ class ModelNotFound(ConfigError):
         super().__init__(f"{source}: no such model. {hint}")
 
 
+class TrainedElsewhere(ConfigError):
+    """A model that only its makers' own package trains."""
+
+    code = "trained_elsewhere"
+
+    def __init__(self, source: str, why: str, instead: str) -> None:
+        super().__init__(f"{source}: {why}. Take {instead}.")
+
+
 class NotALanguageModel(ConfigError):
     """The model exists but cannot be trained for the task."""
 
@@ -90,6 +99,18 @@ class WrongKindOfModel(ConfigError):
 
     def __init__(self, source: str, kind: str, task: str, instead: str) -> None:
         super().__init__(f"{source}: {kind}, which {task} does not train. {instead}")
+
+
+class OtherKindOfData(ConfigError):
+    """A model and data that are of another kind than the request says."""
+
+    code = "other_kind_of_data"
+
+    def __init__(self, source: str, found: str, wanted: str) -> None:
+        super().__init__(
+            f"{source} with this data is a model of {found}, and the request is for {wanted}. Choose the category of "
+            f"{found}, or name a model and data of {wanted}."
+        )
 
 
 class PrecisionUnusable(ConfigError):
