@@ -77,6 +77,24 @@ def test_what_is_auto_stays_open_until_the_plan(client: OpenAI, service: Service
         ({"type": "dpo", "dpo": {"hyperparameters": {"beta": 0.3}}}, "dpo", {"dpo_beta": 0.3}),
         ({"type": "classification", "classification": {"hyperparameters": {"n_epochs": 1}}}, "classification", {}),
         ({"type": "pretraining"}, "pretraining", {}),
+        (
+            {
+                "type": "image_classification",
+                "image_classification": {"hyperparameters": {"n_epochs": 2, "image_size": 64, "flip": False}},
+            },
+            "image-classification",
+            {"image_size": 64, "flip": False},
+        ),
+        ({"type": "object_detection"}, "object-detection", {}),
+        (
+            {"type": "speech_recognition", "speech_recognition": {"hyperparameters": {"language": "de"}}},
+            "speech-recognition",
+            {"language": "de"},
+        ),
+        ({"type": "audio_classification"}, "audio-classification", {}),
+        ({"type": "image_text_contrastive"}, "image-text-contrastive", {}),
+        ({"type": "image_text_to_text"}, "image-text-to-text", {}),
+        ({"type": "text_to_image"}, "text-to-image", {}),
     ],
 )
 def test_a_method_is_a_task(
@@ -108,6 +126,9 @@ def test_a_method_is_a_task(
         {"method": {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": "many"}}}},
         {"method": {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 0}}}},
         {"method": {"type": "supervised", "supervised": {"hyperparameters": {"rank": 8}}}},
+        {"method": {"type": "supervised", "supervised": {"hyperparameters": {"image_size": 64}}}},
+        {"method": {"type": "image_classification", "image_classification": {"hyperparameters": {"image_size": 1}}}},
+        {"hyperparameters": {"image_size": 64}, "method": {"type": "image_classification"}},
         {"integrations": [{"type": "wandb", "wandb": {"project": "x"}}]},
         {"unknown": 1},
         {"hyperparameters": {"n_epochs": 1},

@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 
 from jobs_by_hand import STARTED, STEP, bring, job_of, say
 from tunesmith.service.context import Service
+from tunesmith.service.jobs import installed
 from tunesmith.spec.job import Device
 from tunesmith.spec.states import RunState
 
@@ -76,10 +77,33 @@ def test_each_job_without_an_output_has_one_of_its_own(client: TestClient) -> No
     assert post(client, {**LEAST, "run_name": "mine"})["output_dir"] == "saved_models/LangText/mine"
 
 
-@pytest.mark.parametrize("category", ["Vision", "Audio", "MultiModal"])
-def test_a_category_that_nothing_trains_is_refused_with_what_is_trained(client: TestClient, category: str) -> None:
-    said = post(client, {**PRINTED, "category": category}, 422)["detail"]
-    assert category in said and "chat" in said
+@pytest.mark.parametrize(
+    ("category", "model_type", "model", "language", "warnings"),
+    [
+        ("Vision", "vision", "google/vit-base-patch16-224",
+         None, ["num_labels 1000 of the configuration gives way to the classes in the data."]),
+        ("Audio", "audio", "openai/whisper-small", "en", []),
+        ("MultiModal", "multimodal", "openai/clip-vit-base-patch32", None, []),
+    ],
+)  # fmt: skip
+def test_each_category_has_the_documented_defaults(
+    client: TestClient, service: Service, category: str, model_type: str, model: str, language: str | None,
+    warnings: list[str],
+) -> None:  # fmt: skip
+    answer = post(client, {**LEAST, "category": category})
+    assert (answer["category"], answer["model_type"], answer["model_name"]) == (category, model_type, model)
+    job = job_of(service, answer["job_id"])
+    assert (job.spec.suggested["recipe.method"], job.spec.suggested["recipe.epochs"]) == ("full", 3)
+    assert job.spec.suggested.get("options.language") == language and "recipe.length" not in job.spec.suggested
+    assert job.warnings == warnings and job.extra["modality"] == model_type
+
+
+def test_a_category_that_nothing_trains_is_refused_with_what_is_trained(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(installed.MODALITIES, "vision")
+    said = post(client, {**PRINTED, "category": "Vision"}, 422)["detail"]
+    assert "Vision" in said and "chat" in said
 
 
 @pytest.mark.parametrize(

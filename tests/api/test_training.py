@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from jobs_by_hand import bring
+from data.drawn import draw_into, zipped
+from jobs_by_hand import bring, job_of
 from tunesmith.api.doors import images
 from tunesmith.runs.folder import RunFolder
 from tunesmith.service.context import Service
@@ -35,10 +36,44 @@ def task(client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return lambda: client.post("/api/llm-finetuning/lora/start", json=body).json()["task_id"]
 
 
-def test_the_printed_call_is_refused_with_what_can_be_trained(client: TestClient) -> None:
-    answer = client.post("/api/training/start", json=PRINTED)
-    assert answer.status_code == 422 and answer.json()["error"] == "not_installed"
-    assert answer.json()["message"].startswith("An image classifier cannot be trained")
+@pytest.fixture
+def pictures(tmp_path: Path) -> str:
+    """A folder as the document lays it out."""
+    names = [f"{side}/{name}/{n}.png" for side in ("train", "val") for name in ("class_1", "class_2") for n in (1, 2)]
+    return str(draw_into(tmp_path / "my_images", names))
+
+
+def test_the_printed_call_becomes_the_job_that_it_describes(
+    client: TestClient, service: Service, pictures: str
+) -> None:
+    answer = client.post("/api/training/start", json={**PRINTED, "dataset_path": pictures})
+    assert answer.status_code == 200, answer.text
+    spec = job_of(service, answer.json()["task_id"]).spec
+    assert (spec.task, spec.model.source, spec.datasets[0].uri) == ("image-classification", "resnet50", pictures)
+    assert (spec.recipe.epochs, spec.recipe.batch.size, spec.recipe.learning_rate) == (15, 16, 1e-4)
+    [row] = client.get("/api/training/tasks").json()
+    assert (row["model_type"], row["base_model"], row["dataset_path"]) == ("image_classifier", "resnet50", pictures)
+    assert client.get("/jobs").json()[0]["category"] == "Vision"
+
+
+@pytest.mark.parametrize(
+    ("model_type", "task", "rank"),
+    [("object_detector", "object-detection", None), ("text_to_image", "text-to-image", 4)],
+)
+def test_each_type_of_model_is_a_task(
+    client: TestClient, service: Service, pictures: str, model_type: str, task: str, rank: int | None
+) -> None:
+    body = {"model_type": model_type, "base_model": "someone/some-model", "dataset_path": pictures}
+    answer = client.post("/api/training/start", json=body).json()
+    job = job_of(service, answer["task_id"])
+    assert (job.spec.task, job.spec.suggested.get("recipe.adapter.rank")) == (task, rank)
+    assert client.get(f"/api/training/status/{answer['task_id']}").json()["model_type"] == model_type
+
+
+def test_measures_have_the_documented_names(client: TestClient, service: Service, pictures: str) -> None:
+    id = client.post("/api/training/start", json={**PRINTED, "dataset_path": pictures}).json()["task_id"]
+    bring(service, id, RunState.RUNNING, progress={"metrics": {"accuracy": 0.9, "macro_f1": 0.8}})
+    assert client.get(f"/api/training/status/{id}").json()["metrics"] == {"accuracy": 0.9, "f1_score": 0.8}
 
 
 @pytest.mark.parametrize(
@@ -74,8 +109,53 @@ def test_a_form_is_refused_and_nothing_of_it_kept(client: TestClient, path: str,
     archive = {"dataset": ("images.zip", b"PK")}
     assert "epochs" in client.post(f"/api/training/{path}", data={"epochs": "0"}, files=archive).json()["message"]
     answer = client.post(f"/api/training/{path}", data={"epochs": "10", "batch_size": "8"}, files=archive)
-    assert answer.status_code == 422 and answer.json()["error"] == "not_installed"
+    assert answer.status_code == 422 and "images.zip" in answer.json()["message"]
     assert not list(home.rglob("*.zip"))
+
+
+@pytest.mark.parametrize(
+    ("path", "task", "model", "suggested"),
+    [
+        ("image-classifier", "image-classification", "google/vit-base-patch16-224",
+         {"recipe.epochs": 10, "recipe.batch.size": 8, "recipe.learning_rate": 5e-5}),
+        ("object-detection", "object-detection", "rt-detr", {"recipe.epochs": 100, "recipe.batch.size": 16}),
+    ],
+)  # fmt: skip
+def test_a_form_brings_its_data_and_has_the_documented_defaults(
+    client: TestClient, service: Service, tmp_path: Path, path: str, task: str, model: str, suggested: dict[str, Any]
+) -> None:
+    archive = zipped(tmp_path / "set.zip", ["train/a/1.png", "train/b/1.png", "val/a/2.png", "val/b/2.png"])
+    extra = {"num_labels": "2"} if path == "image-classifier" else {"base_model": model}
+    answer = client.post(f"/api/training/{path}", data=extra, files={"dataset": ("set.zip", archive.read_bytes())})
+    assert answer.status_code == 200, answer.text
+    job = job_of(service, answer.json()["task_id"])
+    assert (job.spec.task, job.spec.model.source) == (task, model) and suggested.items() <= job.spec.suggested.items()
+    assert sorted(file.name for file in Path(job.spec.datasets[0].uri).rglob("*.png")) == [
+        "1.png",
+        "1.png",
+        "2.png",
+        "2.png",
+    ]
+    said = "num_labels 2 of the request gives way to the classes in the data."
+    assert job.warnings == ([said] if "num_labels" in extra else [])
+
+
+def test_a_detector_of_ultralytics_is_refused_with_what_does_the_same(
+    client: TestClient, tmp_path: Path, home: Path
+) -> None:
+    archive = zipped(tmp_path / "set.zip", ["train/a/1.png", "train/b/1.png"])
+    answer = client.post("/api/training/object-detection", files={"dataset": ("set.zip", archive.read_bytes())})
+    assert answer.status_code == 422 and "rt-detr" in answer.json()["message"]
+    assert not list(home.rglob("*.png"))
+
+
+def test_samples_of_an_upload_are_its_pictures(client: TestClient, tmp_path: Path) -> None:
+    archive = zipped(
+        tmp_path / "set.zip", [f"{side}/{name}/{n}.png" for side in ("train", "val") for name in "ab" for n in "12"]
+    )
+    form = {"files": {"file": ("set.zip", archive.read_bytes())}, "data": {"type": "image_classifier"}}
+    made = client.post("/api/training/datasets/upload", **form).json()
+    assert (made["type"], made["samples"]) == ("image_classifier", 8)
 
 
 def test_tasks_that_are_over_are_history_page_by_page(client: TestClient, service: Service, task: Any) -> None:
@@ -93,7 +173,7 @@ def test_models_are_listed_by_type(client: TestClient) -> None:
     found = {row["id"]: row for row in client.get("/api/training/models").json()}
     assert {"resnet50", "efficientnet-b0", "yolov8n", "yolov8s", "sd-v1-5"} <= set(found) and "phi-2" not in found
     detectors = client.get("/api/training/models", params={"model_type": "object_detector"}).json()
-    assert {row["id"] for row in detectors} == {"yolov8n", "yolov8s"}
+    assert {row["id"] for row in detectors} >= {"rt-detr", "d-fine", "yolov8n", "yolov8s"}
 
 
 def test_a_data_set_is_uploaded_listed_used_and_removed(client: TestClient) -> None:

@@ -9,17 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from tunesmith.api.doors.fields import job_of, typed_values
-from tunesmith.api.doors.tasks import asked
+from tunesmith.api.doors.tasks import IMAGES, asked
 from tunesmith.service.idempotency import job_id
 from tunesmith.service.jobs.queue import Submission
 from tunesmith.spec.recipe import Part
 
 ModelType = Literal["image_classifier", "object_detector", "text_to_image"]
-TASKS: Final[dict[str, str]] = {
-    "image_classifier": "image-classification",
-    "object_detector": "object-detection",
-    "text_to_image": "text-to-image",
-}
+TASKS: Final = IMAGES
 """The task that each model type stands for."""
 TITLES: Final[dict[str, str]] = {
     "image_classifier": "An image classifier",

@@ -10,6 +10,7 @@ from pydantic import ConfigDict
 from tunesmith.api.doors import examples
 from tunesmith.api.doors.decisions import told
 from tunesmith.api.words import TASKS, fault, reason, stamp
+from tunesmith.service.jobs.installed import modality_of
 from tunesmith.service.jobs.queue import Job
 from tunesmith.spec.recipe import Part
 
@@ -19,6 +20,15 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
 Before = Annotated[str | None, Query(max_length=128, description="The last id of the page before.")]
 LLM: Final = "llm"
 """What a task is called that trains a language model."""
+IMAGES: Final[dict[str, str]] = {
+    "image_classifier": "image-classification",
+    "object_detector": "object-detection",
+    "text_to_image": "text-to-image",
+}
+"""What is trained, by the type of model."""
+_TYPES: Final = {task: name for name, task in IMAGES.items()}
+_MEASURES: Final = {"macro_f1": "f1_score"}
+"""What measures are called here that the rest of the program calls otherwise."""
 
 
 class Envelope(Part):
@@ -51,7 +61,7 @@ class TaskRow(Part):
     progress: float
     """0 to 100."""
     model_type: str
-    """llm, image_classifier, object_detector or text_to_image."""
+    """llm, image_classifier, object_detector, text_to_image, or the task of another way in: speech_recognition, ..."""
     base_model: str
     dataset_path: str
     output_dir: str
@@ -64,6 +74,7 @@ class TaskRow(Part):
     validation_loss: float | None
     learning_rate: float | None
     metrics: dict[str, float]
+    """What the last evaluation measured: accuracy and f1_score of a classifier, map50 of a detector, ..."""
     error: str | None
     """What went wrong, and what to do."""
     created_at: str | None
@@ -121,7 +132,7 @@ def _facts(job: Job) -> dict[str, Any]:
         "status": TASKS.state(job),
         "reason": reason(job),
         "progress": TASKS.progress(job),
-        "model_type": job.extra.get("model_type", LLM),
+        "model_type": _model_type(job),
         "base_model": written.get("model", job.spec.model.source),
         "dataset_path": written.get("dataset", ",".join(dataset.uri for dataset in job.spec.datasets)),
         "output_dir": written.get("output", job.spec.output.dir),
@@ -132,9 +143,21 @@ def _facts(job: Job) -> dict[str, Any]:
         "loss": numbers.get("loss"),
         "validation_loss": numbers.get("validation_loss"),
         "learning_rate": numbers.get("learning_rate"),
-        "metrics": {name: value for name, value in (numbers.get("metrics") or {}).items() if value is not None},
+        "metrics": {
+            _MEASURES.get(name, name): value
+            for name, value in (numbers.get("metrics") or {}).items()
+            if value is not None
+        },
         "error": fault(job),
         "created_at": stamp(job.created_at),
         "started_at": stamp(job.started_at),
         "completed_at": stamp(job.ended_at),
     }
+
+
+def _model_type(job: Job) -> str:
+    """Return what is trained, in the words of these ways in, also where another one asked for it."""
+    task = job.extra.get("task") or job.spec.task
+    if "model_type" in job.extra or modality_of(task) == "text":
+        return str(job.extra.get("model_type", LLM))
+    return _TYPES.get(str(task)) or str(task).replace("-", "_")

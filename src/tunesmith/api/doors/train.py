@@ -19,6 +19,8 @@ Category = Literal["LangText", "Vision", "Audio", "MultiModal"]
 MODALITIES: Final[dict[str, Category]] = {
     "text": "LangText", "vision": "Vision", "audio": "Audio", "multimodal": "MultiModal",
 }  # fmt: skip
+SHOWN: Final[dict[str, Category]] = {**MODALITIES, "diffusion": "MultiModal"}
+"""The category in which jobs of other ways in are shown."""
 TYPES: Final = {category: modality for modality, category in MODALITIES.items()}
 """The model type that each category stands for."""
 PATHS: Final = {
@@ -99,6 +101,7 @@ def submission(request: TrainRequest, config: TrainingConfig) -> Submission:
         warnings=[labels] if defaults.num_labels else [],
         extra={
             "category": request.category,
+            "modality": TYPES[request.category],
             "asked": _asked(spec),
             "model_name": request.run_name or f"{model_label(spec.model.source)}-{id}",
         },

@@ -10,7 +10,7 @@ from pydantic import ConfigDict
 from tunesmith.api.doors import examples
 from tunesmith.api.doors.decisions import told
 from tunesmith.api.doors.log_lines import log_line
-from tunesmith.api.doors.train import MODALITIES, TYPES, Category
+from tunesmith.api.doors.train import SHOWN, TYPES, Category
 from tunesmith.api.words import TRAIN, fault, reason, stamp
 from tunesmith.service.jobs.installed import modality_of
 from tunesmith.service.jobs.queue import Job, StoredEvent
@@ -90,7 +90,8 @@ def submitted(job: Job) -> Submitted:
 
 def row(job: Job) -> JobRow:
     """Render a job for a list; one that came through another way in is shown in these words too."""
-    modality = TYPES[job.extra["category"]] if "category" in job.extra else modality_of(job.spec.task)
+    modality = modality_of(job.extra.get("task") or job.spec.task)
+    category = job.extra.get("category") or SHOWN.get(modality, "LangText")
     asked = job.extra.get("asked", {})
     cancelled = job.state is RunState.CANCELLED
     return JobRow(
@@ -98,8 +99,8 @@ def row(job: Job) -> JobRow:
         status=TRAIN.state(job),
         reason="cancelled" if cancelled else reason(job),
         progress=TRAIN.progress(job),
-        category=MODALITIES.get(modality, "LangText"),
-        model_type=modality,
+        category=category,
+        model_type=TYPES[category],
         model_name=asked.get("model", job.spec.model.source),
         dataset_path=asked.get("dataset", ",".join(dataset.uri for dataset in job.spec.datasets)),
         output_dir=asked.get("output", job.spec.output.dir),

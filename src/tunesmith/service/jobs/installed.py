@@ -12,7 +12,7 @@ from tunesmith.spec.errors import BadEntry, NotInstalled, UnknownKey
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tunesmith.modalities.base import Modality
+    from tunesmith.modalities.base import Modality, Task
 
 
 def need_modality(name: str, asked: str) -> None:
@@ -32,7 +32,7 @@ def need_task(name: str, asked: str) -> str:
         NotInstalled: there is none; the message calls it what was asked for.
     """
     tasks = (task for modality in MODALITIES.values() for task in modality.tasks)
-    found = next((task.name for task in tasks if name in (task.name, *task.aliases)), None)
+    found = next((task.name for task in tasks if name in _names(task)), None)
     if found is None:
         raise NotInstalled(asked, _tasks())
     return found
@@ -62,7 +62,12 @@ def modality_of(task: str | None) -> str:
 
 
 def _has(modality: Modality, task: str | None) -> bool:
-    return any(task in (each.name, *each.aliases) for each in modality.tasks)
+    return any(task in _names(each) for each in modality.tasks)
+
+
+def _names(task: Task) -> tuple[str, ...]:
+    """Return what a task is called; where names have no hyphens, it is spelled with underscores."""
+    return task.name, task.name.replace("-", "_"), *task.aliases
 
 
 def _tasks() -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tunesmith.service.jobs.planned import VISIBLE
-from tunesmith.spec.errors import NoSuchDevice
+from tunesmith.spec.errors import NoSuchDevice, OtherKindOfData
 from tunesmith.spec.job import Device, JobSpec
 from tunesmith.spec.plan import Plan
 
@@ -51,6 +51,9 @@ def plan(
         gpus=_numbers(devices),
     )
     made = Plan.model_validate(found)
+    wanted = job.extra.get("modality")
+    if wanted is not None and wanted != made.model.modality:
+        raise OtherKindOfData(spec.model.source, made.model.modality, wanted)
     return made.model_copy(update={"warnings": [*warnings, *made.warnings]})
 
 

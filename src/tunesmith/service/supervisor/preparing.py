@@ -155,7 +155,10 @@ def _planned_facts(job: Job, plan: Plan | None) -> dict[str, Any]:
     if plan is None:
         return {}
     warnings = list(dict.fromkeys([*job.warnings, *plan.warnings]))
-    return {"plan": plan.model_dump(mode="json"), "warnings": warnings}
+    # Lists of jobs have no plans, and say what is trained all the same.
+    return {
+        "plan": plan.model_dump(mode="json"), "warnings": warnings, "extra": {**job.extra, "task": plan.spec.task}
+    }  # fmt: skip
 
 
 def _new_run(bench: Bench, holding: Holding, id: str, attempt: int, now: float) -> StoredRun:
