@@ -92,6 +92,18 @@ def gguf_command(*, output: Path, as_json: bool, **typed: Any) -> None:
     _export("gguf", output, as_json, typed)
 
 
+@command.command("onnx")
+@_with(*SOURCE, click.option("--model", metavar="MODEL", help="The adapter's base; without one, a whole model."))
+@_with(*TARGET)
+def onnx_command(*, output: Path, as_json: bool, **typed: Any) -> None:
+    """Write one ONNX file of a model that names what pictures show or finds it.
+
+    \b
+    tunesmith export onnx --run shapes --output ./shapes-onnx
+    """
+    _export("onnx", output, as_json, typed)
+
+
 def _export(what: str, output: Path, as_json: bool, typed: dict[str, Any]) -> None:
     from tunesmith.cli.progress import pulling
     from tunesmith.cli.terminal import current_settings
@@ -110,7 +122,7 @@ def _spec(what: str, *, run: str | None, adapter: Path | None, model: str | None
     from tunesmith.service.jobs.continuation import PREFIX
     from tunesmith.spec.work import Export, ExportSpec
 
-    if (run is None) == (adapter is None) and (what != "gguf" or run is not None or model is None):
+    if (run is None) == (adapter is None) and (what not in ("gguf", "onnx") or run is not None or model is None):
         raise click.UsageError("Name what to export: --run RUN, or --adapter DIR.")
     source = f"{PREFIX}{run}" if run is not None else str(adapter or model)
     given = {name: _named(name, value) for name, value in typed.items() if value is not None}
@@ -152,6 +164,10 @@ def _show(summary: dict[str, Any], as_json: bool) -> None:
 
 def _parity(found: dict[str, Any]) -> str:
     """Say what the comparison with the trained model found."""
+    if "shown" in found:
+        shown = found["shown"]
+        rows = "rows of the training" if shown["source"] == "training" else "made-up rows"
+        return f"Opened by {found['opened_by']}: {shown['same']} of {shown['of']} {rows} are answered alike."
     ids, top, ends = found["token_ids"], found["top_1"], found["endings"]["written"]
     prompts = "prompts of the training" if found["prompts"]["source"] == "training" else "general prompts"
     ended = f", {ends['same']} of {ends['of']} answers end alike" if ends["of"] else ""

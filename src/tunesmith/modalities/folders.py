@@ -18,6 +18,8 @@ from tunesmith.modalities.chat_template import read_json
 CONFIG: Final = "config.json"
 PIPELINE: Final = "model_index.json"
 """By which a pipeline of diffusers is known."""
+PIPELINE_ADAPTER: Final = "pytorch_lora_weights.safetensors"
+"""By which an adapter of one is known."""
 HEADS: Final[dict[str, ModelKind]] = {
     "ForImageClassification": "picture",
     "ForObjectDetection": "detector",
@@ -102,7 +104,7 @@ def is_model(folder: Path) -> bool:
 
 def is_adapter(folder: Path) -> bool:
     """Whether a folder holds an adapter."""
-    return (folder / ADAPTER_CONFIG).is_file()
+    return (folder / ADAPTER_CONFIG).is_file() or (folder / PIPELINE_ADAPTER).is_file()
 
 
 def use_of(model_dir: Path, adapter: Path | None = None, *, sees: bool = False) -> Use | None:

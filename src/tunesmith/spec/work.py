@@ -24,6 +24,8 @@ class Export(StrEnum):
     """A whole model: the adapter merged into its base."""
     GGUF = "gguf"
     """One file for llama.cpp and what is built on it, with a Modelfile for Ollama."""
+    ONNX = "onnx"
+    """One file for ONNX Runtime and what is built on it, of a model that names what pictures show or finds it."""
 
 
 class Quantization(StrEnum):

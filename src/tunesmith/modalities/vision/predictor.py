@@ -56,6 +56,11 @@ class ClassPredictor:
         self.classes = classes
         self._size = size_of(folder, None)
 
+    @property
+    def seen(self) -> tuple[int, int]:
+        """Height and width of what the model sees, in pixels."""
+        return self._size.height, self._size.width
+
     def predict(self, content: bytes, *, top_k: int = TOP, name: str = "picture") -> dict[str, Any]:
         """Name the likeliest classes of a picture, best first, with the chance of each.
 

@@ -8,7 +8,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from tunesmith.modalities.adapter_fit import ADAPTER_CONFIG, base_names, check_adapter, check_tokenizer
+from tunesmith.modalities.adapter_fit import base_names, check_adapter, check_tokenizer
+from tunesmith.modalities.folders import Use, is_adapter, is_model, use_of
 from tunesmith.planning.facts import device_facts, model_facts
 from tunesmith.runs import checkpoints
 from tunesmith.runs.durable import disk_full
@@ -24,6 +25,7 @@ from tunesmith.spec.errors import (
     AdapterMismatch,
     BadValue,
     ModelNotFound,
+    NotForGguf,
     NothingToExport,
     OutputUnusable,
     RunNotFound,
@@ -41,6 +43,8 @@ BASE: Final = "base"
 """Stands for the model that another was tuned from."""
 NONE: Final = "none"
 """Stands for no baseline."""
+ONNX: Final = frozenset({"picture", "detector"})
+"""Kinds of model that are written as ONNX."""
 _BITS: Final = {"f32": 32, "bf16": 16, "f16": 16, "q8_0": 8.5, "q5_1": 6, "q5_0": 5.5, "q4_1": 5, "q4_0": 4.5}
 """Bits of a weight in a GGUF file, with its share of the scales (ggml's blocks of 32 weights)."""
 _BYTES: Final = {Precision.BF16: 2, Precision.FP16: 2, Precision.FP32: 4}
@@ -62,10 +66,16 @@ def export_run(
         DiskFull: there is no room for it.
     """
     source = model_folders(spec.source, settings, start=start, base=spec.base)
-    if spec.what is not Export.GGUF and not adapts(source):
+    use = use_of(Path(source.model), Path(source.adapter) if source.adapter else None)
+    if spec.what is Export.ONNX and (use is None or use.kind not in ONNX):
+        does = "writes text" if use is None else use.does
+        raise NothingToExport(source.name, f"it {does}, and ONNX is for models that name what pictures show or find it")
+    if spec.what in (Export.ADAPTER, Export.MERGED) and not adapts(source):
         raise NothingToExport(source.name, "it trained every weight, so its result is a whole model already")
     if published_run(output) not in mine:
         _refuse_full(output)
+    if use is not None:
+        return _of_pictures_or_sounds(spec, source, use, output, settings)
     facts = model_facts(Path(source.model), source.name)
     if source.run is not None and adapts(source):
         plan = RunFolder(Path(source.run)).plan()
@@ -82,6 +92,24 @@ def export_run(
     return ExportRun(
         what=spec.what, source=source, dtype=dtype, quantization=spec.quantization, zip=archive, replay=spec.replay
     )
+
+
+def _of_pictures_or_sounds(
+    spec: ExportSpec, source: ModelFolders, use: Use, output: Path, settings: Settings
+) -> ExportRun:
+    """Return what the run of an export of such a model is told.
+
+    Raises:
+        NotForGguf: that is for models that write text.
+        DiskFull: there is no room for it.
+    """
+    if spec.what is Export.GGUF:
+        raise NotForGguf(f"it {use.does}, and llama.cpp writes text")
+    held = sum(file.stat().st_size for file in Path(source.model).rglob("*.safetensors"))
+    if spec.what is not Export.ADAPTER:
+        _refuse_without_room(2 * held, output, settings)  # in 32 bits, whatever it was stored in
+    archive = f"{source.name}.zip" if spec.zip and spec.what is Export.ADAPTER else None
+    return ExportRun(what=spec.what, source=source, dtype=spec.dtype, zip=archive, replay=spec.replay)
 
 
 def evaluate_run(
@@ -140,7 +168,7 @@ def model_folders(
         run = RunFolder(folder.parent.parent)
         found = _of_run(run, settings, base)
         return found.model_copy(update={"adapter": None, "checkpoint": str(folder), "name": f"{run.id}:{folder.name}"})
-    if (folder / ADAPTER_CONFIG).is_file():
+    if is_adapter(folder):
         return _of_adapter(folder.resolve(), settings, base, start)
     try:
         model = resolve_model(ModelRef(source=source), settings, start)
@@ -165,12 +193,12 @@ def _of_run(run: RunFolder, settings: Settings, base: str | None) -> ModelFolder
     if is_running(run) and not status(run).state.is_over:
         raise WrongRunState(run.id, status(run).state.value, "used", "Wait for it, or pause it.")
     plan = run.plan()
-    whole = "config.json" if not settled(plan.spec.recipe.method, "recipe.method").adapts else ADAPTER_CONFIG
-    is_finished = (run.artifacts_dir / whole).is_file()
+    adapts = settled(plan.spec.recipe.method, "recipe.method").adapts
+    is_finished = (is_adapter if adapts else is_model)(run.artifacts_dir)
     if not is_finished and checkpoints.start_of(run) is None:
         raise NothingToExport(run.id, "it has neither a result nor a whole checkpoint")
     model = str(resolve_model(ModelRef(source=base), settings)) if base else plan.model.path
-    if whole != ADAPTER_CONFIG and is_finished:
+    if not adapts and is_finished:
         return ModelFolders(name=header.name, model=str(run.artifacts_dir), run=str(run.path))
     adapter = str(run.artifacts_dir) if is_finished else None
     return ModelFolders(name=header.name, model=model, adapter=adapter, run=str(run.path))
@@ -180,10 +208,11 @@ def _of_adapter(adapter: Path, settings: Settings, base: str | None, start: Path
     names = [base] if base else base_names(adapter)
     if not names:
         raise ModelNotFound(str(adapter), "The adapter does not name its base: give --model too.")
-    written = next((name for name in names if (Path(name) / "config.json").is_file()), names[0])
+    written = next((name for name in names if is_model(Path(name))), names[0])
     model = resolve_model(ModelRef(source=written), settings, start)
-    check_adapter(adapter, model)
-    check_tokenizer(adapter, model)
+    if use_of(model, adapter) is None:  # What others were trained on their predictors see for themselves.
+        check_adapter(adapter, model)
+        check_tokenizer(adapter, model)
     made_by = RunFolder(settings.runs_dir / (published_run(adapter) or ""))
     run = str(made_by.path) if published_run(adapter) and made_by.exists() else None
     return ModelFolders(name=adapter.name, model=str(model), adapter=str(adapter), run=run)
@@ -211,7 +240,7 @@ def _baseline(spec: EvaluateSpec, model: ModelFolders, settings: Settings, start
         return ModelFolders(name=BASE, model=model.model)
     if model.run is not None:
         plan = RunFolder(Path(model.run)).plan()
-        if (Path(plan.model.path) / "config.json").is_file():
+        if is_model(Path(plan.model.path)):
             return ModelFolders(name=BASE, model=plan.model.path)
     if spec.baseline == BASE:
         raise BadValue("baseline", BASE, f"a model: what '{model.name}' was tuned from is not there")

@@ -1,4 +1,4 @@
-"""An export run: an adapter, a merged model or a GGUF file, compared with what was trained, then published.
+"""An export run: an adapter, a merged model, a GGUF or an ONNX file, compared with what was trained, then published.
 
 The run's request is an ``ExportRun``. Nothing is published before the export was opened as its users open it and
 answered prompts of the training as the trained model does; what was found lies beside it as ``parity.json``.
@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any, Final
 from tunesmith.runs import publish
 from tunesmith.runs.durable import write_json
 from tunesmith.runs.folder import RunFolder
+from tunesmith.spec.errors import NothingToExport
 from tunesmith.spec.events import Progress
 from tunesmith.spec.work import Export, ExportRun
 from tunesmith.worker.export.adapter import NOT_THE_ADAPTERS
 from tunesmith.worker.export.gguf_export import write_gguf_export
 from tunesmith.worker.export.llama_cpp import LlamaCpp, need_llama_cpp
 from tunesmith.worker.export.merged import write_merged
+from tunesmith.worker.export.shown import export_shown, is_shown
 from tunesmith.worker.export.taught import Taught, complete, taught
 from tunesmith.worker.export.verdict import judge, open_adapter, open_merged, said_by
 
@@ -49,7 +51,11 @@ def run(run: RunFolder, reporter: Reporter) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
     try:
-        summary = _Exporting(request, taught(request.source, scratch), target, scratch, reporter).export()
+        summary = (
+            export_shown(request, target, scratch, reporter)
+            if is_shown(request.source)
+            else _Exporting(request, taught(request.source, scratch), target, scratch, reporter).export()
+        )
     except BaseException:
         shutil.rmtree(target, ignore_errors=True)  # As large as a model, and of use to nobody.
         target.mkdir(exist_ok=True)
@@ -90,6 +96,8 @@ class _Exporting:
                 return self._merged(trained)
             case Export.GGUF:
                 return self._gguf(trained)
+            case Export.ONNX:
+                raise NothingToExport(self.source.name, "ONNX is for models of pictures")
 
     def _adapter(self, trained: Trained | None) -> dict[str, Any]:
         assert self.source.adapter is not None
