@@ -33,8 +33,6 @@ class Options(Part):
     """0 takes the likeliest each time."""
     max_tokens: int | None = Field(None, ge=1, le=1_048_576)
     """Longest answer in words' pieces."""
-    top_p: float | None = Field(None, ge=0, le=1)
-    """Draw only among the likeliest tokens that together have this probability."""
     seed: int | None = Field(None, ge=-(2**63), lt=2**63)
     """Makes a drawn answer repeatable."""
 

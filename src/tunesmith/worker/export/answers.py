@@ -38,7 +38,7 @@ def _answer(use: Use, predictor: Any, row: Row) -> Any:
         case "diffusion":
             return predictor.generate(row.text, steps=STEPS, seed=0)[0]
         case "pair":
-            return predictor.predict(row.content, None, labels=[row.text, "something else"])
+            return predictor.predict(row.content, None, candidates=[row.text, "something else"])
         case "talker":
             return predictor.predict(row.content, row.text, max_tokens=16)
         case "detector":

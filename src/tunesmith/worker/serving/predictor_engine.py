@@ -148,7 +148,7 @@ class PredictorEngine:
     def _about(self, asked: Shown) -> dict[str, Any]:
         predict: Callable[..., dict[str, Any]] = self._predictor.predict
         if self._use.modality == "multimodal":
-            labels = {"labels": list(asked.labels)} if asked.labels else {}
+            labels = {"candidates": list(asked.labels)} if asked.labels else {}
             return predict(asked.content, asked.text, **labels, **asked.options)
         if asked.content is None:
             raise BadValue("content", "nothing", "a picture or a recording: a file, base64, or a path")

@@ -37,6 +37,10 @@ def asked_about(request: Request) -> Question:
         raise NotServed("logprobs", (False,))
     if request.penalties is not None:
         raise NotServed("frequency_penalty", (0,))
+    if request.sampling.top_p < 1 or request.sampling.top_k:
+        raise NotServed(
+            "top_p" if request.sampling.top_p < 1 else "top_k", (1,) if request.sampling.top_p < 1 else (0,)
+        )
     if request.tools:
         raise NotServed("tools", ([],))
     prompt = request.prompts[0]
@@ -50,8 +54,6 @@ def asked_about(request: Request) -> Question:
         raise BadValue("messages", f"{len(request.pictures)} pictures", "a message with one picture at most")
     drawn = request.sampling
     options: dict[str, Any] = {"max_tokens": request.max_tokens or LONGEST, "temperature": drawn.temperature}
-    if drawn.top_p < 1:
-        options["top_p"] = drawn.top_p
     text = "\n\n".join([*told, asked[0].content])
     return Question(request.pictures[0] if request.pictures else None, text, options)
 

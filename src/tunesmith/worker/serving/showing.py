@@ -40,7 +40,6 @@ _TOP: Final = {"top_k": _whole(1, 1000)}
 _DRAWN: Final[dict[str, Read]] = {
     "max_tokens": _whole(1, 1_048_576),
     "temperature": _number(0, 2),
-    "top_p": _number(0, 1),
     "seed": _whole(-(2**63), 2**63 - 1),
 }
 _HEARD: Final[dict[str, Read]] = {"language": text_or_none}
@@ -50,7 +49,7 @@ OPTIONS: Final[dict[str, dict[str, Read]]] = {
     "detector": {"threshold": _number(0, 1)},
     "speech": _HEARD,
     "ctc": {},
-    "pair": _TOP,
+    "pair": {},
     "talker": _DRAWN,
     "diffusion": {},
 }
