@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from integration.jobs import tiny_job
+from integration.jobs import digest, tiny_job
 from made_sounds import make_ast, make_wav2vec2, make_whisper, tones, write_classes, write_sound, write_speech
 from tunesmith.modalities.audio.builder import build_classifier, build_recognizer
 from tunesmith.modalities.audio.predictor import load_predictor
+from tunesmith.runs import checkpoints
 from tunesmith.runs.event_log import read
 from tunesmith.runs.folder import RunFolder
 from tunesmith.service.jobs.submit import plan_job
@@ -22,7 +23,7 @@ from tunesmith.spec.errors import MissingTarget, TooFewClasses
 from tunesmith.spec.events import Body, Evaluated, Sample
 from tunesmith.spec.job import Evaluation
 from tunesmith.spec.plan import Plan
-from tunesmith.spec.recipe import AdapterRecipe, BatchRecipe
+from tunesmith.spec.recipe import AdapterRecipe, BatchRecipe, CheckpointRecipe
 from tunesmith.training.forward import inner
 from tunesmith.worker import train
 from tunesmith.worker.prepare import prepare_data
@@ -163,7 +164,8 @@ def test_ctc_learns_letters_and_opens_as_it_is(models: dict[str, Path], speech: 
 
     options = {"freeze_convolutions": False}
     plan = planned(
-        models["wav2vec2"], speech, home, method="full", epochs=12, options=options, evaluation=Evaluation(test_prompts=0)
+        models["wav2vec2"], speech, home, method="full", epochs=12, options=options,
+        evaluation=Evaluation(test_prompts=0),
     )  # fmt: skip
     folder, said = trained(plan, home)
     losses = [body.validation_loss for body in said if isinstance(body, Evaluated)]
@@ -243,3 +245,21 @@ def test_one_class_is_too_few(models: dict[str, Path], tmp_path: Path, home: Pat
     (tmp_path / "set" / "audio_data.jsonl").write_text("\n".join(rows))
     with pytest.raises(TooFewClasses):
         built(planned(models["ast"], tmp_path / "set" / "audio_data.jsonl", home), home)
+
+
+@pytest.mark.parametrize(("name", "method"), [("wav2vec2", "full"), ("whisper", "lora")])
+def test_a_resumed_run_ends_with_the_same_weights(
+    name: str, method: str, models: dict[str, Path], speech: Path, home: Path
+) -> None:
+    plan = planned(
+        models[name], speech, home, method=method, epochs=3, options={"spec_augment": True},
+        adapter=AdapterRecipe(rank=4, dropout=0.1), checkpoints=CheckpointRecipe(every_steps=2, keep=9),
+        evaluation=Evaluation(validation_split=0.2, test_prompts=0),
+    )  # fmt: skip
+    straight, _ = trained(plan, home)
+    first = RunFolder(straight.parent)
+    start = next(each.path for each in checkpoints.listed(first) if each.step == 2)
+    again = RunFolder.create(home, kind="train", name="sounds", plan=plan, parent=first, start=start)
+    train.run(again, Reporter(again))
+    weights = "model.safetensors" if method == "full" else "adapter_model.safetensors"
+    assert digest(again.artifacts_dir / weights) == digest(straight / weights)
