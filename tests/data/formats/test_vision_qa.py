@@ -6,7 +6,7 @@ import pytest
 
 from tunesmith.data.formats.vision_qa import FORMAT
 from tunesmith.spec.errors import EmptyRow, MissingColumn, RowFault, Where, WrongType
-from tunesmith.spec.examples import ImageQuestion
+from tunesmith.spec.examples import ImageQuestion, PictureTalk
 
 WHERE = Where("pictures.json", 1)
 
@@ -22,13 +22,21 @@ def test_keeps_the_picture_of_a_question() -> None:
     assert list(FORMAT.examples(row, WHERE)) == [ImageQuestion("a.jpg", "Who?", "A cat.", WHERE)]
 
 
-def test_makes_a_question_of_each_pair_of_turns() -> None:
+def test_a_single_question_of_a_conversation_is_a_question() -> None:
+    row = llava("<image>\nWho?", "A cat.")
+    assert FORMAT.sniff(row)
+    assert list(FORMAT.examples(row, WHERE)) == [ImageQuestion("a.jpg", "Who?", "A cat.", WHERE)]
+
+
+def test_several_turns_are_one_conversation_of_which_every_answer_is_trained() -> None:
     row = llava("<image>\nWho?", "A cat.", "Where?", "Here.")
     assert FORMAT.sniff(row)
-    assert list(FORMAT.examples(row, WHERE)) == [
-        ImageQuestion("a.jpg", "Who?", "A cat.", WHERE),
-        ImageQuestion("a.jpg", "Where?", "Here.", WHERE),
-    ]
+    [talk] = FORMAT.examples(row, WHERE)
+    assert isinstance(talk, PictureTalk)
+    assert talk.images == ("a.jpg",)
+    assert [(turn.role, turn.content, turn.train) for turn in talk.messages if turn.role == "assistant"] == [
+        ("assistant", "A cat.", True), ("assistant", "Here.", True),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

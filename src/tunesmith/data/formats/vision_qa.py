@@ -1,7 +1,8 @@
 """A question about a picture: ``{"image", "question", "answer"}``.
 
-The picture is a path, relative to the file of the row. LLaVA's ``{"image", "conversations"}`` is read as well, each
-question with its answer (https://github.com/haotian-liu/LLaVA). A text model cannot read such rows.
+The picture is a path, relative to the file of the row. LLaVA's ``{"image", "conversations"}`` is read as well
+(https://github.com/haotian-liu/LLaVA): one question with its answer, or a conversation whose answers are all learned.
+A text model cannot read such rows.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from tunesmith.data.formats import RowFormat
 from tunesmith.data.pictures import COLUMNS, picture
 from tunesmith.data.turns import turns
 from tunesmith.spec.errors import Where, WrongType
-from tunesmith.spec.examples import Example, ImageQuestion, Message
+from tunesmith.spec.examples import Example, ImageQuestion, Message, PictureTalk
 
 
 def sniff(row: Row) -> int:
@@ -22,17 +23,21 @@ def sniff(row: Row) -> int:
 
 
 def examples(row: Row, where: Where) -> Iterator[Example]:
-    """Make one question for each answer."""
+    """Make a question with its answer, or a conversation where there are several."""
     image = picture(row, where)
     if "question" in row or not has_any(row, *_TALKS):
         yield ImageQuestion(image, text(row, "question", where), text(row, "answer", where), where)
         return
     column = chosen(row, *_TALKS)
-    spoken = [turn for turn in turns(row, column, where) if turn.role != "system"]
+    said = turns(row, column, where)
+    spoken = [turn for turn in said if turn.role != "system"]
     if [turn.role for turn in spoken] != ["user", "assistant"] * (len(spoken) // 2):
         raise WrongType(column, where, [turn.role for turn in spoken], "a list in which user and assistant take turns")
-    for asked, answered in zip(spoken[::2], spoken[1::2], strict=True):
-        yield ImageQuestion(image, _question(asked, column, where), answered.content, where)
+    questions = [_question(asked, column, where) for asked in spoken[::2]]
+    if len(questions) == 1:
+        yield ImageQuestion(image, questions[0], spoken[1].content, where)
+        return
+    yield PictureTalk((image,), tuple(said), where)
 
 
 _TALKS = ("conversations", "messages")

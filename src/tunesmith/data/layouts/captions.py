@@ -1,0 +1,54 @@
+"""A list of captions beside the pictures: ``captions.csv`` with ``image_path`` and ``caption``, and ``images/``.
+
+A path is relative to the list; a bare name may also lie in the folder ``images`` beside it. ``train`` and ``val`` may
+stand above, each with a list of its own.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from tunesmith.data.layouts import SIDES, Layout, Side
+from tunesmith.data.tree import Tree
+
+LIST: Final = "captions.csv"
+IMAGES: Final = "images"
+
+
+def sniff(tree: Tree) -> int:
+    """Recognise a list of captions by its name, and pictures."""
+    return 74 if tree.pictures and _lists(tree) else 0
+
+
+def rows(tree: Tree) -> Iterator[tuple[Side, dict[str, Any]]]:
+    """Yield each line of the lists, its picture where it lies; what else a line says is left to its row."""
+    for name in _lists(tree):
+        folder = PurePosixPath(name).parent
+        side: Side = next((SIDES[part.lower()] for part in folder.parts if part.lower() in SIDES), "")
+        for line in csv.DictReader(io.StringIO(tree.text(name), newline="")):
+            row = {str(key).strip(): value for key, value in line.items() if key is not None and value is not None}
+            path = row.get("image_path", "").strip()
+            yield side, {**row, **({"image_path": _place(tree, folder, path)} if path else {})}
+
+
+def _lists(tree: Tree) -> list[str]:
+    return [name for name in tree.others if PurePosixPath(name).name.lower() == LIST]
+
+
+def _place(tree: Tree, folder: PurePosixPath, path: str) -> str:
+    """Return where a picture lies: beside the list, or in the folder of pictures there."""
+    places = [(folder / path).as_posix(), (folder / IMAGES / path).as_posix()]
+    return next((place for place in places if tree.has(place)), places[0])
+
+
+LAYOUT = Layout(
+    name="captions",
+    summary="captions.csv with image_path and caption, and the pictures in images/",
+    format="vision",
+    sniff=sniff,
+    rows=rows,
+)

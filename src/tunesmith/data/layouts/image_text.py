@@ -1,0 +1,44 @@
+"""Pictures and texts in pairs: ``1.png`` with ``1.txt`` beside it; ``train`` and ``val`` may stand above."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from tunesmith.data.layouts import SIDES, Layout, Side
+from tunesmith.data.tree import Tree
+
+ENDINGS: Final = (".txt", ".caption")
+"""Of the files of texts; the first that is there counts."""
+
+
+def sniff(tree: Tree) -> int:
+    """Recognise pictures of which most have a text of the same name."""
+    held = tree.pictures[:100]
+    paired = sum(_text_of(tree, name) is not None for name in held)
+    return 45 if held and paired * 2 > len(held) else 0
+
+
+def rows(tree: Tree) -> Iterator[tuple[Side, dict[str, Any]]]:
+    """Yield each picture with its text; one without a text is a fault of its row."""
+    for name in tree.pictures:
+        beside = _text_of(tree, name)
+        said = "" if beside is None else " ".join(tree.text(beside).split())
+        yield SIDES.get(PurePosixPath(name).parts[0].lower(), ""), {"image": name, "caption": said}
+
+
+def _text_of(tree: Tree, name: str) -> str | None:
+    """Return the name of the text of a picture."""
+    path = PurePosixPath(name)
+    names = (path.with_suffix(ending).as_posix() for ending in ENDINGS)
+    return next((found for found in names if tree.has(found)), None)
+
+
+LAYOUT = Layout(
+    name="image_text",
+    summary="pictures, each with a text of the same name beside it",
+    format="vision",
+    sniff=sniff,
+    rows=rows,
+)
