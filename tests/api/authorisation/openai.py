@@ -26,6 +26,10 @@ ROWS = {
     ),
     "POST /v1/completions": Row(Least.VIEWER, json={"model": "{model}", "prompt": "Hello"}, stranger=404),
     "POST /v1/embeddings": Row(Least.VIEWER, json={"model": "{model}", "input": "Hello"}, stranger=404),
+    "POST /v1/audio/transcriptions": Row(
+        Least.VIEWER, files={"file": ("a.wav", b"RIFF")}, data={"model": "{model}"}, stranger=404
+    ),
+    "POST /v1/images/generations": Row(Least.VIEWER, json={"model": "{model}", "prompt": "a teapot"}, stranger=404),
     "GET /v1/models": LOOK,
     "GET /v1/models/{model}": LOOK_AT_OURS,
     "DELETE /v1/models/{model}": CHANGE_OURS,

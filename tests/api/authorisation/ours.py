@@ -49,6 +49,7 @@ ROWS = {
     "DELETE /api/datasets/{dataset_id}": CHANGE_OURS,
     "POST /api/datasets/{dataset_id}/check": Row(Least.VIEWER, json={}, stranger=404),
     "POST /api/datasets/{dataset_id}/preview": Row(Least.VIEWER, json={}, stranger=404),
+    "POST /api/predict": Row(Least.VIEWER, json={"model": "{model_id}", "content": "AAAA"}, stranger=404),
     "GET /api/models": LOOK,
     "GET /api/models/{model_id}": LOOK_AT_OURS,
     "DELETE /api/models/{model_id}": CHANGE_OURS,

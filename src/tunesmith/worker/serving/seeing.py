@@ -37,10 +37,10 @@ def asked_about(request: Request) -> Question:
         raise NotServed("logprobs", (False,))
     if request.penalties is not None:
         raise NotServed("frequency_penalty", (0,))
-    if request.sampling.top_p < 1 or request.sampling.top_k:
-        raise NotServed(
-            "top_p" if request.sampling.top_p < 1 else "top_k", (1,) if request.sampling.top_p < 1 else (0,)
-        )
+    if request.sampling.top_p < 1:
+        raise NotServed("top_p", (1,))
+    if request.sampling.top_k:
+        raise NotServed("top_k", (0,))
     if request.tools:
         raise NotServed("tools", ([],))
     prompt = request.prompts[0]
