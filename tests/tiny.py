@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,30 @@ MASKED = ("bert", "distilbert", "roberta", "electra")
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 
 
-def make_tokenizer(folder: Path, *, template: str | None = CHATML, eos: str = "<|im_end|>") -> int:
-    """Write a byte-level tokenizer (256 bytes and three special tokens) and return its vocabulary size."""
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+def make_tokenizer(
+    folder: Path,
+    *,
+    template: str | None = CHATML,
+    eos: str = "<|im_end|>",
+    special: Sequence[str] = (),
+    ending: str | None = None,
+) -> int:
+    """Write a byte-level tokenizer and return its vocabulary size.
+
+    It has 256 bytes, three special tokens and those of ``special``; ``ending`` is one that it puts after every text.
+    """
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(models.BPE(vocab={piece: i for i, piece in enumerate(alphabet)}, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens([AddedToken(token, special=True) for token in SPECIAL])
+    tokenizer.add_special_tokens([AddedToken(token, special=True) for token in [*SPECIAL, *special]])
+    if ending is not None:
+        number = tokenizer.token_to_id(ending)
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single=f"$A {ending}", special_tokens=[(ending, number)]
+        )
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"))
     config: dict[str, Any] = {

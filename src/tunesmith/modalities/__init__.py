@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tunesmith.modalities import diffusion, text, vision
+from tunesmith.modalities import audio, diffusion, multimodal, text, vision
 from tunesmith.modalities.base import Modality, Task
 
 if TYPE_CHECKING:
     from tunesmith.spec.plan import Plan
 
 MODALITIES: Final[dict[str, Modality]] = {
-    modality.name: modality for modality in (text.MODALITY, vision.MODALITY, diffusion.MODALITY)
+    modality.name: modality
+    for modality in (text.MODALITY, vision.MODALITY, audio.MODALITY, multimodal.MODALITY, diffusion.MODALITY)
 }
 
 

@@ -25,18 +25,19 @@ def add_adapter(
     task: str | None = "CAUSAL_LM",
     trained: Sequence[str] = (),
     whole: bool = False,
+    left_out: str | None = None,
 ) -> Any:
     """Freeze ``model`` and put a LoRA adapter in 32 bits on the named linear layers; returns PEFT's wrapper.
 
     ``task`` is PEFT's name for what the model is for: CAUSAL_LM, SEQ_CLS, ... or None; ``trained`` are modules that
     train as a whole and are saved with the adapter, such as a head. Parts beside a language model, which read pictures
-    and sounds, get none, unless the ``whole`` model is adapted.
+    and sounds, get none, unless the ``whole`` model is adapted; then ``left_out`` is a pattern of what is not.
     """
     from peft import get_peft_model
 
     config = lora_config(
         rank=rank, alpha=alpha, dropout=dropout, targets=targets, dora=dora, rslora=rslora, task=task, trained=trained,
-        excluded=None if whole else other_parts(name for name, _ in model.named_modules()),
+        excluded=left_out if whole else other_parts(name for name, _ in model.named_modules()),
     )  # fmt: skip
     torch.manual_seed(seed)
     return get_peft_model(model, config)

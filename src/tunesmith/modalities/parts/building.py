@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -21,7 +21,11 @@ from tunesmith.training.dropping import ATTENTION as DROPPING
 from tunesmith.training.dropping import speed_up_dropout
 from tunesmith.training.forward import ATTENTION, inner, speed_up_adapters
 from tunesmith.training.loading import Fresh
+from tunesmith.training.optimizers import statistics_of
 from tunesmith.training.pieces import Objective, Rows
+
+RENAMED: Final = {"query": "q_proj", "key": "k_proj", "value": "v_proj"}
+"""Names that some layers (of ViT, AST) have in files, and what transformers calls them once they are loaded."""
 
 
 class Pieces:
@@ -125,7 +129,8 @@ class Pieces:
         """Values of the trained parameters before the first step."""
         if self._initial is not None:
             return self._initial
-        return trained_copy(self._load(self.plan.model.dtype))
+        model = self._load(self.plan.model.dtype)
+        return trained_copy(model) | {name: each.clone() for name, each in statistics_of(model).items()}
 
     def save(self, folder: Path) -> None:
         """Write an adapter folder for PEFT, or a whole model folder for transformers, or what the task writes."""
@@ -172,17 +177,26 @@ def own_pass(model: Any, plan: Plan) -> None:
         inner(model).enable_input_require_grads()
 
 
-def adapted(model: Any, plan: Plan, *, peft: str | None, trained: Sequence[str] = (), whole: bool = False) -> Any:
+def adapted(
+    model: Any,
+    plan: Plan,
+    *,
+    peft: str | None,
+    trained: Sequence[str] = (),
+    whole: bool = False,
+    left_out: str | None = None,
+) -> Any:
     """Put the plan's adapter on; ``trained`` are modules that train as a whole beside it.
 
     ``peft`` is PEFT's name for what the adapter is for; ``whole`` lets it sit on what reads pictures and sounds too,
-    which is left as it is otherwise.
+    which is left as it is otherwise, and ``left_out`` is a pattern of parts that get none even so.
     """
     if not settled(plan.spec.recipe.method, "recipe.method").adapts:
         return model
     adapter = plan.spec.recipe.adapter
     targets = settled(adapter.targets, "recipe.adapter.targets")
     known = {name.rsplit(".", 1)[-1] for name, _ in model.named_modules()}
+    targets = [target if target in known else RENAMED.get(target, target) for target in targets]
     for target in targets:
         if target not in known:
             raise MissingTarget(target, plan.model.linear_layers)
@@ -198,6 +212,7 @@ def adapted(model: Any, plan: Plan, *, peft: str | None, trained: Sequence[str] 
         task=peft,
         trained=trained,
         whole=whole,
+        left_out=left_out,
     )
 
 
