@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tunesmith.service.models.readers import Fetched, Reader, gguf
+from tunesmith.service.models.converting import converted
+from tunesmith.service.models.readers import Fetched, Reader
 
 
 def read(fetched: Fetched, result: Path) -> str:
@@ -14,7 +15,7 @@ def read(fetched: Fetched, result: Path) -> str:
         PullFailed: the run failed; the message is its own sentence.
     """
     weights = next(file for file in fetched.files if file.name == "model.bin")
-    return gguf.converted(fetched, result, weights, [])
+    return converted(fetched, result, weights, [])
 
 
 READER = Reader("ctranslate2", "the weights were renamed and stored as safetensors; each number stayed as it is.", read)
