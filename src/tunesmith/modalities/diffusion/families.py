@@ -19,7 +19,7 @@ FAMILIES: Final = (
         kind="diffusion",
         targets=ATTENTION,
         eight_bit=False,
-        unit_bytes=6_000_000,
+        unit_bytes=3_000_000,
     ),
     Family(
         name="Stable Diffusion XL",
@@ -27,6 +27,6 @@ FAMILIES: Final = (
         kind="diffusion",
         targets=ATTENTION,
         eight_bit=False,
-        unit_bytes=6_000_000,
+        unit_bytes=3_000_000,
     ),
 )
