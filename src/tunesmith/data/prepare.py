@@ -24,7 +24,7 @@ from tunesmith.data.reread import examples_at
 from tunesmith.data.sides import Sides, choose_sides
 from tunesmith.data.token_rows import TokenRows
 from tunesmith.data.trimming import Trimmed, ledger_of, lost_tokens, trim
-from tunesmith.spec.errors import FaultyData, NothingTrained, NoUsableRow, RowFault, SplitImpossible
+from tunesmith.spec.errors import FaultyData, NothingTrained, NoUsableRow, PictureCut, RowFault, SplitImpossible
 from tunesmith.spec.examples import Example
 from tunesmith.spec.job import DatasetRef
 
@@ -114,6 +114,7 @@ def prepare(
     labels, rows = labelled(entry)
     trimmed = trim(rows, entry.examples, length)
     train, validation, test = map(trimmed.of, (sides.train, np.sort(sides.validation), np.sort(sides.test)))
+    _refuse_cut_pictures(trimmed, where, length)
     _refuse_nothing(trimmed, train, where, length)
     cut = [] if length is None else lost_tokens(trimmed, sides.train, entry.examples, length, chosen=length_chosen)
     _refuse_lost_test(sides, test, datasets, length)
@@ -212,6 +213,17 @@ def _refuse_faulty(entry: token_cache.Entry, located: Sequence[Located], *, stri
     for number, each in enumerate(located):
         if (each.dataset.validation or each.dataset.test) and not (entry.examples["source"] == number).any():
             raise NoUsableRow(each.dataset.uri, entry.faults.count, first)
+
+
+def _refuse_cut_pictures(trimmed: Trimmed, where: str, length: int | None) -> None:
+    """Refuse a length that would cut a picture's tokens, of which a model must see all or none."""
+    rows = trimmed.rows
+    if length is None or rows.media is None:
+        return
+    cut = [int(row) for row in np.flatnonzero(rows.lengths < trimmed.lengths) if rows.media.sizes[row]]
+    needed = [whole for row in cut if (whole := int(rows.media[row].facts.get("whole", 0))) > rows.lengths[row]]
+    if needed:
+        raise PictureCut(where, length, len(needed), max(needed))
 
 
 def _refuse_nothing(trimmed: Trimmed, train: TokenRows, where: str, length: int | None) -> None:

@@ -236,8 +236,13 @@ def _brings(known: Known, side: str) -> bool:
 
 
 def _settle_length(known: Known) -> int:
-    if not task_of(known.task).cuts:
+    task = task_of(known.task)
+    if not task.cuts:
         if known.recipe.length is not None and not known.choices.suggests("recipe.length"):
+            if task.counts == "token":
+                return known.choices.settle(
+                    "recipe.length", known.recipe.length, lambda: (known.recipe.length or 0, "")
+                )
             raise BadValue("--max-seq-length", known.recipe.length, "left out: pictures and recordings are never cut")
         longest = known.data.lengths["max"]
         return known.choices.settle("recipe.length", None, lambda: (max(16, longest), f"{WHOLE}, and rows stay whole"))

@@ -24,7 +24,7 @@ from tunesmith.settings import load_settings
 from tunesmith.spec.errors import DataError, NothingToEvaluate, TunesmithError, Where, WritesNoText
 from tunesmith.spec.events import Prepared
 from tunesmith.spec.examples import Conversation, Example, Message, PromptCompletion
-from tunesmith.worker.prepare import Data, find_task, prepare_data
+from tunesmith.worker.prepare import Data, find_task, limit_of, prepare_data
 from tunesmith.worker.where_trained import where_trained
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def material(run: RunFolder, request: EvaluateRun, adapter: Path | None, reporte
         needed = request.data is None or not (modality is MODALITY and task.writes and task.counts == "token")
         data = _data(run, training, plan, request, reporter) if needed else None
         encoder = data.encoder if data is not None else _encoder(plan, request)
-        length = plan.spec.recipe.length or LONGEST
+        length = limit_of(plan, task) or LONGEST
         search = _Search(run, encoder, length, request)
         trained, notes = search.trained(training, own=request.data is not None)
         found = search.held_out(plan, trained) if request.data is None else None

@@ -49,7 +49,7 @@ def prepare_data(run: RunFolder, plan: Plan, reporter: Reporter) -> Data:
         encoder,
         cache_dir=home / "cache" / "tokens",
         cache_limit=load_settings(home=home).cache_limit_gb * 1e9,
-        length=spec.recipe.length,
+        length=limit_of(plan, task),
         split=spec.evaluation.validation_split or 0.0,
         split_typed=not plan.split_chosen,
         test_split=spec.evaluation.test_split,
@@ -83,6 +83,11 @@ def _tell(run: RunFolder, reporter: Reporter, phase: Phase) -> None:
     if reporter.request() is Request.CANCEL:
         reporter.acknowledge(Request.CANCEL, 0)
         raise Cancelled(run.id)
+
+
+def limit_of(plan: Plan, task: Task) -> int | None:
+    """Return the length at which rows are cut: none where they stay whole and nobody typed a limit."""
+    return None if plan.length_chosen and not task.cuts else plan.spec.recipe.length
 
 
 def find_task(plan: Plan) -> tuple[Modality, Task]:

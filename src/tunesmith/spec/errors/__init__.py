@@ -11,6 +11,7 @@ TunesmithError
 │   ├── FaultyData
 │   ├── SplitImpossible
 │   ├── NothingTrained
+│   ├── PictureCut
 │   ├── TooMuchLost
 │   └── RowFault            one row: MissingColumn, WrongType, EmptyRow, EmptyFile, NoWeight, UnknownFormat,
 │                            TemplateRefused, KindRefused, MediaMissing, MediaOutside, UnreadableMedia, BadBox
@@ -106,6 +107,7 @@ from tunesmith.spec.errors.data import (
     NothingTrained,
     NoUsableRow,
     NoWeight,
+    PictureCut,
     RowFault,
     SplitImpossible,
     TemplateRefused,
@@ -292,6 +294,7 @@ __all__ = [
     "ParityFailed",
     "PathNotAllowed",
     "Paused",
+    "PictureCut",
     "PoolingUnknown",
     "PortUnusable",
     "PrecisionUnusable",

@@ -124,6 +124,18 @@ class NothingTrained(DataError):
         super().__init__(f"{where}: no token would be trained: {why}.")
 
 
+class PictureCut(DataError):
+    """A length that somebody typed would cut tokens of pictures off, of which a model must see all or none."""
+
+    code = "picture_cut"
+
+    def __init__(self, where: str, length: int, rows: int, needed: int) -> None:
+        super().__init__(
+            f"{where}: a length of {length} tokens would cut the pictures of {rows} row(s), which reach up to "
+            f"token {needed}. Set --max-seq-length to at least that, or leave it out: rows then stay whole."
+        )
+
+
 class TooMuchLost(DataError):
     """The length that the plan chose would cut off too many trained tokens."""
 
