@@ -23,6 +23,7 @@ from tunesmith.service.serving.targets import NOBODYS, Target
 from tunesmith.settings import Settings
 from tunesmith.spec.errors import (
     AdapterTooLarge,
+    CheckpointSilent,
     ModelGone,
     ModelTooLarge,
     NoMemoryYet,
@@ -440,3 +441,23 @@ def test_the_end_of_a_pool_ends_its_processes_and_leaves_nothing(pools: Pools, b
 def test_a_pool_chooses_device_and_precision_for_the_machine(base: Path, tmp_path: Path) -> None:
     held = ServingPool(Settings(home=tmp_path / "home"))._held(target(base))
     assert held.device in ("cpu", "cuda") and held.precision in ("fp32", "bf16")
+
+
+def looks_like_vit(folder: Path) -> Path:
+    base = make_base(folder)
+    (base / "config.json").write_text('{"model_type": "vit", "architectures": ["ViTForImageClassification"]}')
+    return base
+
+
+def test_what_was_trained_on_a_model_of_pictures_has_a_process_of_its_own(pool: ServingPool, tmp_path: Path) -> None:
+    base = looks_like_vit(tmp_path / "vit")
+    first, second = (make_adapter(tmp_path / name, base) for name in ("first", "second"))
+    held = [pool._held(target(base, each)) for each in (None, first, second)]
+    assert [each.merged for each in held] == [None, first, second]
+    assert {each.engine for each in held} == {"predictor"} and len(set(held)) == 3
+
+
+def test_a_checkpoint_of_a_model_of_pictures_does_not_answer(pool: ServingPool, tmp_path: Path) -> None:
+    base = looks_like_vit(tmp_path / "vit")
+    with pytest.raises(CheckpointSilent, match="result of its run"), pool.opened(target(base, checkpoint=tmp_path)):
+        pass

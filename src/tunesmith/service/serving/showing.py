@@ -33,10 +33,19 @@ def content_at(service: Service, by: Principal, path: str, *, org: str | None = 
         number = reach.open(reach.real(path))
     except (OSError, ValueError):
         raise NotFound("file", path) from None
-    with os.fdopen(number, "rb") as file:
-        if not stat.S_ISREG(os.fstat(number).st_mode):
-            raise NotFound("file", path)
-        return bounded(file.read(MOST_BYTES + 1))
+    try:
+        is_file = stat.S_ISREG(os.fstat(number).st_mode)
+        content = _all_of(number) if is_file else None
+    finally:
+        os.close(number)
+    if content is None:
+        raise NotFound("file", path)
+    return bounded(content)
+
+
+def _all_of(number: int) -> bytes:
+    with os.fdopen(number, "rb", closefd=False) as file:
+        return file.read(MOST_BYTES + 1)
 
 
 def bounded(content: bytes, name: str = "file") -> bytes:
