@@ -139,3 +139,34 @@ def test_a_model_of_pickled_weights_alone_is_refused() -> None:
 @pytest.mark.parametrize("source", ["../evil", "a/b/c", "/abs/path", "plain", "a/..", ""])
 def test_knows_what_is_no_hub_id(source: str) -> None:
     assert not hub.is_hub_id(source)
+
+
+PARTS = ("unet/config.json", "unet/w.safetensors", "vae/config.json", "vae/w.safetensors", "text_encoder/config.json")
+
+
+def test_a_pipeline_is_there_when_all_its_parts_are(cache: Path) -> None:
+    folder = snapshot(cache, "model_index.json")
+    for name in PARTS:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("{}")
+    assert hub.cached("acme/tiny") is None
+    (folder / "text_encoder" / "w.safetensors").write_text("")
+    assert hub.cached("acme/tiny") == folder
+
+
+def test_of_a_pipeline_its_parts_are_fetched_once() -> None:
+    weights = "unet/diffusion_pytorch_model"
+    names = [
+        "model_index.json", "README.md", "v1-5-pruned.safetensors", f"{weights}.safetensors", f"{weights}.bin",
+        f"{weights}.fp16.safetensors", f"{weights}.non_ema.safetensors", "unet/config.json", "tokenizer/merges.txt",
+        "safety_checker/model.safetensors", "vae/diffusion_pytorch_model.fp16.safetensors",
+    ]  # fmt: skip
+    assert hub.wanted_of(names) == [
+        "model_index.json", f"{weights}.safetensors", "unet/config.json",
+        "vae/diffusion_pytorch_model.fp16.safetensors", "tokenizer/merges.txt",
+    ]  # fmt: skip
+
+
+def test_a_pipeline_of_pickled_weights_alone_is_refused() -> None:
+    with pytest.raises(NotALanguageModel, match="pickled"):
+        hub.refuse_pickles("acme/tiny", ["model_index.json", "all.safetensors", "unet/diffusion_pytorch_model.bin"])

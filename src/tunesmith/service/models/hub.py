@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import functools
+import glob
 import json
 import os
 import re
@@ -26,6 +27,12 @@ WANTED: Final = ("*.safetensors", "*.json", "*.jinja", "tokenizer*", "*.model", 
 """What is fetched of a repository: no pickled weights, no copies in other formats."""
 UNWANTED: Final = ("*/*",)
 """Copies of the same model for other programs lie in subfolders."""
+PIPELINE: Final = "model_index.json"
+"""By which a pipeline of diffusers is known; its parts lie in subfolders, and copies of it beside them."""
+PARTS: Final = ("unet", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler")
+"""What is fetched of a pipeline."""
+WEIGHED: Final = PARTS[:3]
+"""Parts with weights that every pipeline has."""
 TOKENS: Final = ("HF_TOKEN", "HUGGINGFACE_TOKEN")
 """Names under which the token stands; it is handed on to the hub and to nobody else."""
 PROBE_SECONDS: Final = 2.0
@@ -55,11 +62,13 @@ def cache_dir() -> Path:
 
 
 def is_complete(folder: Path) -> bool:
-    """Whether a folder holds a configuration and every file of safetensors that its index names."""
+    """Whether a folder holds a configuration and every file of safetensors that its index names, or such parts."""
+    if (folder / PIPELINE).is_file():
+        return all(is_complete(folder / part) for part in WEIGHED)
     if not (folder / "config.json").is_file():
         return False
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
+    index = next(folder.glob("*.safetensors.index.json"), None)
+    if index is not None:
         return all((folder / name).is_file() for name in set(json.loads(index.read_text())["weight_map"].values()))
     return any(folder.glob("*.safetensors"))
 
@@ -158,13 +167,31 @@ def _snapshot(repository: str, revision: str | None) -> Path:
     tree = HfApi(endpoint=endpoint(), token=token()).list_repo_tree(repository, recursive=True, revision=revision)
     sizes = {entry.path: entry.size for entry in tree if isinstance(entry, RepoFile)}
     refuse_pickles(repository, list(sizes))
-    wanted = [name for name in sizes if "/" not in name and any(fnmatch.fnmatch(name, one) for one in WANTED)]
+    wanted = wanted_of(list(sizes))
+    exact = [glob.escape(name) for name in wanted] if PIPELINE in sizes else None
     with room_for(cache_dir(), sum(sizes[name] for name in wanted)):
         path = snapshot_download(
             repository, revision=revision, cache_dir=cache_dir(), endpoint=endpoint(), token=token(),
-            allow_patterns=list(WANTED), ignore_patterns=list(UNWANTED),
+            allow_patterns=exact or list(WANTED), ignore_patterns=None if exact else list(UNWANTED),
         )  # fmt: skip
     return Path(path)
+
+
+def wanted_of(names: Sequence[str]) -> list[str]:
+    """Return the files that are fetched of a repository; of a pipeline no variants where there are plain weights."""
+    if PIPELINE not in names:
+        return [name for name in names if "/" not in name and _matches(name)]
+    found = [PIPELINE]
+    for part in PARTS:
+        own = [name for name in names if name.rpartition("/")[0] == part and _matches(name.rpartition("/")[2])]
+        weights = [name for name in own if ".safetensors" in name]
+        plain = [name for name in weights if "." not in name.rpartition("/")[2].partition(".safetensors")[0]]
+        found += [name for name in own if name not in weights or name in (plain or weights)]
+    return found
+
+
+def _matches(name: str) -> bool:
+    return any(fnmatch.fnmatch(name, one) for one in WANTED)
 
 
 def refuse_pickles(repository: str, files: Sequence[str]) -> None:
@@ -173,7 +200,8 @@ def refuse_pickles(repository: str, files: Sequence[str]) -> None:
     Raises:
         NotALanguageModel: it has none.
     """
-    if any(name.endswith(".safetensors") and "/" not in name for name in files):
+    place = WEIGHED[0] if PIPELINE in files else ""
+    if any(name.endswith(".safetensors") and name.rpartition("/")[0] == place for name in files):
         return
     pickled = any(name.endswith((".bin", ".pt", ".pth")) for name in files)
     raise NotALanguageModel(repository, PICKLED if pickled else "it has no safetensors")
