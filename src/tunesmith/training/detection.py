@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from tunesmith.data.token_rows import TokenRows
 from tunesmith.training.classification import LISTED
@@ -61,6 +61,7 @@ class Detection:
     def __init__(self, model: Any, *, make: Callable[[TokenRows], Rows], classes: Sequence[str]) -> None:
         self.warnings: list[str] = []
         self._model = model
+        straighten(model)
         self._make = make
         self._classes = list(classes)
 
@@ -78,7 +79,7 @@ class Detection:
     def loss(self, batch: BoxedBatch) -> Tensor:
         """Sum of the model's own loss over the things in a batch."""
         loss: Tensor = self._output(batch).loss
-        return loss.float() * batch.labels
+        return loss * batch.labels
 
     def measure(self, batch: BoxedBatch) -> dict[str, float]:
         """Sum the loss."""
@@ -104,6 +105,22 @@ class Detection:
 
     def _output(self, batch: BoxedBatch) -> Any:
         return self._model(pixel_values=batch.pixels, labels=batch.things)
+
+
+def straighten(model: nn.Module) -> None:
+    """Lay gradients out row by row where they reach what makes maps of a single picture.
+
+    There PyTorch's CPU layers take a gradient that comes from tokens, (1, channels, height, width) with the channels
+    innermost in memory, for one that is laid out otherwise, and the gradients of all layers before are wrong.
+    """
+    for part in model.modules():
+        if isinstance(part, nn.Conv2d | nn.modules.batchnorm._BatchNorm):
+            part.register_forward_hook(_straightened)
+
+
+def _straightened(part: nn.Module, inputs: Any, output: Tensor) -> None:
+    if output.requires_grad and len(output) == 1:
+        output.register_hook(Tensor.contiguous)
 
 
 def predictions(
