@@ -42,8 +42,13 @@ COLOURS = {
 }  # fmt: skip
 
 
-def make_talker(folder: Path, kind: str, *, in_parts: bool = True, **text: Any) -> Path:
-    """Write a tiny model that writes about pictures, with its tokenizer and image processor."""
+def make_talker(
+    folder: Path, kind: str, *, in_parts: bool = True, side: int | None = None, patch: int = 14, **text: Any
+) -> Path:
+    """Write a tiny model that writes about pictures, with its tokenizer and image processor.
+
+    ``side`` and ``patch`` are pixels of what a LLaVA sees, and ``text`` goes to both of its parts.
+    """
     import torch
     from transformers import AutoModelForImageTextToText
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
@@ -51,12 +56,21 @@ def make_talker(folder: Path, kind: str, *, in_parts: bool = True, **text: Any) 
     template = PARTS.replace("IMAGE", _placeholder(kind)) if in_parts else CHATML
     size = make_tokenizer(folder, template=template, special=SPECIAL[kind])
     torch.manual_seed(0)
-    config = CONFIG_MAPPING[kind](**_config(kind, size, {**TEXT, "vocab_size": size, **text}))
+    parts = _config(kind, size, {**TEXT, "vocab_size": size, **text})
+    processor = PROCESSORS[kind]
+    if side is not None:
+        parts["vision_config"] |= {
+            "image_size": side,
+            "patch_size": patch,
+            "hidden_size": parts["text_config"]["hidden_size"],
+        }
+        processor = {**processor, "size": {"shortest_edge": side}, "crop_size": {"height": side, "width": side}}
+    config = CONFIG_MAPPING[kind](**parts)
     config.architectures = None
     model = AutoModelForImageTextToText.from_config(config)
     model.generation_config.eos_token_id = 258
     model.save_pretrained(folder)
-    (folder / "preprocessor_config.json").write_text(json.dumps(PROCESSORS[kind]))
+    (folder / "preprocessor_config.json").write_text(json.dumps(processor))
     return folder
 
 
