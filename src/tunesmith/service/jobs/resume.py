@@ -138,9 +138,11 @@ def _with_limits(recipe: Recipe, limits: Mapping[str, Any]) -> Recipe:
 
 
 def _refuse_another_model(run: RunFolder, plan: Plan) -> None:
-    from tunesmith.planning.facts import model_facts
+    from tunesmith.modalities import MODALITIES
+    from tunesmith.planning.draft import facts_of_model
 
-    now = model_facts(Path(plan.model.path), plan.model.source).fingerprint
+    modality = MODALITIES[plan.model.modality]
+    now = facts_of_model(Path(plan.model.path), plan.model.source, modality)[0].fingerprint
     if now != plan.model.fingerprint:
         raise ResumeDiffers(run.id, f"the model in {plan.model.path}", plan.model.fingerprint[:12], now[:12])
 
