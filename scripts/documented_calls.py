@@ -3,9 +3,9 @@
     python scripts/documented_calls.py http://127.0.0.1:8000 [--model NAME] [--key KEY]
 
 Run it in the server's working folder: the data that the calls name is written there where it is missing. Only host,
-port, the ids of earlier answers and the folder of the merged model, which lies below the working folder then, are put
-in place of the printed ones, and with ``--model`` another model than the printed ones. The exit status is 1 if any
-answer is not as documented.
+port, the ids of earlier answers and the absolute folders of the documents, which lie below the working folder then, are
+put in place of the printed ones. With ``--model`` another language model than the printed ones is trained, and calls
+that train models of pictures and recordings are left out. The exit status is 1 if any answer is not as documented.
 """
 
 from __future__ import annotations
@@ -17,10 +17,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from scripts.documented_call import Call, get, post
+from scripts.documented_media import CATEGORIES, PICTURES, PLACES, write_media
 
 PATIENCE: Final = 1800.0
 """Seconds within which a job is over."""
@@ -28,31 +34,6 @@ POLL: Final = 0.5
 ADDRESS: Final = re.compile(r"http://localhost:\d+")
 ROWS: Final = 24
 """Rows of each data file: enough for a validation split."""
-
-
-@dataclass(frozen=True)
-class Call:
-    """A call as a document prints it, or as its table of endpoints names it."""
-
-    document: str
-    does: str
-    printed: str
-    """A curl command, or Python that leaves its answer in ``response``."""
-    status: int = 200
-    says: tuple[str, ...] = ()
-    """Fields of the answer."""
-    remembers: Mapping[str, str] = field(default_factory=dict)
-    """What later calls are given: from a printed placeholder to a field of this answer."""
-    until: str | None = None
-    """The call is repeated until its field ``status`` is this."""
-
-
-def _post(path: str, body: Mapping[str, Any]) -> str:
-    return f'curl -X POST "http://localhost:8000{path}" -H "Content-Type: application/json" -d \'{json.dumps(body)}\''
-
-
-def _get(path: str) -> str:
-    return f'curl "http://localhost:8000{path}"'
 
 
 LANGTEXT: Final = "data/llm_training/LangText/langtext_data.jsonl"
@@ -71,19 +52,6 @@ TRAIN: Final = """curl -X POST "http://localhost:8000/train" \\
     "batch_size": 8,
     "learning_rate": 0.00002
   }'"""
-IMAGE_CLASSIFIER: Final = """import requests
-
-response = requests.post("http://localhost:8000/api/training/start", json={
-    "model_type": "image_classifier",
-    "base_model": "resnet50",
-    "dataset_path": "/datasets/my_images",
-    "epochs": 15,
-    "batch_size": 16,
-    "learning_rate": 0.0001
-})
-
-task_id = response.json()["task_id"]
-"""
 LORA_7B: Final = {
     "lora_r": 8,
     "lora_alpha": 16,
@@ -144,34 +112,35 @@ CALLS: Final = (
     Call("000", "list", "curl http://localhost:8000/jobs"),
     Call("000", "watch", "curl http://localhost:8000/jobs/{job_id}", says=("job_id", "status", "progress", "logs"),
          until="completed"),
-    Call("000", "documentation", _get("/docs")),
-    Call("002", "a picture task that is not installed", IMAGE_CLASSIFIER, status=422, says=("message",)),
-    Call("002", "LoRA, 7B", _post(f"{FINE_TUNING}/lora/start", {
+    *CATEGORIES,
+    Call("000", "documentation", get("/docs")),
+    *PICTURES,
+    Call("002", "LoRA, 7B", post(f"{FINE_TUNING}/lora/start", {
         "base_model": "llama-2-7b", "dataset_path": INSTRUCTIONS, "output_dir": "outputs/lora-7b", **LORA_7B}),
         says=("task_id",), remembers={"{task_id}": "task_id", '"task_id": "..."': "task_id"}),
-    Call("002", "watch", _get(FINE_TUNING + "/status/{task_id}"), says=TASK, until="completed"),
-    Call("002", "LoRA, 13B", _post(f"{FINE_TUNING}/lora/start", {
+    Call("002", "watch", get(FINE_TUNING + "/status/{task_id}"), says=TASK, until="completed"),
+    Call("002", "LoRA, 13B", post(f"{FINE_TUNING}/lora/start", {
         "base_model": "llama-2-13b", "dataset_path": CONVERSATIONS, "output_dir": "outputs/lora-13b", **LORA_13B}),
         says=("task_id",), remembers={"{stopped}": "task_id"}),
     Call("002", "stop", 'curl -X POST "http://localhost:8000/api/llm-finetuning/stop/{stopped}"'),
-    Call("002", "stopped", _get(FINE_TUNING + "/status/{stopped}"), says=TASK, until="cancelled"),
-    Call("002", "QLoRA", _post(f"{FINE_TUNING}/qlora/start", {
+    Call("002", "stopped", get(FINE_TUNING + "/status/{stopped}"), says=TASK, until="cancelled"),
+    Call("002", "QLoRA", post(f"{FINE_TUNING}/qlora/start", {
         "base_model": "llama-2-7b", "dataset_path": INSTRUCTIONS, "output_dir": "outputs/qlora", "epochs": 1, **QLORA}),
         says=("task_id",), remembers={"{qlora}": "task_id"}),
-    Call("002", "watch", _get(FINE_TUNING + "/status/{qlora}"), says=TASK, until="completed"),
-    Call("002", "tasks", _get(FINE_TUNING + "/tasks")),
-    Call("002", "models", _get(FINE_TUNING + "/models")),
-    Call("002", "adapters", _get(FINE_TUNING + "/adapters")),
+    Call("002", "watch", get(FINE_TUNING + "/status/{qlora}"), says=TASK, until="completed"),
+    Call("002", "tasks", get(FINE_TUNING + "/tasks")),
+    Call("002", "models", get(FINE_TUNING + "/models")),
+    Call("002", "adapters", get(FINE_TUNING + "/adapters")),
     Call("002", "export", EXPORT),
     Call("002", "merge", MERGE, says=("success", "path")),
-    Call("002", "test", _post(FINE_TUNING + "/test", {"task_id": "...", "prompt": "Hello", "max_tokens": 20}),
+    Call("002", "test", post(FINE_TUNING + "/test", {"task_id": "...", "prompt": "Hello", "max_tokens": 20}),
          says=("success", "response")),
-    Call("002", "training tasks", _get("/api/training/tasks")),
-    Call("002", "training history", _get("/api/training/history")),
-    Call("002", "system status", _get("/api/system/status"),
+    Call("002", "training tasks", get("/api/training/tasks")),
+    Call("002", "training history", get("/api/training/history")),
+    Call("002", "system status", get("/api/system/status"),
          says=("status", "gpu_available", "cpu_percent", "memory_percent", "active_tasks", "loaded_models")),
-    Call("002", "system health", _get("/api/system/health"), says=("status",)),
-    Call("002", "system tasks", _get("/api/system/tasks")),
+    Call("002", "system health", get("/api/system/health"), says=("status",)),
+    Call("002", "system tasks", get("/api/system/tasks")),
     Call("002", "clear models", 'curl -X POST "http://localhost:8000/api/system/clear-models"', says=("success",)),
     Call("003", "start", START, says=("training_id", "org_id", "status", "progress"),
          remembers={"train_abc123": "training_id", "{training_id}": "training_id"}),
@@ -179,21 +148,23 @@ CALLS: Final = (
          says=("training_id", "org_id", "status", "progress"), until="completed"),
     Call("003", "start another", START, says=("training_id",), remembers={"{cancelled}": "training_id"}),
     Call("003", "cancel", 'curl -X DELETE "http://localhost:8300/api/v1/training/jobs/{cancelled}"'),
-    Call("003", "cancelled", _get("/api/v1/training/status/{cancelled}"), until="cancelled"),
-    Call("003", "jobs", _get("/api/v1/training/jobs/org_123"), says=("jobs",)),
-    Call("003", "models", _get("/api/v1/models/org_123/list"), says=("org_id", "models", "count")),
-    Call("003", "health", _get("/api/v1/health"), says=("status", "cuda_available", "cuda_device_count")),
-    Call("003", "evaluate", _post("/api/v1/training/evaluate", {
+    Call("003", "cancelled", get("/api/v1/training/status/{cancelled}"), until="cancelled"),
+    Call("003", "jobs", get("/api/v1/training/jobs/org_123"), says=("jobs",)),
+    Call("003", "models", get("/api/v1/models/org_123/list"), says=("org_id", "models", "count")),
+    Call("003", "health", get("/api/v1/health"), says=("status", "cuda_available", "cuda_device_count")),
+    Call("003", "evaluate", post("/api/v1/training/evaluate", {
         "org_id": "org_123", "test_prompts": [{"instruction": "Hello!", "expected_response": "Hey! How are you?"}]}),
         says=("model_path", "metrics")),
     Call("003", "generate", GENERATE, says=("response", "model_info")),
     Call("003", "load", 'curl -X POST "http://localhost:8300/api/v1/models/load?org_id=org_123"', says=("status",)),
-    Call("003", "info", _get("/api/v1/models/org_123/info"), says=("org_id", "model_path", "metadata", "loaded")),
+    Call("003", "info", get("/api/v1/models/org_123/info"), says=("org_id", "model_path", "metadata", "loaded")),
     Call("003", "unload", 'curl -X POST "http://localhost:8300/api/v1/models/unload?org_id=org_123"', says=("status",)),
 )  # fmt: skip
 """Every call, in the order in which a reader makes them."""
 MODELS: Final = ("microsoft/DialoGPT-medium", "meta-llama/Llama-2-7b-chat-hf", "llama-2-7b", "llama-2-13b")
 """The models that the calls name."""
+MEDIA: Final = (*CATEGORIES, *PICTURES)
+"""Calls that train models of pictures and recordings."""
 OVER: Final = frozenset({"completed", "failed", "cancelled"})
 
 
@@ -219,7 +190,8 @@ class Caller:
         """Make every call, and say what came of each."""
         write_data(self._folder)
         for call in CALLS:
-            yield self.make(call)
+            if self._model is None or call not in MEDIA:
+                yield self.make(call)
 
     def make(self, call: Call) -> Outcome:
         """Make a call; one that watches a job is made until the job is over."""
@@ -246,7 +218,9 @@ class Caller:
             text = text.replace(f'"{printed}"', json.dumps(self._model))
         for placeholder, value in self._known.items():
             text = text.replace(placeholder, value)
-        return text.replace(f'"{MERGED}"', json.dumps(f"{self._folder.resolve()}{MERGED}"))
+        for place in (MERGED, *PLACES):
+            text = text.replace(f'"{place}"', json.dumps(f"{self._folder.resolve()}{place}"))
+        return text
 
     def _once(self, text: str) -> tuple[int, Any]:
         return self._curl(text) if text.startswith("curl") else self._python(text)
@@ -282,6 +256,7 @@ def write_data(folder: Path) -> None:
     """Write the data that the calls name, where it is missing, with rows as the documents print them."""
     instructions = [{"instruction": f"Translate to French: Hello {i}", "response": f"Bonjour {i}"} for i in range(ROWS)]
     turns = [(f"What is {i} plus 1?", str(i + 1)) for i in range(ROWS)]
+    write_media(folder)
     conversations = [
         {"conversations": [{"role": "user", "content": asked}, {"role": "assistant", "content": said}]}
         for asked, said in turns
@@ -320,6 +295,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--key", help="key of an administrator, where keys are in force")
     typed = parser.parse_args(arguments)
     faults = 0
+    if typed.model:
+        print(f"Left out: {len(MEDIA)} calls that train models of pictures and recordings, as --model names another.")
     for outcome in Caller(typed.url, model=typed.model, key=typed.key).all():
         call = outcome.call
         faults += outcome.fault is not None

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from hub_cache import make_classifier
 from served import served
 
 GUIDE = Path(__file__).parents[2] / "docs/guides/api.md"
@@ -20,7 +21,8 @@ def test_every_block_of_the_guide_works(home: Path, tmp_path: Path, tiny_model: 
     python = [text for language, text in blocks if language == "python"]
     assert shell.count("curl") > 20
     with served(home, folder=tmp_path, TUNESMITH_CPU_SLOTS="2") as server:
-        environment = os.environ | {"URL": server.url, "MODEL": str(tiny_model)}
+        classifier = make_classifier(tmp_path / "classifier", "vit")
+        environment = os.environ | {"URL": server.url, "MODEL": str(tiny_model), "CLASSIFIER": str(classifier)}
         said = subprocess.run(
             ["bash", "-exo", "pipefail", "-c", shell], cwd=tmp_path, env=environment, capture_output=True, timeout=240
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hub_cache import fill
+from hub_cache import fill, fill_pictured
 from require import need
 from scripts.documented_calls import Caller, Outcome, main
 from served import served
@@ -18,7 +18,7 @@ from tunesmith.spec.errors import PullFailed
 
 @pytest.fixture(scope="session")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return fill(tmp_path_factory.mktemp("hub"))
+    return fill_pictured(fill(tmp_path_factory.mktemp("hub")))
 
 
 @pytest.mark.parametrize("database_url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)], indirect=True)
@@ -34,6 +34,7 @@ def test_every_documented_call_answers_as_documented(home: Path, tmp_path: Path,
     assert any("GPU" in sentence for sentence in watched["warnings"])
     assert (folder / "saved_models/LangText/model.safetensors").is_file()
     assert (folder / "outputs/lora-7b/adapter_model.safetensors").is_file()
+    _pictures_answered(outcomes, folder)
     training = _of(outcomes, "003", "start")["training_id"]
     assert (folder / "models/finetuned/org_123" / training / "adapter_config.json").is_file()
     assert _of(outcomes, "002", "merge")["path"] == str(folder / "models" / "merged")
@@ -42,6 +43,27 @@ def test_every_documented_call_answers_as_documented(home: Path, tmp_path: Path,
     assert _of(outcomes, "003", "info")["loaded"] is True
     metrics = _of(outcomes, "003", "evaluate")["metrics"]
     assert [each["instruction"] for each in metrics["test_responses"]] == ["Hello!"]
+
+
+def _pictures_answered(outcomes: list[Outcome], folder: Path) -> None:
+    """Check what the calls that train models of pictures and recordings said and left behind."""
+    for name, model_type in (("Vision", "vision"), ("Audio", "audio"), ("MultiModal", "multimodal")):
+        watched = _of(outcomes, "000", f"watch {name}")
+        assert (watched["model_type"], watched["method"], watched["step"] > 0) == (model_type, "full", True)
+        assert (folder / "saved_models" / name / "model.safetensors").is_file()
+    assert any("num_labels 1000" in said for said in _of(outcomes, "000", "watch Vision")["warnings"])
+    classifier = _of(outcomes, "002", "watch the image classifier")
+    assert {"accuracy", "f1_score"} <= set(classifier["metrics"]) and classifier["model_type"] == "image_classifier"
+    assert _of(outcomes, "002", "upload boxes")["samples"] == 12
+    assert "rt-detr" in _of(outcomes, "002", "object detector of ultralytics, as a form")["message"]
+    detector = _of(outcomes, "002", "watch the object detector")
+    assert detector["total_epochs"] == 2 and any("map" in name.lower() for name in detector["metrics"])
+    assert _of(outcomes, "002", "watch the text to image")["method"] == "lora"
+    assert list((folder / "outputs" / "my_style").glob("*.safetensors"))
+    checkpoints = next(o.answer for o in outcomes if o.call.does == "checkpoints")
+    assert checkpoints and {"name", "step", "size", "best"} <= set(checkpoints[0])
+    download = next(o.answer for o in outcomes if o.call.does == "download")
+    assert isinstance(download, str) and download.startswith("PK")
 
 
 @pytest.mark.chaos

@@ -36,7 +36,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "/api/datasets/upload": {"file": FILE, "name": "support-2026"},
     "/api/training/datasets/upload": {"file": FILE, "name": "support-2026", "type": "text"},
     "/api/training/image-classifier": {"dataset": "@images.zip", "base_model": "resnet50", "epochs": 10},
-    "/api/training/object-detection": {"dataset": "@images.zip", "base_model": "yolov8n", "epochs": 10},
+    "/api/training/object-detection": {"dataset": "@images.zip", "base_model": "rt-detr", "epochs": 10},
     "/api/llm-finetuning/lora": {"dataset": FILE, "base_model": "qwen-7b", "lora_r": 8, "epochs": 3},
     "/api/llm-finetuning/qlora": {"dataset": FILE, "base_model": "qwen-7b", "use_4bit": True, "epochs": 3},
     "/api/llm-finetuning/data/upload": {"file": FILE},
