@@ -35,6 +35,7 @@ def fitted_to_memory(known: Known, work: Workload, *, force: bool) -> Fit:
         micro_tokens=asked.micro_tokens,
         checkpointing=known.recipe.gradient_checkpointing,
         force=force,
+        at_once=(known.by_task.rows_at_once or 0) * work.longest,
     )
 
 

@@ -31,8 +31,18 @@ class Fit:
     memory: MemoryEstimate
 
 
-def fit(work: Workload, *, batch_tokens: int, micro_tokens: int | None, checkpointing: bool | None, force: bool) -> Fit:
+def fit(
+    work: Workload,
+    *,
+    batch_tokens: int,
+    micro_tokens: int | None,
+    checkpointing: bool | None,
+    force: bool,
+    at_once: int = 0,
+) -> Fit:
     """Choose what is open of ``micro_tokens`` and ``checkpointing``; ``batch_tokens`` is the most a step can hold.
+
+    ``at_once`` are tokens that are computed at once where memory allows, even if more is no faster.
 
     QLoRA is for little memory, so it recomputes activations unless that was typed otherwise.
 
@@ -42,7 +52,13 @@ def fit(work: Workload, *, batch_tokens: int, micro_tokens: int | None, checkpoi
     tried = [
         Fit(tokens, recompute, estimate(work.with_tokens(min(tokens, batch_tokens), checkpointing=recompute)))
         for recompute in _recomputing(work.method, checkpointing)
-        for tokens in _portions(work.device, batch_tokens, micro_tokens, to_the_end=recompute or checkpointing is False)
+        for tokens in _portions(
+            max(at_once, MICRO_TOKENS[work.device]),
+            WORTHWHILE[work.device],
+            batch_tokens,
+            micro_tokens,
+            to_the_end=recompute or checkpointing is False,
+        )
     ]
     fitting = next((each for each in tried if each.memory.fits), tried[-1])
     if not fitting.memory.fits and not force:
@@ -61,13 +77,13 @@ def _recomputing(method: Method, typed: bool | None) -> list[bool]:
     return [True] if method is Method.QLORA else [False, True]
 
 
-def _portions(device: str, batch_tokens: int, typed: int | None, *, to_the_end: bool) -> list[int]:
-    """Return the token counts to try, largest first."""
+def _portions(most: int, least: int, batch_tokens: int, typed: int | None, *, to_the_end: bool) -> list[int]:
+    """Return the token counts to try, largest first, down to the ``least`` that is worth while."""
     if typed is not None:
         return [typed]
-    tokens = min(MICRO_TOKENS[device], rounded_up(batch_tokens))
+    tokens = min(most, rounded_up(batch_tokens))
     found = [tokens]
-    while tokens // 2 >= (SMALLEST if to_the_end else WORTHWHILE[device]):
+    while tokens // 2 >= (SMALLEST if to_the_end else least):
         tokens //= 2
         found.append(tokens)
     return found

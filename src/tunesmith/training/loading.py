@@ -54,12 +54,8 @@ def load_classifier(folder: Path, precision: str, classes: Sequence[str], seed: 
     if model.config.pad_token_id is None:  # by which a decoder finds the last token of each row
         end = model.config.eos_token_id
         model.config.pad_token_id = (end[0] if isinstance(end, list) else end) or 0
-    if _stored_classes(folder) not in (None, list(classes)):
-        torch.manual_seed(seed)
-        for _, part in head_parts(model):
-            for layer in part.modules():
-                if isinstance(layer, nn.Linear):
-                    layer.reset_parameters()
+    if _stored_classes(folder, "ForSequenceClassification") not in (None, list(classes)):
+        _start_heads(model, seed)
     return Fresh(model, missing)
 
 
@@ -77,6 +73,8 @@ def load_picture_classifier(folder: Path, precision: str, classes: Sequence[str]
         AutoModelForImageClassification, folder, precision,
         num_labels=len(classes), problem_type="single_label_classification", ignore_mismatched_sizes=True, **names,
     )  # fmt: skip
+    if _stored_classes(folder, "ForImageClassification") not in (None, list(classes)):
+        _start_heads(model, seed)
     return Fresh(model, missing)
 
 
@@ -232,10 +230,19 @@ def _owners(model: Any, missing: Iterable[str]) -> list[str]:
     return [name for name, layer in found.items() if layer is not table and not any(layer.children())]
 
 
-def _stored_classes(folder: Path) -> list[str] | None:
-    """Return the names of the classes that a folder's own head tells apart, if it has one."""
+def _start_heads(model: Any, seed: int) -> None:
+    """Let heads for other classes, or for these in another order, start at random."""
+    torch.manual_seed(seed)
+    for _, part in head_parts(model):
+        for layer in part.modules():
+            if isinstance(layer, nn.Linear):
+                layer.reset_parameters()
+
+
+def _stored_classes(folder: Path, kind: str) -> list[str] | None:
+    """Return the names of the classes that a folder's own head of a ``kind`` tells apart, if it has one."""
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    named = any(name.endswith("ForSequenceClassification") for name in config.architectures or [])
+    named = any(name.endswith(kind) for name in config.architectures or [])
     return [name for _, name in sorted((config.id2label or {}).items())] if named else None

@@ -1,6 +1,7 @@
 """A convert run: a downloaded model becomes a folder of safetensors that everything else can open.
 
-The run's request names the source folder, the file in it (GGUF, or a Whisper of CTranslate2), what to keep and the card (README.md) of the result::
+The request names the source folder, the file in it (GGUF, a Whisper of CTranslate2, a MobileNetV2 of torchvision),
+what to keep and the card (README.md) of the result::
 
     {"source": "/...", "file": "model.gguf", "card": "# ...", "keep": ["LICENSE"]}
 """
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from tunesmith.spec.errors import PullFailed
 from tunesmith.spec.events import Progress
 from tunesmith.worker.ctranslate import convert_whisper
+from tunesmith.worker.torchvision_names import convert_mobilenet
 
 if TYPE_CHECKING:
     from tunesmith.runs.folder import RunFolder
@@ -43,6 +45,8 @@ def run(run: RunFolder, reporter: Reporter) -> None:
         parameters = convert_gguf(source, request["file"], target)
         reporter.say(Progress(message="writing the tokenizer", done=0.9))
         write_tokenizer(source, request["file"], target)
+    elif Path(request["file"]).suffix == ".pth":
+        parameters = convert_mobilenet(source / request["file"], target)
     else:
         parameters = convert_whisper(source, request["file"], target)
     (target / "README.md").write_text(request["card"])

@@ -102,8 +102,11 @@ def build_classifier(
     heads = dict(head_parts(model))
     for head in heads.values():
         in_32_bits(head)
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.modules.batchnorm._BatchNorm):
+            layer.float()  # Means over many batches need more digits than 16 bits have; it takes inputs of either.
     if options.freeze_backbone:
-        model.base_model.requires_grad_(False)
+        freeze(model.base_model)
     model = adapted(model, plan, peft=None, trained=list(heads), whole=True)
     if plan.spec.recipe.gradient_checkpointing and inner(model).supports_gradient_checkpointing:
         inner(model).gradient_checkpointing_enable({"use_reentrant": False})
@@ -162,6 +165,13 @@ def build_detector(
     varied = Variation(options.crop_scale if options.random_crop else None, options.flip, options.colour)
     pieces.train = make(train, variation=varied)
     return pieces
+
+
+def freeze(part: Any) -> None:
+    """Leave a part of a model as it is: its weights, and what its layers know of batches they have seen."""
+    part.requires_grad_(False)
+    part.eval()
+    part.train = lambda mode=True: part
 
 
 class _InFormat:

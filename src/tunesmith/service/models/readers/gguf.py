@@ -15,7 +15,7 @@ def read(fetched: Fetched, result: Path) -> str:
         PullFailed: the conversion failed; the message is its own sentence.
     """
     weights = next(file for file in fetched.files if file.suffix == ".gguf")
-    return converted(fetched, weights, "gguf", result)
+    return converted(fetched, result, weights, [file.name for file in fetched.files if file != weights])
 
 
 READER = Reader("gguf", "the 4-bit GGUF weights were dequantised to bf16 and stored as safetensors.", read)
