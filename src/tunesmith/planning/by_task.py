@@ -60,9 +60,9 @@ Text to image: what diffusers' own script for Stable Diffusion takes (https://gi
 examples/text_to_image/train_text_to_image_lora.py), whose networks learn from few pictures at a steady rate; sets of
 pictures are small, so they are seen more often than texts are, and a few at a time.
 
-Pictures with texts: which belong together is learned from the others of a step, so a step holds more of them; 1e-5 is what
-CLIP is tuned with as a whole (https://arxiv.org/abs/2212.00638, appendix B). To write about pictures, LLaVA's authors take
-2e-5, and 2e-4 for an adapter (https://github.com/haotian-liu/LLaVA, scripts/v1_5).
+Pictures with texts: which belong together is learned from the others of a step, so a step holds more of them; a small
+rate keeps what both towers know, a choice of our own. To write about pictures, LLaVA's authors take 2e-5, and 2e-4 for
+an adapter (https://github.com/haotian-liu/LLaVA, scripts/v1_5).
 
 Image classification: ten passes over pictures that vary each time, 16 at once, which layers that normalise over a batch
 need; 5e-5 for transformers trained whole and, in the families' table, 1e-4 for networks of convolutions."""
