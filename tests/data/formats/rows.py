@@ -17,6 +17,7 @@ from tunesmith.spec.examples import (
     PlainText,
     Preference,
     PromptCompletion,
+    Speech,
 )
 
 WHERE = Where("mixed.jsonl", 1)
@@ -84,9 +85,10 @@ ROWS: dict[str, dict[str, Any]] = {
     "label": {"text": f"{Q} {A}", "label": "question"},
     "preference": {"prompt": Q, "chosen": A, "rejected": "completion"},
     "labelled_media": {"image": "label.png", "label": "text"},
+    "speech": {"audio": "label.wav", "text": A},
 }  # fmt: skip
 
-TEXT_FORMATS = ROWS.keys() - {"label", "preference", "labelled_media"}
+TEXT_FORMATS = ROWS.keys() - {"label", "preference", "labelled_media", "speech"}
 """The 24 that are documented by name."""
 
 
@@ -135,4 +137,5 @@ EXPECTED: dict[str, Example] = {
         (Message("user", Q),), (Message("assistant", A),), (Message("assistant", "completion"),), WHERE
     ),
     "labelled_media": LabelledImage("label.png", "text", WHERE),
+    "speech": Speech("label.wav", A, WHERE),
 }

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from data.drawn import draw_into
 from data.formats.rows import EXPECTED, ROWS, TEXT_FORMATS, WHERE
+from made_sounds import tones, write_sound
 from tunesmith.data.check import check
 from tunesmith.data.detect import format_of
 from tunesmith.data.formats import FORMATS, alone
@@ -56,6 +57,7 @@ def test_a_check_of_a_mixed_file_counts_a_row_of_each_format(tmp_path: Path) -> 
     path = tmp_path / "mixed.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in ROWS.values()))
     draw_into(tmp_path, ("question.png", "caption.png", "label.png"))
+    write_sound(tmp_path / "label.wav", tones("abc"))
     report = check([DatasetRef(uri=str(path))])
     assert report.by_format == dict.fromkeys(ROWS, 1)
     assert not report.faults.count

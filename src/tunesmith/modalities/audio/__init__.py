@@ -36,7 +36,7 @@ MODALITY: Final = Modality(
             does="writes down what is said",
             counts="sound",
             peft=None,
-            loader="AutoModelForSpeechSeq2Seq or AutoModelForCTC",
+            loader="pipeline",
             cuts=False,
             judged_by="-wer",
         ),
