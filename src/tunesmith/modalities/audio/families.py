@@ -23,6 +23,7 @@ FAMILIES: Final = (
         unit_bytes=1_800_000,
     ),
     Family(
-        name="AST", model_types=("audio-spectrogram-transformer",), kind="sound", targets=("query", "value"), four_bit=True
+        name="AST", model_types=("audio-spectrogram-transformer",), kind="sound", targets=("query", "value"),
+        four_bit=True,
     ),
 )  # fmt: skip
