@@ -109,7 +109,7 @@ def make_detector(folder: Path, kind: str = "rt_detr", *, able: bool = False, si
         more = {"num_feature_levels": 2} if kind == "deformable_detr" else {}
         config = AutoConfig.for_model(
             kind, backbone_config=backbone, use_timm_backbone=False, backbone=None, use_pretrained_backbone=False,
-            num_labels=3, num_queries=8, d_model=32, encoder_layers=1, decoder_layers=1, encoder_ffn_dim=32,
+            num_labels=3, num_queries=8, d_model=32, encoder_layers=1, decoder_layers=2, encoder_ffn_dim=32,
             decoder_ffn_dim=32, encoder_attention_heads=2, decoder_attention_heads=2, **more,
         )  # fmt: skip
     AutoModelForObjectDetection.from_config(config).save_pretrained(folder)

@@ -122,7 +122,7 @@ class BoxedBatches:
             picture = picture[
                 round(top * height) : round((top + high) * height), round(left * width) : round((left + wide) * width)
             ]
-        pixels = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1).float() / 255
+        pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 255
         if pixels.shape[1:] != (height, width):
             pixels = functional.interpolate(pixels[None], (height, width), mode="bilinear", align_corners=False)[0]
         if view.mirrored:
