@@ -203,10 +203,11 @@ def _wanted(request: EvaluateRun) -> frozenset[Metric]:
 def _reader(material: Material, model: Path, adapter: Path | None) -> TextEncoder:
     """Return how another model reads the rows: the same way if its tokens and its template are the same."""
     own = adapter if adapter is not None and (adapter / "tokenizer.json").is_file() else model
+    known: TextEncoder = material.encoder
     if own == material.folder:
-        return material.encoder
+        return known
     encoder = TextEncoder(own)
-    return material.encoder if encoder.fingerprint == material.encoder.fingerprint else encoder
+    return known if encoder.fingerprint == known.fingerprint else encoder
 
 
 def _questions(request: EvaluateRun, material: Material) -> list[Question]:

@@ -219,8 +219,13 @@ def _changes(
         def statistic(name: str) -> Statistic:
             return lambda draws: np.array([_of_sums(pieces, model.names, draw)[name] for draw in draws])
 
-        how = {"resamples": request.bootstrap, "confidence": request.confidence, "seed": request.seed}
-        return {name: difference(model.sums, baseline.sums, statistic(name), **how) for name in names}
+        return {
+            name: difference(
+                model.sums, baseline.sums, statistic(name),
+                resamples=request.bootstrap, confidence=request.confidence, seed=request.seed,
+            )
+            for name in names
+        }  # fmt: skip
     drawn: dict[str, list[float]] = {name: [] for name in names}
     for rows in drawn_rows(len(model.sums), request.bootstrap, request.seed):
         own, other = _values(pieces, model, rows), _values(pieces, baseline, rows)

@@ -83,7 +83,7 @@ def _write(model: nn.Module, sample: Tensor, outputs: tuple[str, ...], file: Pat
 
 
 def _compared(model: nn.Module, predictor: Any, rows: Rows, outputs: tuple[str, ...], file: Path) -> dict[str, Any]:
-    import onnxruntime
+    import onnxruntime  # type: ignore[import-untyped]
 
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     faults, largest = [], 0.0

@@ -83,9 +83,8 @@ def _pipeline(base: Path, adapter: Path, target: Path) -> None:
 
     from tunesmith.modalities.folders import PIPELINE_ADAPTER
 
-    pipeline: Any = diffusers.DiffusionPipeline.from_pretrained(
-        str(base), local_files_only=True, use_safetensors=True, safety_checker=None
-    )
+    load: Any = diffusers.DiffusionPipeline.from_pretrained
+    pipeline = load(str(base), local_files_only=True, use_safetensors=True, safety_checker=None)
     pipeline.load_lora_weights(str(adapter), weight_name=PIPELINE_ADAPTER, local_files_only=True)
     pipeline.fuse_lora()
     pipeline.unload_lora_weights()

@@ -61,10 +61,11 @@ def read_pictures(body: Mapping[str, Any]) -> tuple[bytes, ...]:
 
 
 def _picture(given: Any, where: str) -> bytes:
-    address = given.get("url") if isinstance(given, dict) else given
-    begin = DATA.match(address) if isinstance(address, str) else None
+    named = given.get("url") if isinstance(given, dict) else given
+    address = named if isinstance(named, str) else ""
+    begin = DATA.match(address)
     if begin is None:
-        raise BadValue(where, str(address)[:60], "a picture as data:image/...;base64,... (no address is fetched)")
+        raise BadValue(where, str(named)[:60], "a picture as data:image/...;base64,... (no address is fetched)")
     coded = address[begin.end() :]
     if len(coded) > MOST_BYTES * 4 // 3 + 4:
         raise ContentTooLarge(MOST_BYTES, "picture")
