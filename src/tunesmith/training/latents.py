@@ -86,9 +86,10 @@ class Keeping:
 
     def too_long(self, rows: TokenRows) -> int:
         """Count the captions that are longer than what a text encoder reads."""
-        texts, _ = _captions(rows)
-        limit = min(map(longest_of, self._tokenizers))
-        return sum(len(self._tokenizers[0](text).input_ids) > limit for text in texts)
+        texts, places = _captions(rows)
+        limit, tokenizer = min(map(longest_of, self._tokenizers)), self._tokenizers[0]
+        read = [tokenizer(text, truncation=True, max_length=limit + 1).input_ids for text in texts]
+        return sum(len(read[place]) > limit for place in places)
 
     def keep(
         self,
@@ -204,7 +205,9 @@ def _key(base: str, rows: TokenRows, *, mirror: bool) -> str:
     assert rows.media is not None
     for row in range(len(rows)):
         found = rows.media[row]
-        content.update(f"{found.facts['caption']}\0{zlib.crc32(found.arrays[0].tobytes())}\0".encode(errors="surrogatepass"))
+        content.update(
+            f"{found.facts['caption']}\0{zlib.crc32(found.arrays[0].tobytes())}\0".encode(errors="surrogatepass")
+        )
     return content.hexdigest()[:16]
 
 

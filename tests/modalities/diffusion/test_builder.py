@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -21,7 +22,7 @@ from tunesmith.service.jobs.submit import plan_job
 from tunesmith.settings import Settings
 from tunesmith.spec.errors import BadValue
 from tunesmith.spec.events import Body, Evaluated, Picture
-from tunesmith.spec.job import Evaluation
+from tunesmith.spec.job import DatasetRef, Evaluation, JobSpec, ModelRef
 from tunesmith.spec.plan import Plan
 from tunesmith.spec.recipe import AdapterRecipe, BatchRecipe
 from tunesmith.training.device import Ranks
@@ -169,3 +170,29 @@ def _far(one: bytes, other: bytes) -> int:
     """Largest difference of a colour."""
     pixels = [np.asarray(Image.open(io.BytesIO(content)), np.int16) for content in (one, other)]
     return int(np.abs(pixels[0] - pixels[1]).max())
+
+
+def test_longer_captions_than_the_model_reads_are_counted(sd: Path, tmp_path: Path, home: Path) -> None:
+    for number in range(6):
+        Image.new("RGB", (40, 40), (number, 0, 0)).save(tmp_path / f"{number}.png")
+    rows = [f"{'a' * (200 if number else 5)},{number}.png" for number in range(6)]
+    (tmp_path / "data.csv").write_text("\n".join(["prompt,image_path", *rows]))
+    pieces, _ = built(planned(sd, tmp_path / "data.csv", home, evaluation=Evaluation(validation_split=0.0)), home)
+    assert pieces.warnings == [
+        "5 captions are longer than the 77 tokens that the model reads: what is beyond is not read."
+    ]
+
+
+def test_text_encoders_do_not_train_with_a_whole_unet(sd: Path, shapes: Path, home: Path) -> None:
+    with pytest.raises(BadValue, match="left out with --method full"):
+        built(planned(sd, shapes, home, method="full", options={"train_text_encoder": True}), home)
+
+
+def test_the_job_in_examples_trains(sd: Path, shapes: Path, home: Path) -> None:
+    file = Path(__file__).parents[3] / "examples" / "text-to-image.yaml"
+    written = JobSpec.model_validate(yaml.safe_load(file.read_text()))
+    here = {"model": ModelRef(source=str(sd)), "datasets": [DatasetRef(uri=str(shapes))]}
+    plan = plan_job(written.model_copy(update=here), Settings(home=home))
+    pieces, _ = built(plan, home)
+    pieces.loss(pieces.train.batch([0], 0)).backward()
+    assert any(p.grad is not None for p in pieces.model.parameters())

@@ -17,6 +17,7 @@ from tunesmith.modalities.diffusion.options import DiffusionOptions
 from tunesmith.modalities.diffusion.predictor import Drawing
 from tunesmith.modalities.parts.asking import Silent
 from tunesmith.modalities.parts.building import Pieces
+from tunesmith.spec.errors import BadValue
 from tunesmith.spec.plan import Plan, settled
 from tunesmith.spec.recipe import AdapterRecipe
 from tunesmith.training.adapters import add_adapter, trained_copy
@@ -34,10 +35,16 @@ TEXT_TARGETS: Final = ("q_proj", "k_proj", "v_proj", "out_proj")
 def build(
     plan: Plan, train: TokenRows, validation: TokenRows, device: torch.device, *, labels: Sequence[str] = ()
 ) -> Pieces:
-    """Make a pipeline learn pictures by their captions."""
+    """Make a pipeline learn pictures by their captions.
+
+    Raises:
+        BadValue: the text encoders are to train with a UNet that is trained whole.
+    """
     options, folder = DiffusionOptions.model_validate(plan.spec.options), Path(plan.model.path)
-    recipe, noise = plan.spec.recipe, load_noise(folder)
-    large = len(encoders_of(folder)) > 1
+    recipe, adapts = plan.spec.recipe, settled(plan.spec.recipe.method, "recipe.method").adapts
+    if options.train_text_encoder and not adapts:
+        raise BadValue("--train-text-encoder", True, "left out with --method full, which trains the UNet alone")
+    noise, large = load_noise(folder), len(encoders_of(folder)) > 1
     model = _denoiser(plan, folder, device, text=options.train_text_encoder)
     keeping = Keeping(
         folder, device, precision=settled(recipe.precision, "recipe.precision"), base=plan.model.fingerprint,
@@ -50,7 +57,6 @@ def build(
     if cut := keeping.too_long(train):
         said = f"{cut} captions are" if cut > 1 else "1 caption is"
         objective.warnings.append(f"{said} longer than the 77 tokens that the model reads: what is beyond is not read.")
-    adapts = settled(recipe.method, "recipe.method").adapts
     return Pieces(
         plan, model, objective, (train, validation), load=partial(_anew, plan, folder), respondent=Silent(), carried={},
         write=partial(_write_adapter if adapts else _write_pipeline, plan, model),
