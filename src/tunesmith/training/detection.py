@@ -120,7 +120,7 @@ def straighten(model: nn.Module) -> None:
 
 def _straightened(part: nn.Module, inputs: Any, output: Tensor) -> None:
     if output.requires_grad and len(output) == 1:
-        output.register_hook(Tensor.contiguous)
+        output.register_hook(Tensor.contiguous)  # type: ignore[no-untyped-call]
 
 
 def predictions(
