@@ -56,7 +56,8 @@ def test_ast_hears_what_its_extractor_makes(tmp_path: Path) -> None:
     found = Ears(hearing_of(folder), CPU).inputs(sounds())["input_values"]
     extractor = AutoFeatureExtractor.from_pretrained(folder)
     waves = [each.astype(np.float32) / 32768 for each in sounds()]
-    torch.testing.assert_close(found, extractor(waves, sampling_rate=16_000, return_tensors="pt").input_values)
+    wanted = extractor(waves, sampling_rate=16_000, return_tensors="pt").input_values
+    torch.testing.assert_close(found, wanted, atol=1e-4, rtol=0)
 
 
 def test_what_is_covered_follows_from_the_random_numbers_alone(tmp_path: Path) -> None:
