@@ -33,8 +33,6 @@ from tunesmith.spec.examples import (
     ImageQuestion,
     Message,
     PictureTalk,
-    PlainText,
-    PromptCompletion,
 )
 
 VERSION: Final = 1
@@ -139,8 +137,6 @@ class TalkEncoder:
         Raises:
             RowFault: a picture cannot be read, or the template will not render the row.
         """
-        if isinstance(example, PlainText | PromptCompletion):
-            return self.turns(example)
         names, conversation = self._talk(example)
         held = [fitted(self.rule, name, example.where) for name in names]
         self.template.pictures = [self.words.of(pixels) for pixels in held]
