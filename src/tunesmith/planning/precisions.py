@@ -28,10 +28,12 @@ def settle_precision(known: Known) -> Precision:
 
 
 def choose_precision(known: Known) -> tuple[Precision, str]:
-    """Return bf16 where the device computes in it, else fp16 on a GPU where the family bears it, else fp32."""
+    """Return bf16 where device and family are quick in it, else fp16 on a GPU where the family bears it, else fp32."""
     device = known.device.kind
     if known.family.kind == "detector":
         return Precision.FP32, "the sides of boxes need more digits than 16 bits have"
+    if device == "cpu" and known.family.kind == "picture" and known.family.targets == ():
+        return Precision.FP32, "a cpu has no fast convolutions of single channels in bf16"
     if known.device.bf16:
         return Precision.BF16, f"the {device} computes in it; trained weights keep 32-bit masters"
     if device == "cpu":

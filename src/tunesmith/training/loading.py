@@ -198,9 +198,17 @@ def load_backbone(folder: Path, precision: str) -> Any:
 
 def head_parts(model: Any) -> Iterator[tuple[str, nn.Module]]:
     """Yield the modules with weights that stand behind the backbone of a classifier."""
+    within = backbone_name(model)
     for name, part in model.named_children():
-        if name != model.base_model_prefix and any(True for _ in part.parameters()):
+        if name != within and any(True for _ in part.parameters()):
             yield name, part
+
+
+def backbone_name(model: Any) -> str:
+    """Return the name of a classifier's backbone; of CLIP only its image tower is there, and its prefix names both."""
+    parts = dict(model.named_children())
+    largest = max(parts, key=lambda name: sum(each.numel() for each in parts[name].parameters()))
+    return model.base_model_prefix if model.base_model_prefix in parts else largest
 
 
 def _load(kind: Any, folder: Path, precision: str, **options: Any) -> tuple[Any, list[str]]:

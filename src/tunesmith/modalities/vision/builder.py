@@ -31,7 +31,7 @@ from tunesmith.spec.plan import Plan
 from tunesmith.training.classification import Classification, LabelledBatch, in_32_bits
 from tunesmith.training.detection import Detection
 from tunesmith.training.forward import inner
-from tunesmith.training.loading import head_parts, load_detector, load_picture_classifier
+from tunesmith.training.loading import backbone_name, head_parts, load_detector, load_picture_classifier
 from tunesmith.training.quantization import load_base
 
 PREPROCESSOR = "preprocessor_config.json"
@@ -106,7 +106,7 @@ def build_classifier(
         if isinstance(layer, torch.nn.modules.batchnorm._BatchNorm):
             layer.float()  # Means over many batches need more digits than 16 bits have; it takes inputs of either.
     if options.freeze_backbone:
-        freeze(model.base_model)
+        freeze(model.get_submodule(backbone_name(model)))
     model = adapted(model, plan, peft=None, trained=list(heads), whole=True)
     if plan.spec.recipe.gradient_checkpointing and inner(model).supports_gradient_checkpointing:
         inner(model).gradient_checkpointing_enable({"use_reentrant": False})
