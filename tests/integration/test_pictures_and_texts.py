@@ -112,4 +112,4 @@ def test_a_length_that_would_cut_a_picture_is_one_sentence(shapes: Path, tmp_pat
     )
     run = until_over(begin(job, Settings(home=home)))
     assert status(run).exit == 65
-    assert "a length of 16 tokens would cut the pictures of" in run.log.read_text()
+    assert "a length of 16 tokens would cut the pictures of" in run.events.read_text()
