@@ -16,9 +16,9 @@ from small_disk import small_disk
 from tunesmith.data.check import Settings, check
 from tunesmith.data.ledger import CLASSES
 from tunesmith.data.prepare import PreparedData, prepare
-from tunesmith.data.token_rows import TokenRows
+from tunesmith.data.token_rows import EncodedRow, TokenRows
 from tunesmith.spec.errors import DiskFull, FaultyData, NothingTrained, NoUsableRow, SplitImpossible, TooMuchLost
-from tunesmith.spec.examples import Conversation
+from tunesmith.spec.examples import BoxedImage, Conversation, Example
 from tunesmith.spec.job import DatasetRef
 
 Prepare = Callable[..., PreparedData]
@@ -414,3 +414,34 @@ def test_the_ledger_accounts_for_every_token(
     )
     if length == 12 and all(len(row) == 2 for row in rows):  # what is said then tells which row it is of
         assert not set(spoken(data.train)) & set(spoken(data.validation))
+
+
+class PictureBytes(ByteEncoder):
+    """Reads the bytes of a picture's file; no picture is needed for that."""
+
+    def __call__(self, example: Example) -> list[EncodedRow]:
+        assert isinstance(example, BoxedImage)
+        return [EncodedRow([0, 0], [False, True], Path(example.image).read_bytes())]
+
+
+@pytest.mark.parametrize(
+    ("boxes", "labels"),
+    [
+        ([{"label": 1}, {"label": 0}], ["zebra", "ape"]),
+        ([{"label": "10"}, {"label": "9"}], ["9", "10"]),
+        ([{"label": "dog"}, {"label": "ape"}], ["dog", "ape"]),
+    ],
+)
+def test_classes_of_boxes_stay_in_the_order_that_the_data_gives_them(
+    prepared: Prepare, tmp_path: Path, boxes: list[dict[str, Any]], labels: list[str]
+) -> None:
+    names = {"names": ["zebra", "ape"]} if boxes[0]["label"] == 1 else {}
+    rows = []
+    for number in range(4):
+        (tmp_path / f"{number}.png").write_bytes(bytes([number]))
+        shown = [{**box, "box": [0, 0, 4, 4]} for box in boxes]
+        rows.append(json.dumps({"image": f"{number}.png", "boxes": shown, **names}) + "\n")
+    (tmp_path / "boxes.jsonl").write_text("".join(rows))
+    data = prepared(tmp_path / "boxes.jsonl", PictureBytes(), split=0.25)
+    assert data.labels == labels
+    assert (len(data.train), len(data.validation), data.train.labels) == (3, 1, None)
