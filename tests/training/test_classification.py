@@ -133,3 +133,16 @@ def test_a_class_that_is_not_trained_is_a_fault_where_the_user_held_its_rows_out
     lenient = made(False)
     assert len(lenient.rows(labelled([0, 1, 2, 2]))) == 2
     assert "2 rows held out are not used" in lenient.warnings[0]
+
+
+def test_what_rows_are_taken_for_adds_up_whatever_the_size_of_batches(encoder: Path) -> None:
+    _, objects = objective(encoder)
+    rows = labelled([0, 1, 2, 0, 1, 2, 1])
+    with torch.no_grad():
+        sums = objects.measure(objects.rows(rows).batch(range(7)))
+    found = [objects.confusion(objects.rows(rows), limit) for limit in (8, 10_000)]
+    counts = np.array(found[0]["counts"])
+    assert found[0] == found[1] and found[0]["classes"] == CLASSES
+    assert counts.sum(1).tolist() == [sums[f"rows {place}"] for place in range(3)]
+    assert counts.sum(0).tolist() == [sums[f"taken {place}"] for place in range(3)]
+    assert counts.diagonal().tolist() == [sums[f"right {place}"] for place in range(3)]

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from tunesmith.data.token_rows import Indices, TokenRows
 from tunesmith.spec.errors import UnknownLabel
+from tunesmith.training.batching import micro_batches
 from tunesmith.training.device import Ranks
 from tunesmith.training.joining import WIDE, rectangle
 from tunesmith.training.pieces import Rows
@@ -154,6 +155,20 @@ class Classification:
         for name, count, score in zip(self._classes, rows, scores, strict=True):
             found |= {f"rows of {name}": float(count), f"f1 of {name}": float(score)}
         return found
+
+    def confusion(self, rows: Rows, micro_tokens: int) -> dict[str, Any]:
+        """Count what the rows of each class are taken for: a line for each class, in the order of ``classes``.
+
+        The model has to be in the mode in which it is measured.
+        """
+        count = len(self._classes)
+        found = torch.zeros(count * count, dtype=torch.int64)
+        with torch.no_grad():
+            for part in micro_batches(range(len(rows.lengths)), rows.lengths, micro_tokens):
+                batch: LabelledBatch = rows.batch(part, 0)  # type: ignore[assignment]
+                pairs = batch.classes * count + self._logits(batch).argmax(-1)
+                found += torch.bincount(pairs, minlength=count * count).cpu()
+        return {"classes": self._classes, "counts": found.view(count, count).tolist()}
 
     def _place(self, label: str) -> int:
         return self._classes.index(label) if label in self._classes else -1

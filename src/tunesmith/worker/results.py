@@ -6,7 +6,7 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tunesmith.modalities import task_of
 from tunesmith.runs.durable import write_json
@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from tunesmith.training.loop import Loop
 
 
+CONFUSION: Final = "confusion_matrix.json"
+"""Name of the file with what the rows of each class were taken for: ``classes``, and ``counts`` with a line of each."""
+
+LARGEST: Final = 1000
+"""Classes of which it is written, at most."""
+
+
 def write_results(run: RunFolder, plan: Plan, loop: Loop, summary: RunSummary) -> Path:
     """Write everything that is published into the run's ``artifacts/`` and return that folder."""
     folder = run.artifacts_dir
@@ -32,6 +39,7 @@ def write_results(run: RunFolder, plan: Plan, loop: Loop, summary: RunSummary) -
     info = "adapter_info.json" if settled(plan.spec.recipe.method, "recipe.method").adapts else "model_info.json"
     write_json(folder / info, _info(run, plan, loop, summary))
     write_training_metadata(run, plan, summary, folder)
+    _write_confusion(loop, folder)
     (folder / "README.md").write_text(_card(plan, summary, _measured(run, loop)))
     title = f"{run.header().name}: {plan.spec.recipe.method} of {Path(plan.model.source).name}"
     counts = task_of(plan.spec.task).counts
@@ -41,6 +49,19 @@ def write_results(run: RunFolder, plan: Plan, loop: Loop, summary: RunSummary) -
         (folder / "logs").mkdir(exist_ok=True)
         _link(folder / "logs" / "training", run.logs_dir)
     return folder
+
+
+def _write_confusion(loop: Loop, folder: Path) -> None:
+    """Write what the validation rows of each class are taken for, where the result tells classes apart."""
+    pieces, objective = loop.pieces, getattr(loop.pieces, "objective", None)
+    classes = getattr(pieces, "about", {}).get("classes", ())
+    if pieces.validation is None or not hasattr(objective, "confusion") or len(classes) > LARGEST:
+        return
+    was_training = pieces.model.training
+    pieces.model.eval()
+    found = objective.confusion(pieces.validation, loop.progress.micro_tokens)
+    pieces.model.train(was_training)
+    write_json(folder / CONFUSION, found)
 
 
 def _save_bin(folder: Path) -> None:
