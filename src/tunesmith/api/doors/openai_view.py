@@ -76,7 +76,8 @@ def view(job: Job) -> FineTuningJob:
     """Render a job, with its plan where it has one; one of another way in is shown in these words too."""
     over, done = job.state in JOB_OVER, job.state is RunState.SUCCEEDED
     numbers, asked = resolved(job), job.extra.get("asked", {})
-    method = job.extra.get("method") or METHODS.get(job.spec.task or "chat", job.spec.task or "chat")
+    task = str(job.extra.get("task") or job.spec.task or "chat")
+    method = job.extra.get("method") or METHODS.get(task, task.replace("-", "_"))
     shown = {"type": method, method: {"hyperparameters": numbers.model_dump(exclude_none=True)}}
     return FineTuningJob(
         id=OPENAI.id(job),
