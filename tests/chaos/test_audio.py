@@ -91,8 +91,9 @@ def test_ctc_learns_forty_clips_by_heart(home: Path, tmp_path: Path) -> None:
     )  # fmt: skip
     model = make_wav2vec2(tmp_path / "wav2vec2", **wider)
     run = trained(
-        model, data, home, options={"freeze_convolutions": False}, held_out=0.0, method="full", epochs=120, learning_rate=1e-3,
-        precision="fp32", force_epochs=True, batch=BatchRecipe(size=8, accumulation=1), evaluate_every=1000,
+        model, data, home, options={"freeze_convolutions": False}, held_out=0.0, method="full", epochs=120,
+        learning_rate=1e-3, precision="fp32", force_epochs=True,
+        batch=BatchRecipe(size=8, accumulation=1), evaluate_every=1000,
     )  # fmt: skip
     predictor = load_predictor(run.artifacts_dir)
     wrong = total = 0
