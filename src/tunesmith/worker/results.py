@@ -53,7 +53,8 @@ def write_results(run: RunFolder, plan: Plan, loop: Loop, summary: RunSummary) -
 
 def _write_confusion(loop: Loop, folder: Path) -> None:
     """Write what the validation rows of each class are taken for, where the result tells classes apart."""
-    pieces, objective = loop.pieces, getattr(loop.pieces, "objective", None)
+    pieces: Any = loop.pieces
+    objective: Any = getattr(pieces, "objective", None)
     classes = getattr(pieces, "about", {}).get("classes", ())
     if pieces.validation is None or not hasattr(objective, "confusion") or len(classes) > LARGEST:
         return
