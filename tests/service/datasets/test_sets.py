@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from data.drawn import zipped
 from tunesmith.service.accounts.paths import organisation_folder
 from tunesmith.service.accounts.principal import Principal, Role
 from tunesmith.service.context import Service
@@ -137,3 +138,20 @@ def test_a_preview_shows_rows_as_they_are_or_as_a_model_sees_them(service: Servi
     assert "row 0" in seen["rows"][0]["sequences"][0]["text"].replace("[[", "")
     with pytest.raises(PathNotAllowed):
         sets.preview_set(service, ACME, made.id, sets.Reading(model="/etc"), 1)
+
+
+def test_a_preview_says_what_is_in_pictures_with_and_without_a_model(service: Service, tmp_path: Path) -> None:
+    archive = zipped(tmp_path / "set.zip", [f"{name}/{number}.png" for name in ("cats", "dogs") for number in "123"])
+    made = stored(service, archive.read_bytes(), "set.zip")
+    [plain] = sets.preview_set(service, ACME, made.id, sets.Reading(), 1)["rows"]
+    seen = {"name": "cats/1.png", "kind": "picture", "width": 24, "height": 20}
+    assert plain["content"] == {"image": "cats/1.png", "label": "cats"} and plain["files"] == [seen]
+    model = organisation_folder(service.settings, "acme") / "models" / "vit"
+    model.mkdir(parents=True)
+    (model / "config.json").write_text(json.dumps({"model_type": "vit", "image_size": 32, "patch_size": 8}))
+    (model / "preprocessor_config.json").write_text(json.dumps({"size": {"height": 32, "width": 32}}))
+    [shown] = sets.preview_set(service, ACME, made.id, sets.Reading(model="models/vit"), 1)["rows"]
+    assert (shown["label"], shown["files"]) == ("cats", [seen])
+    assert shown["sequences"] == [{"name": "class cats", "tokens": [], "text": ""}]
+    report = sets.check_set(service, ACME, made.id, sets.Reading(model="models/vit", length=1))
+    assert (report["rows"], report["lengths"]["unit"], report["refusal"]) == (6, "patches", "")

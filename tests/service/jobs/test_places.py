@@ -8,6 +8,7 @@ import pytest
 from tunesmith.service.accounts.paths import organisation_folder
 from tunesmith.service.accounts.principal import OPERATOR, Principal, Role
 from tunesmith.service.context import Service
+from tunesmith.service.datasets import sets
 from tunesmith.service.jobs.places import placed
 from tunesmith.spec.errors import BadValue, DataNotFound, ModelNotFound, OutputUnusable, PathNotAllowed
 from tunesmith.spec.job import DatasetRef, JobSpec, ModelRef, Output
@@ -131,3 +132,19 @@ def test_no_suggestion_names_a_place(service: Service, own: Path, path: str) -> 
 def test_a_revision_leads_nowhere(service: Service, own: Path, revision: str) -> None:
     with pytest.raises(BadValue):
         place(service, model=ModelRef(source="somebody/model", revision=revision))
+
+
+def test_rows_of_a_job_may_name_what_its_data_may(service: Service, own: Path, tmp_path: Path) -> None:
+    def within(written: str, by: Principal = ACME, **more: object) -> tuple[str, ...] | None:
+        return place(service, by, datasets=[DatasetRef(uri=written, **more)]).datasets[0].within  # type: ignore[arg-type]
+
+    made = sets.store_set(service, ACME, name="mine", file="rows.jsonl", chunks=[b'{"text": "a"}\n'])
+    folder = str(Path(made.path).parent)
+    for by in (ACME, OPERATOR):
+        assert within(f"dataset:{made.id}", by, within=("/",)) == (folder,)
+    assert within("data/a.jsonl", within=("/",)) == (str(own),)
+    assert within(f"dataset:{made.id},data/a.jsonl") == (folder, str(own))
+    assert within("somebody/rows", within=("/",)) == ()
+    (tmp_path / "a.jsonl").write_text("{}\n")
+    assert within(str(tmp_path / "a.jsonl"), OPERATOR) is None
+    assert within(str(tmp_path / "a.jsonl"), OPERATOR, within=(str(tmp_path),)) == (str(tmp_path),)
