@@ -106,7 +106,7 @@ def test_text_alone_trains_gemma_as_a_language_model(tmp_path: Path) -> None:
 
 
 def test_a_length_that_would_cut_a_picture_is_one_sentence(shapes: Path, tmp_path: Path, home: Path) -> None:
-    model = make_talker(tmp_path / "llava", "llava")
+    model = make_talker(tmp_path / "llava", "llava", side=56)
     job = tiny_job(
         model, shapes / "questions.jsonl", tmp_path / "out", length=16, task=None, method="lora", evaluate_every=None
     )
