@@ -208,7 +208,8 @@ def backbone_name(model: Any) -> str:
     """Return the name of a classifier's backbone; of CLIP only its image tower is there, and its prefix names both."""
     parts = dict(model.named_children())
     largest = max(parts, key=lambda name: sum(each.numel() for each in parts[name].parameters()))
-    return model.base_model_prefix if model.base_model_prefix in parts else largest
+    prefix = str(model.base_model_prefix)
+    return prefix if prefix in parts else largest
 
 
 def _load(kind: Any, folder: Path, precision: str, **options: Any) -> tuple[Any, list[str]]:

@@ -46,9 +46,8 @@ def convert_mobilenet(file: Path, target: Path) -> int:
     from transformers import MobileNetV2Config, MobileNetV2ForImageClassification
 
     state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-    config = MobileNetV2Config(
-        image_size=SIZE, tf_padding=False, layer_norm_eps=1e-5, classifier_dropout_prob=0.2, num_labels=1000
-    )
+    config = MobileNetV2Config(image_size=SIZE, tf_padding=False, layer_norm_eps=1e-5, classifier_dropout_prob=0.2)
+    config.num_labels = 1000
     model = MobileNetV2ForImageClassification(config)
     result = model.load_state_dict(renamed(state), strict=False)
     if result.missing_keys or result.unexpected_keys:
