@@ -117,7 +117,7 @@ def test_digits_are_told_by_voices_that_were_not_heard(home: Path, tmp_path: Pat
     ).save_pretrained(model)  # fmt: skip
     ASTFeatureExtractor(num_mel_bins=64, max_length=128).save_pretrained(model)
     run = trained(
-        model, data, home, options={"spec_augment": True}, method="full", epochs=10, learning_rate=1e-3,
+        model, data, home, options={"spec_augment": True}, method="full", epochs=25, learning_rate=1e-3,
         precision="fp32", force_epochs=True, batch=BatchRecipe(size=16, accumulation=1),
     )  # fmt: skip
     predictor = load_predictor(run.artifacts_dir)
