@@ -13,12 +13,12 @@ from PIL import Image
 from torch import Tensor
 
 from tunesmith.data.media.pictures import decoded
-from tunesmith.modalities.adapter_fit import check_adapter
 from tunesmith.modalities.base import family_of
 from tunesmith.modalities.chat_template import read_json
 from tunesmith.modalities.multimodal.encode import MARK, PairEncoder, TalkEncoder, special_token, tokenizer_of
 from tunesmith.modalities.multimodal.families import FAMILIES
 from tunesmith.modalities.multimodal.options import MultimodalOptions
+from tunesmith.modalities.parts.adapter_layers import refuse_other
 from tunesmith.modalities.parts.asking import Question
 from tunesmith.modalities.parts.picture_inputs import format_of, marks, picture_inputs
 from tunesmith.modalities.parts.picture_rules import Pixels
@@ -43,13 +43,13 @@ def load_predictor(
         ConfigError: the folder holds no model of pictures and texts.
         AdapterMismatch: the adapter's shapes are not those of the model.
     """
-    if adapter is not None:
-        check_adapter(adapter, model_dir)
     family = family_of(str(read_json(model_dir / "config.json").get("model_type", "")), FAMILIES)
     pair = family.kind == "pair"
     model = (load_pair if pair else load_talker)(model_dir, precision)
     if adapter is not None:
         from peft import PeftModel
+
+        refuse_other(model, adapter, model_dir)
 
         model = PeftModel.from_pretrained(model, str(adapter))
     model = model.to(device).eval()

@@ -13,11 +13,11 @@ import torch
 from PIL.Image import Image
 
 from tunesmith.data.media import pictures
-from tunesmith.modalities.adapter_fit import ADAPTER_PREFIX, ADAPTER_WEIGHTS, base_names, shapes
 from tunesmith.modalities.chat_template import read_json
+from tunesmith.modalities.parts.adapter_layers import refuse_other
 from tunesmith.modalities.parts.picture_batches import seen
 from tunesmith.modalities.parts.picture_sizes import size_of, whole_size
-from tunesmith.spec.errors import AdapterMismatch, Untrained, Where
+from tunesmith.spec.errors import Untrained, Where
 from tunesmith.training.detection import predictions
 from tunesmith.training.loading import load_detector, load_picture_classifier
 from tunesmith.training.merge import merged, with_adapter
@@ -47,7 +47,7 @@ def load_predictor(
     load = load_detector if finds else load_picture_classifier
     model = load(model_dir, precision, classes, 0).model
     if adapter is not None:
-        _refuse_other(model, adapter, model_dir)
+        refuse_other(model, adapter, model_dir)
         model = merged(with_adapter(model, adapter))
     shown = adapter if adapter is not None and (adapter / PREPROCESSOR).is_file() else model_dir
     return (BoxPredictor if finds else ClassPredictor)(model.to(device).eval(), classes, shown)
@@ -155,22 +155,6 @@ def _finds(model_dir: Path, adapter: Path | None) -> bool:
 
 def _architectures(model_dir: Path) -> list[str]:
     return [str(name) for name in read_json(model_dir / "config.json").get("architectures") or []]
-
-
-def _refuse_other(model: Any, adapter: Path, model_dir: Path) -> None:
-    """Refuse an adapter whose layers are not in the model; files may name layers otherwise than the model in memory.
-
-    Raises:
-        AdapterMismatch: one is not there, or has another size.
-    """
-    modules = dict(model.named_modules())
-    for name, shape in shapes(adapter / ADAPTER_WEIGHTS):
-        layer, is_first, _ = name.removeprefix(ADAPTER_PREFIX).partition(".lora_A.")
-        if not is_first:
-            continue
-        weight = getattr(modules.get(layer), "weight", None)
-        if weight is None or weight.shape[1] != shape[1]:
-            raise AdapterMismatch(adapter, next(iter(base_names(adapter)), "another model"), model_dir.name)
 
 
 def _classes(model_dir: Path, adapter: Path | None) -> list[str]:
