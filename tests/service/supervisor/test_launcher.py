@@ -26,7 +26,7 @@ from tunesmith.service.jobs import queue
 from tunesmith.service.jobs.follow import follow
 from tunesmith.service.supervisor import launcher
 from tunesmith.settings import Settings
-from tunesmith.spec.errors import NoSuchDevice, OutputBusy, Relayed, RunAbandoned
+from tunesmith.spec.errors import NoSuchDevice, OtherKindOfData, OutputBusy, Relayed, RunAbandoned
 from tunesmith.spec.events import Finished, Started, Step
 from tunesmith.spec.job import JobSpec
 from tunesmith.spec.plan import Plan
@@ -94,6 +94,11 @@ def test_what_cannot_be_planned_is_said_in_the_same_words(service: Service, make
     with pytest.raises(Relayed, match="unknown key 'nothing'") as raised:
         launcher.plan(service, make_job(options={"nothing": 1}))
     assert (raised.value.code, raised.value.exit_code, raised.value.status) == ("unknown_key", 78, 422)
+
+
+def test_a_request_for_another_kind_of_data_is_an_error(service: Service, make_job: MakeJob) -> None:
+    with pytest.raises(OtherKindOfData, match="a model of text, and the request is for vision"):
+        launcher.plan(service, replace(make_job(), extra={"modality": "vision"}))
 
 
 @pytest.mark.parametrize(("lane", "why"), [("cpu", "No GPU is registered"), ("gpu", "The server for GPUs has none")])
