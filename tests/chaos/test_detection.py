@@ -29,7 +29,7 @@ def test_shapes_are_found_after_five_minutes(tmp_path: Path, home: Path) -> None
     model = make_detector(tmp_path / "model", able=True, size=128)
     job = tiny_job(
         model, scenes, tmp_path / "out", method="full", length=None, epochs=32, learning_rate=0.001, evaluate_every=80,
-        batch=BatchRecipe(size=16, micro_tokens=1024), stopping=StoppingRecipe(patience=100),
+        batch=BatchRecipe(size=16, accumulation=1, micro_tokens=1024), stopping=StoppingRecipe(patience=100),
         options={"random_crop": False}, evaluation=Evaluation(), resources=Resources(device="cpu"),
     )  # fmt: skip
     began = time.monotonic()
@@ -47,7 +47,7 @@ def test_three_kills_change_nothing(tmp_path: Path, home: Path) -> None:
     scenes = write_scenes(tmp_path / "scenes", train=24, val=6, size=64)
     model = make_detector(tmp_path / "model")
     changes: dict[str, Any] = {
-        "method": "full", "length": None, "epochs": 6, "batch": BatchRecipe(size=6, micro_tokens=64),
+        "method": "full", "length": None, "epochs": 8, "batch": BatchRecipe(size=6, accumulation=1, micro_tokens=64),
         "evaluation": Evaluation(),
     }  # fmt: skip
     straight = until_over(begin(tiny_job(model, scenes, tmp_path / "straight", **changes), settings))
