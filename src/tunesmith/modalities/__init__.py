@@ -33,5 +33,5 @@ def task_of(name: str | None) -> Task:
 
 
 def counted(plan: Plan) -> str:
-    """Return what speed is told in: text in tokens, pictures and sounds by the piece, unless their loss is of tokens."""
+    """Return what speed is told in: text in tokens, pictures and sounds by the piece unless their loss is of tokens."""
     return task_of(plan.spec.task).counts if plan.model.modality != text.MODALITY.name else "token"

@@ -28,7 +28,14 @@ class Keeper:
     """What the loop tells goes to the event log and the charts; what it wants saved goes to checkpoints."""
 
     def __init__(
-        self, run: RunFolder, reporter: Reporter, ranks: Ranks, *, keep: int, fingerprint: str, charts: Charts | None,
+        self,
+        run: RunFolder,
+        reporter: Reporter,
+        ranks: Ranks,
+        *,
+        keep: int,
+        fingerprint: str,
+        charts: Charts | None,
         watch: Callable[[Body], None] | None = None,
     ) -> None:
         """``watch`` sees all that the loop says, after it is written."""
