@@ -22,9 +22,11 @@ def choose_modality(spec: JobSpec, model_dir: Path) -> Modality:
     typed = [each for each in MODALITIES.values() if _has_task(each, spec.task)]
     if typed:
         return typed[0]
-    able = modalities_of(model_dir)
+    able, text = modalities_of(model_dir), MODALITIES["text"]
+    if MODALITIES["multimodal"] in able and text not in able:  # What writes about pictures also learns from text alone.
+        able = [*able, text]
     if len(able) <= 1:
-        return able[0] if able else MODALITIES["text"]
+        return able[0] if able else text
     kinds = kinds_of(spec.datasets)
     return next((each for each in able if _trains(each, kinds)), able[0])
 
