@@ -28,7 +28,7 @@ def test_shapes_are_found_after_five_minutes(tmp_path: Path, home: Path) -> None
     scenes = write_scenes(tmp_path / "scenes", train=240, val=60)
     model = make_detector(tmp_path / "model", able=True, size=128)
     job = tiny_job(
-        model, scenes, tmp_path / "out", method="full", length=None, epochs=32, learning_rate=0.001, evaluate_every=80,
+        model, scenes, tmp_path / "out", method="full", length=None, epochs=24, learning_rate=0.001, evaluate_every=80,
         batch=BatchRecipe(size=16, accumulation=1, micro_tokens=1024), stopping=StoppingRecipe(patience=100),
         options={"random_crop": False}, evaluation=Evaluation(), resources=Resources(device="cpu"),
     )  # fmt: skip
