@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -186,10 +186,10 @@ class Caller:
         self._url, self._model, self._key, self._folder = url.rstrip("/"), model, key, folder
         self._known: dict[str, str] = {}
 
-    def all(self) -> Iterator[Outcome]:
-        """Make every call, and say what came of each."""
+    def all(self, calls: Sequence[Call] = CALLS) -> Iterator[Outcome]:
+        """Make every one of the calls, and say what came of each."""
         write_data(self._folder)
-        for call in CALLS:
+        for call in calls:
             if self._model is None or call not in MEDIA:
                 yield self.make(call)
 
@@ -231,6 +231,7 @@ class Caller:
             more += ["-H", f"Authorization: Bearer {self._key}"] if self._key else []
             said = subprocess.run(
                 ["bash", "-c", f'{text.rstrip()} "$@"', "bash", *more], capture_output=True, text=True, check=False,
+                cwd=self._folder,
             )  # fmt: skip
             if said.returncode:
                 return 0, said.stderr.strip()
@@ -245,7 +246,9 @@ class Caller:
         # A refusal has none of the fields that the printed code goes on with.
         program += "try:\n" + "".join(f"    {line}\n" for line in text.splitlines())
         program += "except KeyError:\n    pass\nprint(json.dumps([response.status_code, response.json()]))\n"
-        said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+        said = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=self._folder
+        )
         if said.returncode:
             return 0, said.stderr.strip()
         status, answer = json.loads(said.stdout)

@@ -55,7 +55,7 @@ def new_modality(name: str, root: Path) -> list[Path]:
     _refuse_existing(folder, test)
     listed = _replaced(table, "from tunesmith.modalities import ", f"from tunesmith.modalities import {name}, ")
     _write(table, listed.replace("text.MODALITY,", f"text.MODALITY, {name}.MODALITY,"))
-    _write(rules, _replaced(rules, '"(text)', f'"({name}) | (text)'))
+    _write(rules, _replaced(rules, " | (text)", f" | ({name}) | (text)"))
     files = [folder / template.name.removesuffix(".txt") for template in sorted((TEMPLATES / "modality").iterdir())]
     for file in files:
         _write(file, _filled(f"modality/{file.name}.txt", name))

@@ -212,7 +212,8 @@ def test_every_hyperparameter_of_a_fine_tuning_job_changes_what_is_planned(folde
 
     def submitted(kind: str, numbers: dict[str, Any], **fields: Any) -> Submission:
         method = {"type": kind, kind: {"hyperparameters": numbers}}
-        made = build(openai_jobs.CreateRequest(**{"model": "m", "training_file": "file-1", "method": method, **fields}))
+        request = openai_jobs.CreateRequest(**{"model": "m", "training_file": "file-1", "method": method, **fields})
+        made = build(request, task="dpo" if kind == "dpo" else "chat")
         rows = [each.model_copy(update={"uri": str(folder / "rows.jsonl")}) for each in made.spec.datasets]
         update = {"datasets": rows} | ({"task": "chat"} if kind == "dpo" else {})
         return Submission(spec=made.spec.model_copy(update=update), door=made.door, extra=made.extra, id=made.id)
@@ -228,7 +229,9 @@ def test_every_field_of_a_fine_tuning_job_changes_the_job() -> None:
 
     def submitted(**fields: Any) -> dict[str, Any]:
         request = openai_jobs.CreateRequest(**{"model": "m", "training_file": "file-1", **fields})
-        return job(openai_jobs.submission(request, id="0" * 12, org="acme", source=request.model, output="out"))
+        return job(
+            openai_jobs.submission(request, task="chat", id="0" * 12, org="acme", source=request.model, output="out")
+        )
 
     for name, value in OPENAI.items():
         assert submitted(**{name: value}) != submitted(), f"{name} changes nothing"

@@ -55,7 +55,7 @@ DOORS: Final = [
         [
             ({"category": OFF}, "category"), ({"category": "Text"}, "category"),
             ({"category": ["LangText"]}, "category"),
-            ({"category": "Vision"}, "Vision"), ({"dataset_path": OFF}, "dataset_path"),
+            ({"dataset_path": OFF}, "dataset_path"),
             ({"dataset_path": "nothing.jsonl"}, "nothing.jsonl"), ({"dataset_path": UP + "/x"}, "passwd/x"),
             ({"model_name": ABSENT}, ABSENT), ({"model_name": UP}, UP), ({"output_dir": "rows.jsonl"}, "rows.jsonl"),
             ({"run_name": UP}, "run_name"), ({"epochs": 0}, "epochs"), ({"epochs": "three"}, "epochs"),

@@ -92,8 +92,8 @@ def test_pictures_beside_rows_are_not_passed_over_for_the_rows_may_name_them(tre
     assert look_up(str(tree)).notes == []
 
 
-def test_pictures_of_which_nothing_says_what_they_show_are_refused_with_the_ways_to_say_it(tmp_path: Path) -> None:
-    (tmp_path / "1.png").touch()
+def test_recordings_of_which_nothing_says_what_they_are_are_refused_with_the_ways_to_say_it(tmp_path: Path) -> None:
+    (tmp_path / "1.wav").touch()
     with pytest.raises(UnreadableData, match=r"nothing says what they are: put each class into a folder of its own"):
         look_up(str(tmp_path))
 

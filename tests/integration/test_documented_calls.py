@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 
 from hub_cache import fill, fill_pictured
 from require import need
-from scripts.documented_calls import Caller, Outcome, main
+from scripts.documented_call import Call
+from scripts.documented_calls import CALLS, MEDIA, Caller, Outcome, main
 from served import served
 from tunesmith.service.models.pull import pull
 from tunesmith.settings import Settings
@@ -21,20 +23,29 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return fill_pictured(fill(tmp_path_factory.mktemp("hub")))
 
 
-@pytest.mark.parametrize("database_url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)], indirect=True)
-def test_every_documented_call_answers_as_documented(home: Path, tmp_path: Path, database_url: str, hub: Path) -> None:
-    folder = tmp_path / "work"
-    folder.mkdir()
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "work"
+    made.mkdir()
+    return made
+
+
+def answers_to(calls: Sequence[Call], home: Path, folder: Path, database_url: str, hub: Path) -> list[Outcome]:
     variables = {"HF_HOME": str(hub), "TUNESMITH_CPU_SLOTS": "2"}
     with served(home, "--database-url", database_url, folder=folder, **variables) as server:
-        outcomes = list(Caller(server.url, folder=folder).all())
+        outcomes = list(Caller(server.url, folder=folder).all(calls))
     assert [f"{o.call.document} {o.call.does}: {o.fault}" for o in outcomes if o.fault] == []
+    return outcomes
+
+
+@pytest.mark.parametrize("database_url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)], indirect=True)
+def test_every_documented_call_answers_as_documented(home: Path, folder: Path, database_url: str, hub: Path) -> None:
+    outcomes = answers_to([call for call in CALLS if call not in MEDIA], home, folder, database_url, hub)
     first, watched = (_of(outcomes, "000", does) for does in ("submit", "watch"))
     assert first["model_name"] == "microsoft/DialoGPT-medium"
     assert any("GPU" in sentence for sentence in watched["warnings"])
     assert (folder / "saved_models/LangText/model.safetensors").is_file()
     assert (folder / "outputs/lora-7b/adapter_model.safetensors").is_file()
-    _pictures_answered(outcomes, folder)
     training = _of(outcomes, "003", "start")["training_id"]
     assert (folder / "models/finetuned/org_123" / training / "adapter_config.json").is_file()
     assert _of(outcomes, "002", "merge")["path"] == str(folder / "models" / "merged")
@@ -45,8 +56,11 @@ def test_every_documented_call_answers_as_documented(home: Path, tmp_path: Path,
     assert [each["instruction"] for each in metrics["test_responses"]] == ["Hello!"]
 
 
-def _pictures_answered(outcomes: list[Outcome], folder: Path) -> None:
-    """Check what the calls that train models of pictures and recordings said and left behind."""
+@pytest.mark.slow
+def test_every_documented_call_for_pictures_and_recordings_does_too(
+    home: Path, folder: Path, database_url: str, hub: Path
+) -> None:
+    outcomes = answers_to(MEDIA, home, folder, database_url, hub)
     for name, model_type in (("Vision", "vision"), ("Audio", "audio"), ("MultiModal", "multimodal")):
         watched = _of(outcomes, "000", f"watch {name}")
         assert (watched["model_type"], watched["method"], watched["step"] > 0) == (model_type, "full", True)

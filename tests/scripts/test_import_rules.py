@@ -19,6 +19,7 @@ PACKAGES = (
         "executors",
         "planning",
         "modalities/text",
+        "modalities/parts",
         "generation",
         "training",
         "data",
@@ -29,7 +30,7 @@ PACKAGES = (
 )
 MODULES = (
     *("settings", "worker/train"),
-    *(f"modalities/{name}" for name in ("base", "chat_template", "adapter_fit", "tool_turns")),
+    *(f"modalities/{name}" for name in ("base", "chat_template", "adapter_fit", "tool_turns", "folders")),
     "modalities/family_templates",
 )
 LIGHT = tuple(f"modalities/text/{name}" for name in ("options", "families", "encode"))

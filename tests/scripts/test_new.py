@@ -46,7 +46,7 @@ def test_a_family_comes_with_a_row_and_a_test_that_fails(tree):
 def test_a_modality_comes_with_seven_files_and_a_test_that_fails(tree):
     assert main(["modality", "foo"], tree) == 0
     assert len(list((tree / "src/tunesmith/modalities/foo").glob("*.py"))) == 7
-    assert '"(foo) | (text)"' in (tree / "pyproject.toml").read_text()
+    assert " | (foo) | (text)" in (tree / "pyproject.toml").read_text()
     code, said = pytest_says(tree, "tests/modalities/foo/test_modality.py")
     assert code == 1
     assert "Fill in the seven files of modalities/foo/" in said

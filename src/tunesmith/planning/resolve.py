@@ -32,7 +32,7 @@ from tunesmith.planning.precisions import settle_precision, settle_quantization
 from tunesmith.planning.running import duration, execution_of, path_of_rows
 from tunesmith.planning.suggestions import METHOD, open_suggestions, with_suggestions, without_unfit
 from tunesmith.planning.task_choice import choose_task
-from tunesmith.spec.errors import BadValue, SplitImpossible
+from tunesmith.spec.errors import BadValue, NeverCut, SplitImpossible
 from tunesmith.spec.job import Device, JobSpec, Resources
 from tunesmith.spec.plan import DataFacts, DeviceFacts, ModelFacts, Plan, settled
 from tunesmith.spec.recipe import Method, Precision, Recipe
@@ -243,7 +243,7 @@ def _settle_length(known: Known) -> int:
                 return known.choices.settle(
                     "recipe.length", known.recipe.length, lambda: (known.recipe.length or 0, "")
                 )
-            raise BadValue("--max-seq-length", known.recipe.length, "left out: pictures and recordings are never cut")
+            raise NeverCut(known.recipe.length)
         longest = known.data.lengths["max"]
         return known.choices.settle("recipe.length", None, lambda: (max(16, longest), f"{WHOLE}, and rows stay whole"))
     length = known.choices.settle("recipe.length", known.recipe.length, lambda: _choose_length(known))

@@ -153,8 +153,8 @@ def test_a_classifier_loads_with_transformers(job: Any, tmp_path: Path) -> None:
     batch = pieces.train.batch([0, 1, 2], 0)
     pieces.model.eval()
     with torch.no_grad():
-        logits = loaded(input_ids=batch.ids, attention_mask=batch.attention).logits
-        expected = pieces.model(input_ids=batch.ids, attention_mask=batch.attention).logits
+        logits = loaded(**batch.inputs).logits
+        expected = pieces.model(**batch.inputs).logits
     torch.testing.assert_close(logits.float(), expected.float())
     assert loaded.config.id2label == {0: "ham", 1: "spam"}
     assert pieces.about == {"classes": ["ham", "spam"]}
@@ -174,10 +174,11 @@ def test_an_adapter_of_an_encoder_loads_with_peft(task: str, job: Any, models: d
     kind: Any = AutoModelForSequenceClassification if task == "classification" else AutoModelForMaskedLM
     loaded = PeftModel.from_pretrained(kind.from_pretrained(models["encoder"]), str(tmp_path / "saved")).eval()
     batch = pieces.train.batch([0, 1, 2], 0)
+    covered = {"input_ids": batch.ids, "attention_mask": batch.attention} if task == "mlm" else batch.inputs
     pieces.model.eval()
     with torch.no_grad():
-        logits = loaded(input_ids=batch.ids, attention_mask=batch.attention).logits
-        expected = pieces.model(input_ids=batch.ids, attention_mask=batch.attention).logits
+        logits = loaded(**covered).logits
+        expected = pieces.model(**covered).logits
     torch.testing.assert_close(logits.float(), expected.float(), rtol=1e-4, atol=1e-5)
 
 

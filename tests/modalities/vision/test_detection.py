@@ -82,4 +82,7 @@ def test_a_detector_takes_no_adapter_and_no_16_bits(scenes: Path, tmp_path: Path
     model = make_detector(tmp_path / "model")
     for changes, error in (({"method": "lora"}, BadValue), ({"precision": "bf16"}, PrecisionUnusable)):
         with pytest.raises(error):
-            plan_job(tiny_job(model, scenes, tmp_path / "out", **{"method": "full", **changes}), Settings(home=home))
+            plan_job(
+                tiny_job(model, scenes, tmp_path / "out", **{"method": "full", "length": None, **changes}),
+                Settings(home=home),
+            )

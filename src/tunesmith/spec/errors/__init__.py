@@ -2,7 +2,7 @@
 
 TunesmithError
 ├── UsageError              exit 2,  HTTP 422   the request itself is off
-│   ├── BadValue, Contradiction
+│   ├── BadValue, Contradiction, NeverCut
 │   ├── PromptTooLong, MessagesRefused, NotServed
 │   └── UnknownName
 ├── DataError               exit 65, HTTP 422   the data is off
@@ -200,6 +200,7 @@ from tunesmith.spec.errors.usage import (
     BadValue,
     Contradiction,
     MessagesRefused,
+    NeverCut,
     NotServed,
     PromptTooLong,
     UnknownName,
@@ -257,6 +258,7 @@ __all__ = [
     "ModelNotFound",
     "ModelNotReady",
     "ModelTooLarge",
+    "NeverCut",
     "NoAnswerToLearn",
     "NoChatTemplate",
     "NoFreePort",

@@ -63,6 +63,18 @@ class Contradiction(UsageError):
         super().__init__(f"{first} and {second} contradict each other. Give one of them.")
 
 
+class NeverCut(UsageError):
+    """A length for rows that are whole or of no use."""
+
+    code = "never_cut"
+
+    def __init__(self, length: int) -> None:
+        super().__init__(
+            f"--max-seq-length {length}: rows of pictures and recordings are never cut at a length. Leave it out."
+        )
+        self.param = "--max-seq-length"
+
+
 class PromptTooLong(UsageError):
     """A prompt that fills all that the model can see."""
 
