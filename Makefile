@@ -4,6 +4,7 @@ PYTHON ?= python3
 # Another package index to take torch from, such as one with CPU builds only. Empty: pip's own choice.
 TORCH_INDEX ?=
 # How many processes share the tests: two for each core of a small machine, as many wait for processes of their own.
+# A file stays in one of them, so that what its tests share is made once; tiny models need no second thread.
 TEST_PROCESSES ?= 4
 
 VENV := .venv
@@ -34,7 +35,7 @@ serve: $(SERVE_STAMP)  ## answer every API on http://127.0.0.1:8000 (ARGS="--por
 	$(BIN)/tunesmith serve $(ARGS)
 
 test: $(DEV_STAMP)  ## run the tests (ARGS="tests/data -x" hands arguments to pytest)
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 slow: $(DEV_STAMP)  ## run what `make test` shows on one database on the other one too, and what takes long
 	$(BIN)/python -m pytest -m slow $(ARGS)
