@@ -1,4 +1,4 @@
-"""A client of the application, and jobs to look at, on both kinds of database."""
+"""A client of the application, and jobs to look at: on SQLite, and on PostgreSQL by `make slow`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,17 @@ from starlette.testclient import TestClient
 from tunesmith.api.app import create_app
 from tunesmith.service.context import Service
 
+FOLDER = Path(__file__).parent
 HERE = "http://localhost:8000"
 TOKEN = "the token of this home's commands"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave what a route does on PostgreSQL to ``make slow``: the service below it is tested on both databases."""
+    for item in items:
+        if item.path.is_relative_to(FOLDER) and "[postgresql" in item.name:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture
