@@ -3,9 +3,9 @@
 PYTHON ?= python3
 # Another package index to take torch from, such as one with CPU builds only. Empty: pip's own choice.
 TORCH_INDEX ?=
-# How many processes share the tests: two for each core of a small machine, as many wait for processes of their own.
+# How many processes share the tests: more than a small machine has cores, as many wait for processes of their own.
 # A file stays in one of them, so that what its tests share is made once; tiny models need no second thread.
-TEST_PROCESSES ?= 4
+TEST_PROCESSES ?= 3
 
 VENV := .venv
 BIN := $(VENV)/bin

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from tunesmith.cli.demo import demo_job, next_commands
-from tunesmith.cli.main import COMMANDS
+from tunesmith.cli.main import COMMANDS, command_line
 from tunesmith.service.models.aliases import ALIASES
 from tunesmith.spec.recipe import Recipe
 
@@ -32,4 +32,4 @@ def test_the_commands_that_it_names_exist() -> None:
         _, name, *arguments = shlex.split(line)
         command = importlib.import_module(COMMANDS[name].module).command
         assert isinstance(command, click.Command)
-        command.make_context(name, arguments)
+        command.make_context(name, arguments, **command_line.context_settings)
