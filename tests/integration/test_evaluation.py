@@ -227,10 +227,8 @@ def test_rows_that_an_earlier_run_trained_on_are_left_out(
     )
     earlier = begin(first, settings)
     model = first.model.model_copy(update={"source": f"run:{earlier.id}"})
-    later = begin(
-        first.model_copy(update={"model": model, "seed": 7, "output": first.output.model_copy(update={"dir": "x"})}),
-        settings,
-    )
+    output = first.output.model_copy(update={"dir": str(tmp_path / "later")})
+    later = begin(first.model_copy(update={"model": model, "seed": 7, "output": output}), settings)
     assert later.header().continues == earlier.id
     result = found(later, settings, answered=200)
     group = group_of(result)
