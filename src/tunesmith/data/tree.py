@@ -83,6 +83,11 @@ class Tree:
         real = Path(os.path.realpath(path))
         return self.within is None or any(real.is_relative_to(os.path.realpath(root)) for root in self.within)
 
+    def beside(self, name: str, endings: Sequence[str]) -> str | None:
+        """Return the file of the same name with the first of other endings that is there."""
+        path = PurePosixPath(name)
+        return next((found for end in endings if self.has(found := path.with_suffix(end).as_posix())), None)
+
     def text(self, name: str) -> str:
         """Return the text of a file.
 

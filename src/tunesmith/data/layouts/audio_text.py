@@ -15,23 +15,16 @@ _TEXTS = (".txt", ".lab")
 def sniff(tree: Tree) -> int:
     """Recognise recordings of which most have a text of the same name."""
     held = tree.sounds[:100]
-    paired = sum(_text_of(tree, name) is not None for name in held)
+    paired = sum(tree.beside(name, _TEXTS) is not None for name in held)
     return 46 if held and paired * 2 > len(held) else 0
 
 
 def rows(tree: Tree) -> Iterator[tuple[Side, dict[str, Any]]]:
     """Yield each recording with its text; one without a text is a fault of its row."""
     for name in tree.sounds:
-        beside = _text_of(tree, name)
+        beside = tree.beside(name, _TEXTS)
         said = "" if beside is None else " ".join(tree.text(beside).split())
         yield SIDES.get(PurePosixPath(name).parts[0].lower(), ""), {"audio": name, "text": said}
-
-
-def _text_of(tree: Tree, name: str) -> str | None:
-    """Return the name of the text of a recording."""
-    path = PurePosixPath(name)
-    names = (path.with_suffix(suffix).as_posix() for suffix in _TEXTS)
-    return next((found for found in names if tree.has(found)), None)
 
 
 LAYOUT = Layout(

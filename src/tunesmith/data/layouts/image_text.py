@@ -16,23 +16,16 @@ ENDINGS: Final = (".txt", ".caption")
 def sniff(tree: Tree) -> int:
     """Recognise pictures of which most have a text of the same name."""
     held = tree.pictures[:100]
-    paired = sum(_text_of(tree, name) is not None for name in held)
+    paired = sum(tree.beside(name, ENDINGS) is not None for name in held)
     return 45 if held and paired * 2 > len(held) else 0
 
 
 def rows(tree: Tree) -> Iterator[tuple[Side, dict[str, Any]]]:
     """Yield each picture with its text; one without a text is a fault of its row."""
     for name in tree.pictures:
-        beside = _text_of(tree, name)
+        beside = tree.beside(name, ENDINGS)
         said = "" if beside is None else " ".join(tree.text(beside).split())
         yield SIDES.get(PurePosixPath(name).parts[0].lower(), ""), {"image": name, "caption": said}
-
-
-def _text_of(tree: Tree, name: str) -> str | None:
-    """Return the name of the text of a picture."""
-    path = PurePosixPath(name)
-    names = (path.with_suffix(ending).as_posix() for ending in ENDINGS)
-    return next((found for found in names if tree.has(found)), None)
 
 
 LAYOUT = Layout(
