@@ -136,7 +136,7 @@ def test_whisper_writes_as_transformers_does(models: dict[str, Path], speech: Pa
         model = model.to(torch.bfloat16 if precision == "bf16" else torch.float32)
         ids = model.generate(inputs["input_features"].to(model.dtype), max_length=64)
         wanted = AutoTokenizer.from_pretrained(models["whisper"]).decode(ids[0], skip_special_tokens=True)
-        assert predictor._writer.texts(inputs) == [" ".join(wanted.split())]
+        assert predictor.listener.writer.texts(inputs) == [" ".join(wanted.split())]
 
 
 @pytest.mark.parametrize("method", ["full", "lora"])

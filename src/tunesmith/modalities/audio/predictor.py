@@ -221,12 +221,21 @@ class Transcribing:
         return [self._hear(each.arrays[0]) for each in held]
 
 
+class Listener(Protocol):
+    """What a kind of model makes of the windows of a recording."""
+
+    def __call__(self, parts: list[Samples], options: dict[str, Any]) -> dict[str, Any]:
+        """Return what is heard, as ``SoundPredictor.predict`` does."""
+        ...
+
+
 class SoundPredictor:
     """A loaded model that says what it hears."""
 
-    def __init__(self, hearing: Hearing, ears: Ears) -> None:
+    def __init__(self, hearing: Hearing, ears: Ears, listener: Listener) -> None:
         self.hearing = hearing
         self.ears = ears
+        self.listener = listener
 
     def predict(self, content: bytes, **options: Any) -> dict[str, Any]:
         """Return what is heard in the bytes of a sound file; a long one is heard window by window.
@@ -242,56 +251,56 @@ class SoundPredictor:
         except ValueError as error:
             raise UnreadableMedia(Where("the upload", 1), "the recording", str(error)) from None
         with torch.no_grad():
-            return self._answer(list(windows(samples, self.hearing)), options)
-
-    def _answer(self, parts: list[Samples], options: dict[str, Any]) -> dict[str, Any]:
-        raise NotImplementedError
+            return self.listener(list(windows(samples, self.hearing)), options)
 
 
-class WritingPredictor(SoundPredictor):
+class Writing:
     """Whisper and its like."""
 
-    def __init__(self, hearing: Hearing, ears: Ears, writer: Writer, folder: Path) -> None:
-        super().__init__(hearing, ears)
-        self._writer = writer
+    def __init__(self, ears: Ears, writer: Writer, folder: Path) -> None:
+        self._ears = ears
+        self.writer = writer
         self._folder = folder
 
-    def _answer(self, parts: list[Samples], options: dict[str, Any]) -> dict[str, Any]:
+    def __call__(self, parts: list[Samples], options: dict[str, Any]) -> dict[str, Any]:
+        """Return what is heard."""
         language = options.get("language")
-        prompt = self._writer.prompt
+        prompt = self.writer.prompt
         if language is not None:
             refuse_language(self._folder, str(language))
             if is_multilingual(self._folder):
                 prompt = prompt_of(self._folder, str(language))
-        texts = [self._writer.texts(self.ears.inputs([part]), prompt)[0] for part in parts]
+        texts = [self.writer.texts(self._ears.inputs([part]), prompt)[0] for part in parts]
         return {"text": " ".join(text for text in texts if text)}
 
 
-class SpellingPredictor(SoundPredictor):
+class Spelling:
     """Wav2Vec2 and its like."""
 
-    def __init__(self, hearing: Hearing, ears: Ears, speller: Speller) -> None:
-        super().__init__(hearing, ears)
+    def __init__(self, ears: Ears, speller: Speller) -> None:
+        self._ears = ears
         self._speller = speller
 
-    def _answer(self, parts: list[Samples], options: dict[str, Any]) -> dict[str, Any]:
-        texts = [self._speller.texts(self.ears.inputs([part]), self.ears.lengths([part]))[0] for part in parts]
+    def __call__(self, parts: list[Samples], options: dict[str, Any]) -> dict[str, Any]:
+        """Return what is heard."""
+        texts = [self._speller.texts(self._ears.inputs([part]), self._ears.lengths([part]))[0] for part in parts]
         return {"text": " ".join(text for text in texts if text)}
 
 
-class ClassPredictor(SoundPredictor):
+class Classing:
     """What tells classes apart; of several windows the mean counts."""
 
-    def __init__(self, hearing: Hearing, ears: Ears, model: Any, classes: Sequence[str]) -> None:
-        super().__init__(hearing, ears)
+    def __init__(self, ears: Ears, model: Any, classes: Sequence[str]) -> None:
+        self._ears = ears
         self._call = InFormat(model)
         self._classes = classes
 
-    def _answer(self, parts: list[Samples], options: dict[str, Any]) -> dict[str, Any]:
+    def __call__(self, parts: list[Samples], options: dict[str, Any]) -> dict[str, Any]:
+        """Return what is heard."""
         if not parts:
             raise UnreadableMedia(Where("the upload", 1), "the recording", "it is silent")
         scores = torch.stack(
-            [self._call(**self.ears.inputs([part])).logits[0].float().softmax(-1) for part in parts]
+            [self._call(**self._ears.inputs([part])).logits[0].float().softmax(-1) for part in parts]
         ).mean(0)
         best = scores.topk(min(int(options.get("top_k", LISTED)), len(self._classes)))
         found = zip(best.values.tolist(), best.indices.tolist(), strict=True)
@@ -331,17 +340,19 @@ def load_predictor(
     if kind == "classes":
         classes = _classes(model_dir, adapter)
         model = _ready(load_sound_classifier(model_dir, precision, classes, 0).model, adapter, place, precision)
-        return ClassPredictor(hearing, ears, model, classes)
+        return SoundPredictor(hearing, ears, Classing(ears, model, classes))
     if kind == "writes":
         model = _ready(load_writer_of_speech(model_dir, precision).model, adapter, place, precision)
         language = _trained_language(folder)
         prompt = prompt_of(model_dir, language if is_multilingual(model_dir) else "en")
-        return WritingPredictor(hearing, ears, Writer(model, prompt, tokenizer_of(model_dir)), model_dir)
+        writing = Writing(ears, Writer(model, prompt, tokenizer_of(model_dir)), model_dir)
+        return SoundPredictor(hearing, ears, writing)
     vocabulary = Vocabulary.of_folder(folder) or Vocabulary.of_folder(model_dir)
     if vocabulary is None:
         raise NotALanguageModel(str(folder), "it has no vocab.json, so nothing can be spelled with it")
     loaded = load_speller(model_dir, precision, 0, len(vocabulary.pieces), vocabulary.blank, own=adapter is None)
-    return SpellingPredictor(hearing, ears, Speller(_ready(loaded.model, adapter, place, precision), vocabulary))
+    speller = Speller(_ready(loaded.model, adapter, place, precision), vocabulary)
+    return SoundPredictor(hearing, ears, Spelling(ears, speller))
 
 
 def _kind(model_dir: Path, adapter: Path | None) -> str:
