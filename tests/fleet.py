@@ -28,11 +28,12 @@ PATIENCE: Final = 60.0
 
 def until(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
     """Wait for a condition and return what it gave."""
-    end = time.monotonic() + patience
-    while time.monotonic() < end:
+    start = time.monotonic()
+    while (waited := time.monotonic() - start) < patience:
         if found := condition():
             return found
-        time.sleep(0.01)
+        # What comes soon is seen at once; what takes long does not take the processor from what it waits for.
+        time.sleep(min(0.1, 0.01 + waited / 50))
     raise AssertionError(f"not within {patience:.0f} seconds: {what}")
 
 

@@ -31,7 +31,7 @@ class Served:
             self.process = subprocess.Popen(
                 [*command, "--port", str(port)],
                 cwd=folder, stdout=log, stderr=log, start_new_session=True,
-                env=environment | {"PYTHONUNBUFFERED": "1", "HF_HUB_OFFLINE": "1"},
+                env={"TUNESMITH_RATE_LIMIT": "0"} | environment | {"PYTHONUNBUFFERED": "1", "HF_HUB_OFFLINE": "1"},
             )  # fmt: skip
         found = until(self._address, "the server says where it listens")
         self.url: str = found.group()
