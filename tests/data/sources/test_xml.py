@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from data.sources.reading import faults, values
-from tunesmith.data.sources import xml
+from tunesmith.data import elements
 
 
 def test_children_of_the_root_are_rows_and_their_attributes_and_children_columns(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_ends_with_a_fault_where_it_is_no_xml(tmp_path: Path, content: str, rows
 
 
 def test_a_row_without_end_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(xml, "MAX_LINE", 2**20)
+    monkeypatch.setattr(elements, "MAX_LINE", 2**20)
     (path := tmp_path / "a.xml").write_text(f"<d><t>a</t><t>{'x' * 2**21}</t></d>")
     assert values(path) == [(1, "a")]
     assert "longer than" in faults(path)[0].message
