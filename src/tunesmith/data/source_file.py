@@ -7,10 +7,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tunesmith.data import archives, compression, utf16
 from tunesmith.data.archives import Member
+
+BROKEN: Final = "broken"
+"""Column of a row that a layout gives and that is none: why it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class SourceFile:
     """What its rows are for where the layout of their folder says it: validation, test; empty: to train on."""
     laid: tuple[dict[str, Any], ...] | None = None
     """Rows that no file holds: what the layout of a folder or archive (``path``) says of the pictures or recordings in
-    it (``data.layouts``)."""
+    it (``data.layouts``). One with ``BROKEN`` cannot be read, and says why."""
 
     @property
     def name(self) -> str:

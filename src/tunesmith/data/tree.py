@@ -12,9 +12,6 @@ from pathlib import Path, PurePosixPath
 from tunesmith.data import archives, media
 from tunesmith.spec.errors import UnreadableData, Where
 
-MAX_TEXT = 512 * 2**20
-"""Most bytes of a file that says what the pictures are."""
-
 
 @dataclass(frozen=True)
 class Tree:
@@ -88,18 +85,25 @@ class Tree:
         path = PurePosixPath(name)
         return next((found for end in endings if self.has(found := path.with_suffix(end).as_posix())), None)
 
+    def content(self, name: str) -> bytes:
+        """Return the bytes of a file.
+
+        Raises:
+            MediaMissing, UnreadableMedia: it is not there, or cannot be read.
+        """
+        place = str(self.root / name)
+        return media.read(place, Where(place, 1))
+
     def text(self, name: str) -> str:
         """Return the text of a file.
 
         Raises:
             UnreadableData: it cannot be read, or is no text.
         """
-        place = self.root / name
-        content = media.read(str(place), Where(str(place), 1))
         try:
-            return content.decode("utf-8-sig")
+            return self.content(name).decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            raise UnreadableData(str(place), f"it is not UTF-8 at byte {error.start + 1}", ()) from None
+            raise UnreadableData(str(self.root / name), f"it is not UTF-8 at byte {error.start + 1}", ()) from None
 
 
 _MEANINGFUL = frozenset({"train", "val", "valid", "validation", "test", "images", "labels", "prompts"})

@@ -1,9 +1,10 @@
 """Layouts of folders and archives that hold pictures or recordings, one file each; a file with a ``LAYOUT`` is one.
 
-May import ``data.tree``, ``data.media`` and spec. To add one, copy a sibling: ``sniff`` looks at the names in the tree
-alone, ``rows`` says what each picture or recording is, as a row of the row format that ``format`` names, with paths
-relative to the tree's root. Faults of single pictures are found when their rows are read; what is wrong with the
-layout itself, such as a list of classes that cannot be read, is raised.
+May import ``data.tree``, ``data.media``, ``data.elements`` and spec. To add one, ``make new-layout NAME=foo``:
+``sniff`` looks at the names in the tree alone, ``rows`` says what each picture or recording is, as a row of the row
+format that ``format`` names, with paths relative to the tree's root. Faults of single pictures are found when their
+rows are read, and a row that is none is ``broken``; what is wrong with the layout itself, such as a list of classes
+that cannot be read, is raised.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any, Final, Literal
 
+from tunesmith.data.source_file import BROKEN
 from tunesmith.data.tree import Tree
 
 Side = Literal["", "validation", "test"]
@@ -30,6 +33,17 @@ SIDES: Final[dict[str, Side]] = {
     "testing": "test",
 }
 """Names that folders and files of one side have."""
+
+
+def side_of(name: str) -> Side:
+    """Return the side of a file, by the folders that it lies in."""
+    folders = (part.lower() for part in PurePosixPath(name).parts[:-1])
+    return next((SIDES[folder] for folder in folders if folder in SIDES), "")
+
+
+def broken(why: str) -> dict[str, Any]:
+    """Return what stands for a row that cannot be read, so that a fault says why."""
+    return {BROKEN: why}
 
 
 def _nothing(tree: Tree) -> list[str]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 from typing import Any
 
-from tunesmith.data.layouts import SIDES, Layout, Side
+from tunesmith.data.layouts import Layout, Side, side_of
 from tunesmith.data.tree import Tree
 
 _TEXTS = (".txt", ".lab")
@@ -24,7 +23,7 @@ def rows(tree: Tree) -> Iterator[tuple[Side, dict[str, Any]]]:
     for name in tree.sounds:
         beside = tree.beside(name, _TEXTS)
         said = "" if beside is None else " ".join(tree.text(beside).split())
-        yield SIDES.get(PurePosixPath(name).parts[0].lower(), ""), {"audio": name, "text": said}
+        yield side_of(name), {"audio": name, "text": said}
 
 
 LAYOUT = Layout(

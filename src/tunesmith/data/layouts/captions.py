@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from tunesmith.data.layouts import SIDES, Layout, Side
+from tunesmith.data.layouts import Layout, Side, side_of
 from tunesmith.data.tree import Tree
 
 LIST: Final = "captions.csv"
@@ -28,11 +28,10 @@ def rows(tree: Tree) -> Iterator[tuple[Side, dict[str, Any]]]:
     """Yield each line of the lists, its picture where it lies; what else a line says is left to its row."""
     for name in _lists(tree):
         folder = PurePosixPath(name).parent
-        side: Side = next((SIDES[part.lower()] for part in folder.parts if part.lower() in SIDES), "")
         for line in csv.DictReader(io.StringIO(tree.text(name), newline="")):
             row = {str(key).strip(): value for key, value in line.items() if key is not None and value is not None}
             path = row.get("image_path", "").strip()
-            yield side, {**row, **({"image_path": _place(tree, folder, path)} if path else {})}
+            yield side_of(name), {**row, **({"image_path": _place(tree, folder, path)} if path else {})}
 
 
 def _lists(tree: Tree) -> list[str]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 from typing import Any, Final
 
-from tunesmith.data.layouts import SIDES, Layout, Side
+from tunesmith.data.layouts import Layout, Side, side_of
 from tunesmith.data.tree import Tree
 
 ENDINGS: Final = (".txt", ".caption")
@@ -25,7 +24,7 @@ def rows(tree: Tree) -> Iterator[tuple[Side, dict[str, Any]]]:
     for name in tree.pictures:
         beside = tree.beside(name, ENDINGS)
         said = "" if beside is None else " ".join(tree.text(beside).split())
-        yield SIDES.get(PurePosixPath(name).parts[0].lower(), ""), {"image": name, "caption": said}
+        yield side_of(name), {"image": name, "caption": said}
 
 
 LAYOUT = Layout(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from tunesmith.data.layouts import SIDES, Layout, Side
+from tunesmith.data.layouts import SIDES, Layout, Side, side_of
 from tunesmith.data.layouts.prompts import words
 from tunesmith.data.tree import Tree
 
@@ -26,9 +26,7 @@ def sniff(tree: Tree) -> int:
 def rows(tree: Tree) -> Iterator[tuple[Side, dict[str, Any]]]:
     """Yield each picture with the words of its name."""
     for name in tree.pictures:
-        parts = PurePosixPath(name).parts[:-1]
-        side: Side = next((SIDES[part.lower()] for part in parts if part.lower() in SIDES), "")
-        yield side, {"image": name, "caption": words(name)}
+        yield side_of(name), {"image": name, "caption": words(name)}
 
 
 def notes(tree: Tree) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from tunesmith.data.layouts import SIDES, Layout, Side
+from tunesmith.data.layouts import Layout, Side, side_of
 from tunesmith.data.tree import Tree
 from tunesmith.spec.errors import UnreadableData
 
@@ -34,8 +34,7 @@ def rows(tree: Tree) -> Iterator[tuple[Side, dict[str, Any]]]:
         UnreadableData: a list is no CSV.
     """
     for name in _lists(tree):
-        folder = PurePosixPath(name).parent
-        side = SIDES.get(folder.name.lower(), "")
+        folder, side = PurePosixPath(name).parent, side_of(name)
         try:
             for row in csv.DictReader(io.StringIO(tree.text(name)), strict=True):
                 yield side, {"image": _place(tree, folder, row.get(PATH) or ""), "caption": row.get(PROMPT) or ""}

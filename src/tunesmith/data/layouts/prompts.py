@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from tunesmith.data.layouts import SIDES, Layout, Side
+from tunesmith.data.layouts import Layout, Side, side_of
 from tunesmith.data.tree import Tree
 
 PROMPTS: Final = "prompts"
@@ -29,7 +29,7 @@ def rows(tree: Tree) -> Iterator[tuple[Side, dict[str, Any]]]:
     for name in tree.pictures:
         file = _prompt_of(tree, name)
         said = tree.text(file).strip() if file else ""
-        yield _side(name), {"image": name, "caption": said or words(name)}
+        yield side_of(name), {"image": name, "caption": said or words(name)}
 
 
 def notes(tree: Tree) -> list[str]:
@@ -53,11 +53,6 @@ def _prompt_of(tree: Tree, name: str) -> str | None:
     folder = path.parent.parent if path.parent.name else path.parent
     places = [folder / PROMPTS / f"{path.stem}{ending}" for ending in ENDINGS]
     return next((place.as_posix() for place in places if tree.has(place.as_posix())), None)
-
-
-def _side(name: str) -> Side:
-    parts = PurePosixPath(name).parts[:-1]
-    return next((SIDES[part.lower()] for part in parts if part.lower() in SIDES), "")
 
 
 LAYOUT = Layout(

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
-from tunesmith.data.layouts import SIDES, Layout, Side
+from tunesmith.data.layouts import SIDES, Layout, Side, side_of
 from tunesmith.data.tree import Tree
 from tunesmith.spec.errors import UnreadableData
 
@@ -33,7 +33,7 @@ def rows(tree: Tree) -> Iterator[tuple[Side, dict[str, Any]]]:
     """Yield the rows of all lists, with the recording's path from the root as ``audio``."""
     for name in _lists(tree):
         path = PurePosixPath(name)
-        side = SIDES.get(path.stem.lower()) or SIDES.get(path.parts[0].lower(), "")
+        side = SIDES.get(path.stem.lower()) or side_of(name)
         for row in _read(tree, name):
             column = next((each for each in _COLUMNS if isinstance(row.get(each), str)), None)
             if column is not None:

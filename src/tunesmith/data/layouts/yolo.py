@@ -21,7 +21,7 @@ import yaml
 from tunesmith.data import media
 from tunesmith.data.layouts import SIDES, Layout, Side
 from tunesmith.data.tree import Tree
-from tunesmith.spec.errors import UnreadableData, Where
+from tunesmith.spec.errors import UnreadableData
 
 _FILES: Final = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 _KEYS: Final[dict[str, Side]] = {"train": "", "val": "validation", "test": "test"}
@@ -54,7 +54,7 @@ def rows(tree: Tree) -> Iterator[tuple[Side, dict[str, Any]]]:
     for key, side in _KEYS.items():
         folders, _ = _folders(tree, said, key)
         for picture, label in dict.fromkeys(pair for folder in folders for pair in _pictures(tree, folder)):
-            boxes = [] if label is None else list(_boxes(_text(tree, label)))
+            boxes = [] if label is None else list(_boxes(tree.content(label).decode("utf-8-sig", errors="replace")))
             yield side, {"image": picture, "boxes": boxes, "relative": True, **names}
 
 
@@ -201,11 +201,6 @@ def _label_of(picture: str) -> str:
     elif picture.startswith("images/"):
         picture = f"labels/{picture.removeprefix('images/')}"
     return PurePosixPath(picture).with_suffix(".txt").as_posix()
-
-
-def _text(tree: Tree, name: str) -> str:
-    content = media.read(str(tree.root / name), Where(str(tree.root / name), 1))
-    return content.decode("utf-8-sig", errors="replace")
 
 
 def _boxes(text: str) -> Iterator[dict[str, Any]]:

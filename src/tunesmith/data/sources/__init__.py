@@ -1,8 +1,8 @@
 """The file types, one file each; a file with a ``READER`` in this folder is a file type.
 
-May import ``data.lines``, ``data.wrapped``, ``data.json_text``, ``data.source_file`` and spec. To add one, copy a
-sibling: ``read`` yields rows as they come, a ``RowFault`` for each one that cannot be read, and never ends a file for
-the sake of one row.
+May import ``data.lines``, ``data.wrapped``, ``data.json_text``, ``data.elements``, ``data.source_file`` and spec. To
+add one, copy a sibling: ``read`` yields rows as they come, a ``RowFault`` for each one that cannot be read, and never
+ends a file for the sake of one row.
 
 What a reader promises, and whoever counts or samples rows relies on:
 
@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tunesmith.data.compression import Damaged
-from tunesmith.data.source_file import SourceFile
+from tunesmith.data.source_file import BROKEN, SourceFile
 from tunesmith.spec.errors import EmptyFile, RowFault, UnreadableRow, Where
 
 Counter = Callable[[SourceFile, int], tuple[int, int]]
@@ -100,7 +100,8 @@ _CLOSED: Final = Reader(name="archive that cannot be read", suffixes=(), read=_r
 def _laid(file: SourceFile, wanted: Container[int] | None) -> Iterator[RawRow | RowFault]:
     for number, values in enumerate(file.laid or (), 1):
         if wanted is None or number in wanted:
-            yield RawRow(Where(file.name, number), values, number)
+            where = Where(file.name, number)
+            yield UnreadableRow(where, values[BROKEN]) if BROKEN in values else RawRow(where, values, number)
 
 
 def _count_laid(file: SourceFile, most: int) -> tuple[int, int]:
