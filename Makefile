@@ -21,7 +21,7 @@ BENCH_STAMP := $(BENCH)/.installed
 export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test slow chaos lint format docs bench constraints migration new-format new-family new-modality clean
+.PHONY: help install demo serve test slow chaos lint format docs bench constraints migration new-format new-layout new-family new-modality clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 18
@@ -71,8 +71,11 @@ migration: $(DEV_STAMP)  ## write the next change of the database's tables: make
 new-format: $(DEV_STAMP)  ## start a data set format: make new-format NAME=foo
 	$(BIN)/python -m scripts.new format "$(NAME)"
 
-new-family: $(DEV_STAMP)  ## start a model family: make new-family NAME=foo
-	$(BIN)/python -m scripts.new family "$(NAME)"
+new-layout: $(DEV_STAMP)  ## start a layout of folders: make new-layout NAME=foo FORMAT=boxes
+	$(BIN)/python -m scripts.new layout "$(NAME)" $(FORMAT)
+
+new-family: $(DEV_STAMP)  ## start a model family: make new-family NAME=foo MODALITY=vision
+	$(BIN)/python -m scripts.new family "$(NAME)" $(MODALITY)
 
 new-modality: $(DEV_STAMP)  ## start a modality: make new-modality NAME=foo
 	$(BIN)/python -m scripts.new modality "$(NAME)"

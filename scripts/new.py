@@ -1,4 +1,7 @@
-"""Start one more of a kind, with a test that fails until it is filled in: ``python -m scripts.new KIND NAME``."""
+"""Start one more of a kind, with a test that fails until it is filled in: ``python -m scripts.new KIND NAME [OF]``.
+
+``OF`` is what it belongs to: the modality of a family (text), the row format of a layout (labelled_media).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from string import Template
+
+from tunesmith.data.formats import FORMATS
+from tunesmith.modalities import MODALITIES
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -29,19 +35,40 @@ def new_format(name: str, root: Path) -> list[Path]:
     return [module, test, docs]
 
 
-def new_family(name: str, root: Path) -> list[Path]:
-    """Start a family of language models: a row before the last one, and a failing test."""
-    table = root / "src/tunesmith/modalities/text/families.py"
-    test = root / "tests/modalities/text/test_families.py"
+def new_layout(name: str, root: Path, of: str = "labelled_media") -> list[Path]:
+    """Start a layout of folders: the module, its failing test and its section below that of its row format."""
+    if of not in FORMATS:
+        raise Refused(f"'{of}' is none of the formats {', '.join(FORMATS)}")
+    module = root / "src/tunesmith/data/layouts" / f"{name}.py"
+    test = root / "tests/data/layouts" / f"test_{name}.py"
+    docs = root / "docs/formats.md"
+    _refuse_existing(module, test)
+    before, after = _split_once(docs.read_text(encoding="utf-8"), f"\n## {of}\n", docs)
+    section, heading, following = after.partition("\n\n## ")
+    _write(module, _filled("layout.py.txt", name, of))
+    _write(test, _filled("layout_test.py.txt", name))
+    _write(docs, before + section.rstrip("\n") + _filled("layout_docs.md.txt", name) + (heading + following or "\n"))
+    return [module, test, docs]
+
+
+def new_family(name: str, root: Path, modality: str = "text") -> list[Path]:
+    """Start a family of models of a modality: a row before the last one, and a failing test."""
+    if modality not in MODALITIES:
+        raise Refused(f"'{modality}' is none of the modalities {', '.join(MODALITIES)}")
+    table = root / "src/tunesmith/modalities" / modality / "families.py"
+    test = root / "tests/modalities" / modality / "test_families.py"
     text = table.read_text(encoding="utf-8")
     if f'"{name}"' in text:
         raise Refused(f"{table.relative_to(root)} already has a row '{name}'")
-    rows, last = _split_once(text, '    Family(\n        name="any other"', table)
-    _write(table, rows + _filled("family.py.txt", name) + last)
+    rows, last = _split_once(text, "\n    Family(", table, last=True)
+    template = "family.py.txt" if modality == "text" else "family_of_media.py.txt"
+    kind = MODALITIES[modality].tasks[0].models[0]
+    _write(table, f"{rows}\n{_filled(template, name, kind).rstrip()}{last}")
     head = test.read_text(encoding="utf-8") if test.is_file() else "from __future__ import annotations\n"
-    needed = "from tunesmith.modalities.text.families import family_for"
-    imported = re.search(r"^from tunesmith\.modalities\.text\.families import .*\bfamily_for\b", head, re.M)
-    head = head if imported else head.replace("import annotations\n", f"import annotations\n\n{needed}\n", 1)
+    for module, noun in (("base", "family_of"), (f"{modality}.families", "FAMILIES")):
+        needed = f"from tunesmith.modalities.{module} import "
+        if not re.search(rf"^{re.escape(needed)}.*\b{noun}\b", head, re.M):
+            head = head.replace("import annotations\n", f"import annotations\n\n{needed}{noun}\n", 1)
     _write(test, head + _filled("family_test.py.txt", name))
     return [table, test]
 
@@ -63,16 +90,19 @@ def new_modality(name: str, root: Path) -> list[Path]:
     return [*files, table, rules, test]
 
 
-KINDS: dict[str, Callable[[str, Path], list[Path]]] = {
+KINDS: dict[str, Callable[..., list[Path]]] = {
     "format": new_format,
+    "layout": new_layout,
     "family": new_family,
     "modality": new_modality,
 }
+OF = ("layout", "family")
+"""Kinds that belong to something else."""
 
 
-def _filled(template: str, name: str) -> str:
+def _filled(template: str, name: str, of: str = "") -> str:
     text = (TEMPLATES / template).read_text(encoding="utf-8")
-    return Template(text).substitute(name=name, Title=name.title().replace("_", ""))
+    return Template(text).substitute(name=name, Title=name.title().replace("_", ""), of=of)
 
 
 def _write(path: Path, text: str) -> None:
@@ -86,10 +116,10 @@ def _refuse_existing(*paths: Path) -> None:
             raise Refused(f"{path} exists already")
 
 
-def _split_once(text: str, mark: str, path: Path) -> tuple[str, str]:
-    before, found, after = text.partition(mark)
+def _split_once(text: str, mark: str, path: Path, *, last: bool = False) -> tuple[str, str]:
+    before, found, after = text.rpartition(mark) if last else text.partition(mark)
     if not found:
-        raise Refused(f"{path} has no line {mark.strip()!r} to put the row before")
+        raise Refused(f"{path} has no line {mark.strip()!r} to put it before or below")
     return before, found + after
 
 
@@ -100,17 +130,17 @@ def _replaced(path: Path, mark: str, by: str) -> str:
 
 def main(arguments: list[str], root: Path = ROOT) -> int:
     """Write the files and say what comes next; exit status 2 when the request is off."""
-    if len(arguments) != 2 or arguments[0] not in KINDS:
+    if len(arguments) not in (2, 3) or arguments[0] not in KINDS or (len(arguments) == 3 and arguments[0] not in OF):
         print(f"Usage: make new-KIND NAME=name, where KIND is one of {', '.join(KINDS)}.", file=sys.stderr)
         return 2
-    kind, name = arguments
+    kind, name, *of = arguments
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name) or keyword.iskeyword(name):
         print(f"NAME={name!r} cannot name a module. Use lower-case letters, digits and _: NAME=foo.", file=sys.stderr)
         return 2
     try:
-        paths = KINDS[kind](name, root)
+        paths = KINDS[kind](name, root, *of)
     except Refused as refusal:
-        print(f"{refusal}. Choose another NAME.", file=sys.stderr)
+        print(f"{refusal}. Choose another.", file=sys.stderr)
         return 2
     test = next(path for path in paths if path.name.startswith("test_"))
     print("\n".join(f"  {path.relative_to(root)}" for path in paths))

@@ -1,4 +1,4 @@
-"""``docs/formats.md`` has a section for each format, and the rows printed there are rows of that format."""
+"""``docs/formats.md`` tells of each format and layout, and the rows printed there are rows of that format."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from pathlib import Path
 from scripts.checks import Fault
 from tunesmith.data.formats import FORMATS
 from tunesmith.data.grouping import Grouping, Made
+from tunesmith.data.layouts import LAYOUTS
 from tunesmith.spec.errors import RowFault, Where
 
 PAGE = Path("docs/formats.md")
 SECTION = re.compile(r"^## (.+?)\n(.*?)(?=^## |\Z)", re.M | re.S)
+LAYOUT = re.compile(r"^(?:### |\| `)(\w+)", re.M)
 BLOCK = re.compile(r"```json\n(.*?)```", re.S)
 
 
@@ -23,6 +25,8 @@ def faults(root: Path) -> Iterator[Fault]:
     sections = {found[1].strip(): (text[: found.start()].count("\n") + 1, found[2]) for found in SECTION.finditer(text)}
     for name in sorted(FORMATS.keys() - sections.keys()):
         yield Fault(PAGE, 1, f"the format '{name}' has no section", f"Add '## {name}' with a row of it as JSON.")
+    for name in sorted(set(LAYOUTS) - set(LAYOUT.findall(text))):
+        yield Fault(PAGE, 1, f"the layout '{name}' is not told of", f"Add '### {name}' below the section of its rows.")
     for name, (line, body) in sections.items():
         if name not in FORMATS:
             yield Fault(PAGE, line, f"there is no format '{name}'", "Rename the section or remove it.")

@@ -1,4 +1,4 @@
-"""A sibling predicts its test: each format and command has one of its name, and test folders are the source's."""
+"""A sibling predicts its test: what there is one more of has a test of its name, and test folders are the source's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ OWN = frozenset(
     {"assets", "benchmarks", "browser", "authorisation", "chaos", "gpu", "integration", "scripts", "__pycache__"}
 )
 """Folders of tests that stand for no package, with all that is in them."""
-ONE_EACH = {"data/formats": "FORMAT", "cli": "command"}
+ONE_EACH = {"data/formats": "FORMAT", "data/layouts": "LAYOUT", "data/sources": "READER", "cli": "command"}
 """Packages in which every module that offers this name has a test of its own name."""
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -35,9 +36,27 @@ def test_a_format_comes_with_a_test_that_fails_until_it_is_filled_in(tree):
     assert "1 failed, 1 passed" in said
 
 
-def test_a_family_comes_with_a_row_and_a_test_that_fails(tree):
-    assert main(["family", "foo"], tree) == 0
-    code, said = pytest_says(tree, "tests/modalities/text/test_families.py")
+def test_a_layout_comes_with_a_test_that_fails_and_a_section_below_its_format(tree):
+    assert main(["layout", "foo", "boxes"], tree) == 0
+    headings = re.findall(r"^#+ .*", (tree / "docs/formats.md").read_text(), re.M)
+    assert headings[headings.index("### foo") + 1] == "## vision_qa"
+    code, said = pytest_says(tree, "tests/data/layouts/test_foo.py")
+    assert code == 1
+    assert "Put the names of a real foo into NAMES" in said
+    assert "1 failed, 2 passed" in said
+
+
+def test_the_section_of_a_layout_of_the_last_format_ends_the_page(tree):
+    page = tree / "docs/formats.md"
+    last = re.findall(r"^## (.*)", page.read_text(), re.M)[-1]
+    assert main(["layout", "foo", last], tree) == 0
+    assert page.read_text().endswith("1.jpg\n```\n")
+
+
+@pytest.mark.parametrize("modality", ["text", "vision"])
+def test_a_family_comes_with_a_row_and_a_test_that_fails(tree, modality):
+    assert main(["family", "foo", modality], tree) == 0
+    code, said = pytest_says(tree, f"tests/modalities/{modality}/test_families.py")
     assert code == 1
     assert "test_foo_is_as_its_documents_say" in said
     assert "Put the documented layers here" in said
@@ -61,6 +80,11 @@ def test_a_modality_comes_with_seven_files_and_a_test_that_fails(tree):
         (["format", "alpaca"], "exists already"),
         (["modality", "text"], "exists already"),
         (["family", "llama"], "already has a row"),
+        (["family", "vit", "vision"], "already has a row"),
+        (["family", "foo", "smell"], "none of the modalities text, vision"),
+        (["layout", "coco", "boxes"], "exists already"),
+        (["layout", "foo", "crates"], "none of the formats"),
+        (["format", "foo", "boxes"], "Usage: make new-KIND"),
         (["door", "foo"], "Usage: make new-KIND"),
     ],
 )

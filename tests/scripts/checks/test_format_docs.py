@@ -20,6 +20,8 @@ def page(plant, repository):
     ("old", "by", "what"),
     [
         ("## sharegpt", "## sharegtp", "the format 'sharegpt' has no section"),
+        ("### coco", "### cocoa", "the layout 'coco' is not told of"),
+        ("| `audio_text` |", "| audio |", "the layout 'audio_text' is not told of"),
         ('{"prompt"', '{"text"', "a row below 'completion' is taken for text"),
         ('"value": "Hello."', '"value": ""', "a row below 'sharegpt' is faulty"),
         ('```json\n{"text"', '```\n{"text"', "the section 'text' shows no row"),

@@ -11,6 +11,12 @@ def test_names_a_format_without_a_test(plant, tmp_path):
     assert "src/tunesmith/data/formats/qa.py:1: has no test tests/data/formats/test_qa.py" in str(fault)
 
 
+def test_names_a_layout_without_a_test(plant, tmp_path):
+    plant("src/tunesmith/data/layouts/coco.py", "LAYOUT = 1\n")
+    [fault] = faults(tmp_path)
+    assert "has no test tests/data/layouts/test_coco.py" in str(fault)
+
+
 def test_names_a_folder_of_tests_without_its_package(plant, tmp_path):
     plant("src/tunesmith/runs/__init__.py", "")
     plant("tests/running/test_folder.py", "")
