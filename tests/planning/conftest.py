@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tunesmith.modalities import text
-from tunesmith.modalities.base import family_of
+from tunesmith.modalities import MODALITIES, text
+from tunesmith.modalities.base import Modality, family_of
 from tunesmith.planning.resolve import resolve
 from tunesmith.spec.job import DatasetRef, JobSpec, ModelRef
 from tunesmith.spec.plan import DataFacts, DeviceFacts, ModelFacts, Plan
@@ -64,6 +64,7 @@ class World:
     model: ModelFacts = SMALL
     device: DeviceFacts = CPU
     data: DataFacts = CHATS
+    modality: Modality = text.MODALITY
 
     def spec(self, **job: Any) -> JobSpec:
         return JobSpec.model_validate(
@@ -74,8 +75,8 @@ class World:
         return self.resolve(self.spec(**job))
 
     def resolve(self, spec: JobSpec) -> Plan:
-        family = family_of(self.model.model_type, text.MODALITY.families)
-        return resolve(spec, self.model, self.device, self.data, family, text.MODALITY)
+        family = family_of(self.model.model_type, self.modality.families)
+        return resolve(spec, self.model, self.device, self.data, family, self.modality)
 
     def but(self, *, model: dict[str, Any] | None = None, **facts: Any) -> World:
         """The same world with other facts: of the model, and of device or data by field name."""
@@ -85,7 +86,22 @@ class World:
             self.model.model_copy(update=model or {}),
             self.device.model_copy(update=device),
             self.data.model_copy(update=data),
+            self.modality,
         )
+
+
+def media_world(modality: str, model_type: str, kind: str, *, patches: int = 196) -> World:
+    """A small model of pictures or sounds, and 3,200 rows of a kind for it, each of so many patches or frames."""
+    table = MODALITIES[modality]
+    family = family_of(model_type, table.families)
+    widths = {name: 24 * 768 for name in family.targets or ()}
+    facts = {
+        "model_type": model_type, "kind": family.kind, "modality": modality, "unit_bytes": family.unit_bytes,
+        "max_length": family.max_length, "linear_layers": sorted(widths), "linear_widths": widths,
+    }  # fmt: skip
+    lengths = dict.fromkeys(("p50", "p95", "p99", "max"), patches)
+    rows = {"kinds": {kind: 2000}, "lengths": lengths, "mean_length": float(patches)}
+    return World(SMALL.model_copy(update=facts), CPU, CHATS.model_copy(update=rows), table)
 
 
 @pytest.fixture

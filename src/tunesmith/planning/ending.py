@@ -84,7 +84,9 @@ def settle_stopping(known: Known) -> StoppingRecipe:
         return _by_metric(known, metric)
     running = known.data.kinds.keys() <= RUNNING_TEXT
     why = "for running text, whose loss is higher" if running else "for all but running text"
-    patience = settle("recipe.stopping.patience", asked.patience, lambda: (5 if running else 3, why))
+    patience = settle(
+        "recipe.stopping.patience", asked.patience, lambda: _usual_patience(known) or (5 if running else 3, why)
+    )
     threshold = settle(
         "recipe.stopping.overfitting_threshold", asked.overfitting_threshold, lambda: (0.2 if running else 0.1, why)
     )
@@ -98,14 +100,21 @@ def _by_metric(known: Known, metric: str) -> StoppingRecipe:
     """Leave the stops that go by the loss off: it rises with a model's certainty while the metric still gets better."""
     asked, settle = known.recipe.stopping, known.choices.settle
     why = f"off: {_name(metric)} judges, which may get better while the loss rises"
+    without = f"evaluations without a better {_name(metric)}"
     patience = settle(
-        "recipe.stopping.patience", asked.patience, lambda: (3, f"evaluations without a better {_name(metric)}")
+        "recipe.stopping.patience", asked.patience, lambda: _usual_patience(known, f"{without}, ") or (3, without)
     )
     for field in ("overfitting_threshold", "perfect_loss"):
         if getattr(asked, field) is None:
             known.choices.note(f"recipe.stopping.{field}", None, why)
     _warn_of_forced(known)
     return asked.model_copy(update={"metric": metric, "patience": patience})
+
+
+def _usual_patience(known: Known, before: str = "") -> tuple[int, str] | None:
+    """Return the patience that the task has of its own."""
+    usual = known.by_task.patience
+    return None if usual is None else (usual, f"{before}usual for {known.task}")
 
 
 def _warn_of_forced(known: Known) -> None:
