@@ -201,6 +201,19 @@ def test_the_words_for_where_a_job_stands(client: OpenAI, service: Service, tiny
     assert failed.error.message == error["message"] and failed.finished_at == 1
 
 
+@pytest.mark.parametrize(("counts", "told"), [("token", 77), ("picture", None)])
+def test_only_texts_have_trained_tokens(
+    client: OpenAI, service: Service, tiny_model: Path, file: str, counts: str, told: int | None
+):
+    id = client.fine_tuning.jobs.create(model=str(tiny_model), training_file=file).id
+    progress = {"trained_tokens": 77, "counts": counts}
+    move(service, id, RunState.PREPARING)
+    move(service, id, RunState.RUNNING, progress=progress)
+    assert client.fine_tuning.jobs.retrieve(id).trained_tokens is None
+    move(service, id, RunState.SUCCEEDED, ended_at=1.0)
+    assert client.fine_tuning.jobs.retrieve(id).trained_tokens == told
+
+
 def test_events_are_listed_from_the_newest_down(client: OpenAI, service: Service, tiny_model: Path, file: str):
     id = client.fine_tuning.jobs.create(model=str(tiny_model), training_file=file).id
     job = queue.get(service, id, OPERATOR)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from jobs_by_hand import bring
 from tunesmith.api.app import create_app
 from tunesmith.service.accounts.principal import OPERATOR
 from tunesmith.service.context import Service
@@ -166,6 +167,17 @@ def test_a_finished_training_tells_loss_and_perplexity(http: TestClient, service
     assert done["status"] == "completed" and done["progress"] == 1.0 and done["completed_at"]
     assert done["metadata"]["validation_loss"] == 1.5
     assert done["metadata"]["perplexity"] == pytest.approx(4.4817, abs=1e-4)
+
+
+def test_a_training_on_pictures_tells_no_perplexity_and_no_tokens(http: TestClient, service: Service, tiny_model: Path):
+    id = start(http, tiny_model)["training_id"]
+    progress = {"step": 3, "tokens_per_second": 900.0, "rows_per_second": 4.5, "counts": "picture"}
+    summary = {"best_validation_loss": 0.5, "trained_tokens": 77, "counts": "picture"}
+    bring(service, id, RunState.SUCCEEDED, progress=progress, result={"summary": summary})
+    told = http.get(f"/api/v1/training/status/{id}").json()["metadata"]
+    assert told["pictures_per_second"] == 4.5
+    assert told["validation_loss"] == 0.5
+    assert not {"perplexity", "tokens_per_second", "trained_tokens"} & told.keys()
 
 
 def test_the_latest_model_is_the_newest_that_succeeded(http: TestClient, service: Service, tiny_model: Path):

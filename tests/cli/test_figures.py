@@ -31,6 +31,11 @@ def test_data_and_start_are_told_with_their_numbers() -> None:
     ledger = {"total": {"shares": {"trained": 23.4, "context": 70.0, "truncated": 6.6, "leaked": 0.0}}}
     cut = line_of(ready.model_copy(update={"ledger": ledger, "cached": False}))
     assert cut is not None and cut.endswith("out; tokens: 23.4 % trained, 70 % context, 6.6 % truncated")
+    patches = ready.model_copy(update={"ledger": {"total": {"shares": {"trained": 100.0}}}, "counts": "patch"})
+    frames = patches.model_copy(update={"counts": "frame"})
+    assert [str(line_of(each)).split("; ")[1] for each in (patches, frames)] == [
+        "patches: 100 % trained", "frames: 100 % trained",
+    ]  # fmt: skip
     assert line_of(STARTED) == "Training 1.00% of 100,000 parameters on 320 rows (32 held out): 40 steps"
     resumed = Started(**{**STARTED.model_dump(), "step": 7, "validation_rows": 0})
     assert line_of(resumed) == "Training 1.00% of 100,000 parameters on 320 rows: 40 steps, from step 7"
@@ -48,6 +53,12 @@ def test_steps_and_heartbeats_have_no_line_of_their_own() -> None:
 def test_a_run_without_a_step_can_be_summed_up() -> None:
     summary = Figures().summary(run="r", state="cancelled", output="")
     assert (summary.steps, summary.train_loss, summary.stopped_because) == (0, None, "cancelled")
+
+
+def test_a_step_is_told_in_what_its_task_counts() -> None:
+    pictures = step(1).model_copy(update={"counts": "picture", "rows_per_second": 12.34})
+    assert "| 812 tokens/s |" in gathered(STARTED, step(1)).step_line()
+    assert "| 12.3 pictures/s |" in gathered(STARTED, pictures).step_line()
 
 
 def test_the_first_and_the_newest_evaluation_are_kept() -> None:

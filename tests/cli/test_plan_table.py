@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from tunesmith.cli.plan_table import duration, memory_line, print_plan
+from tunesmith.cli.plan_table import duration, memory_line, print_plan, time_line
 from tunesmith.planning.draft import draft
 from tunesmith.spec.job import DatasetRef, JobSpec, ModelRef
 from tunesmith.spec.plan import Plan
@@ -53,6 +53,29 @@ def test_a_narrow_terminal_gets_each_reason_below_its_value(plan, width):
     assert all(len(line.rstrip()) <= width for line in lines[2:])
     where = next(number for number, line in enumerate(lines) if line.startswith("adapter.alpha 16"))
     assert lines[where + 1].strip() == "twice the rank"
+
+
+@pytest.mark.parametrize(
+    ("modality", "task", "pace"),
+    [
+        ("text", "chat", "100 tokens/s"),
+        ("vision", "image-classification", "10 pictures/s"),
+        ("vision", "object-detection", "10 pictures/s"),
+        ("audio", "speech-recognition", "10 sounds/s"),
+        ("multimodal", "image-text-contrastive", "10 pairs/s"),
+        ("multimodal", "image-text-to-text", "100 tokens/s"),
+    ],
+)
+def test_the_pace_is_told_in_what_is_trained_on(plan, modality, task, pace):
+    told = plan.model_copy(
+        update={
+            "spec": plan.spec.model_copy(update={"task": task}),
+            "model": plan.model.model_copy(update={"modality": modality}),
+            "data": plan.data.model_copy(update={"mean_length": 10.0}),
+            "execution": plan.execution.model_copy(update={"tokens_per_second": 100.0}),
+        }
+    )
+    assert time_line(told).endswith(f"at an estimated {pace}")
 
 
 def test_warnings_stand_last(plan):

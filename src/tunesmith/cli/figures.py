@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from tunesmith.cli.terminal import printable
 from tunesmith.spec.events import (
@@ -101,7 +101,7 @@ class Figures:
             f"step {step.step}" if total is None else f"step {step.step}/{total}",
             f"epoch {step.epoch:.2f}" if epochs is None else f"epoch {step.epoch:.2f}/{epochs:.3g}",
             f"loss {step.loss:.4f}",
-            pace(step, self.started.counts),
+            step.pace(),
             f"{step.memory_bytes / 1e9:.1f} GB",
             *([f"{clock(left)} left"] if left is not None else []),
         ]
@@ -154,13 +154,6 @@ def _best(body: Evaluated) -> str:
     return f"Best {body.judged_by.title()}: {body.best:.4f}"
 
 
-def pace(step: Step, counts: str) -> str:
-    """Say how fast it goes: in tokens, or in pictures, sounds or pairs."""
-    if counts == "token":
-        return f"{step.tokens_per_second:,.0f} tokens/s"
-    return f"{step.rows_per_second:,.{0 if step.rows_per_second >= 100 else 1}f} {counts}s/s"
-
-
 def tested_line(body: Tested) -> str:
     """Return what the result came to on the rows that were kept for it."""
     perplexity = [f"Perplexity: {body.metrics['perplexity']:.1f}"] if "perplexity" in body.metrics else []
@@ -184,7 +177,7 @@ def line_of(body: object, *, unicode: bool = True) -> str | None:
         case Prepared():
             faults = f", {body.faults} faulty rows left out" if body.faults else ""
             cached = " (from the cache)" if body.cached else ""
-            return f"Data ready: {body.rows:,} rows{faults}{cached}{_shares(body.ledger)}"
+            return f"Data ready: {body.rows:,} rows{faults}{cached}{_shares(body)}"
         case Started():
             share = body.trainable_parameters / max(1, body.parameters)
             resumed = f", from step {body.step}" if body.step else ""
@@ -224,11 +217,11 @@ _ACKNOWLEDGED = {
 }
 
 
-def _shares(ledger: dict[str, Any]) -> str:
-    """Say where the tokens of the training rows went: nothing of it where there is no ledger."""
-    shares = ledger.get("total", {}).get("shares", {})
+def _shares(body: Prepared) -> str:
+    """Say where the tokens of the training rows went, or their patches or frames: nothing where there is no ledger."""
+    shares = body.ledger.get("total", {}).get("shares", {})
     told = ", ".join(f"{share:g} % {name}" for name, share in shares.items() if share)
-    return f"; tokens: {told}" if told else ""
+    return f"; {'patches' if body.counts == 'patch' else f'{body.counts}s'}: {told}" if told else ""
 
 
 def phase_line(body: Phase) -> str:

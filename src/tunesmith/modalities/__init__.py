@@ -35,3 +35,8 @@ def task_of(name: str | None) -> Task:
 def counted(plan: Plan) -> str:
     """Return what speed is told in: text in tokens, pictures and sounds by the piece unless their loss is of tokens."""
     return task_of(plan.spec.task).counts if plan.model.modality != text.MODALITY.name else "token"
+
+
+def measured_in(plan: Plan) -> str:
+    """Return what the length of a row is told in: tokens, frames of a recording, or patches of a picture."""
+    return {"token": "token", "sound": "frame"}.get(counted(plan), "patch")

@@ -14,6 +14,13 @@ from tunesmith.spec.recipe import Part
 from tunesmith.spec.states import Request
 
 
+def pace(counts: str, *, tokens_per_second: float, rows_per_second: float) -> str:
+    """Say how fast a run goes, in what it counts."""
+    if counts == "token":
+        return f"{tokens_per_second:,.0f} tokens/s"
+    return f"{rows_per_second:,.{0 if rows_per_second >= 100 else 1}f} {counts}s/s"
+
+
 class Phase(Part):
     """What the worker is doing before it trains, with a share from 0 to 1 where it is known."""
 
@@ -38,7 +45,7 @@ class Started(Part):
     tokens_per_epoch: int
     """Real tokens (no padding) in one pass over the training rows."""
     counts: str = "token"
-    """What speed is told in: token, picture, sound or pair."""
+    """What speed is told in: token, picture, thing (of a picture), sound or pair."""
 
 
 class Heartbeat(Part):
@@ -66,9 +73,15 @@ class Step(Part):
     tokens_per_second: float
     """Mean over the last steps."""
     rows_per_second: float = 0.0
-    """Mean over the last steps, of what the loss is a mean over (``Started.counts``)."""
+    """Mean over the last steps, of what the loss is a mean over."""
+    counts: str = "token"
+    """What speed is told in, as when it started."""
     memory_bytes: int
     """Highest memory of the process (or the GPU) so far."""
+
+    def pace(self) -> str:
+        """Say how fast it goes: in tokens, or in pictures, sounds or pairs."""
+        return pace(self.counts, tokens_per_second=self.tokens_per_second, rows_per_second=self.rows_per_second)
 
 
 class Evaluated(Part):
@@ -165,6 +178,9 @@ class Prepared(Part):
     rows: int
     faults: int
     ledger: dict[str, Any]
+    """Where what was read went, by class."""
+    counts: str = "token"
+    """What the ledger counts: token, patch (of a picture) or frame (of a recording)."""
     cached: bool
     fingerprint: str
     """Of data, template and base weights: what a resume compares."""
@@ -274,7 +290,7 @@ class RunSummary(Part):
     trained_tokens: int
     tokens_per_second: float
     counts: str = "token"
-    """What speed is told in: token, picture, sound or pair."""
+    """What speed is told in: token, picture, thing (of a picture), sound or pair."""
     rows_per_second: float = 0.0
     """Of these, where they are not tokens."""
     peak_memory_bytes: int

@@ -470,6 +470,7 @@ class Loop:
                 seconds=seconds,
                 tokens_per_second=sum(count for count, *_ in self._speed) / spent,
                 rows_per_second=sum(count for _, count, _ in self._speed) / spent,
+                counts=self.settings.counts,
                 memory_bytes=peak_memory(self.device),
             )
         )

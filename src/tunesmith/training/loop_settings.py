@@ -36,6 +36,8 @@ class LoopSettings:
     """Whether the trend of the validation loss changes rate and batch."""
     forced: bool = False
     """Whether nothing stops the run before its end, and the last weights are its result."""
+    counts: str = "token"
+    """What speed is told in."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tunesmith.modalities import task_of
+from tunesmith.modalities import counted, task_of
 from tunesmith.spec.modes import ADAPTIVE, CIRCULAR, LARGEST_GROWN, NON_STOP
 from tunesmith.spec.plan import settled
 from tunesmith.spec.recipe import LOSS
@@ -44,6 +44,7 @@ def loop_settings(plan: Plan) -> LoopSettings:
         stops=_stops(plan),
         adaptive=recipe.mode == ADAPTIVE,
         forced=recipe.force_epochs,
+        counts=counted(plan),
     )
 
 

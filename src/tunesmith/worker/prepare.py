@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.data.prepare import PreparedData, prepare
-from tunesmith.modalities import MODALITIES
+from tunesmith.modalities import MODALITIES, measured_in
 from tunesmith.modalities.base import Modality, Task
 from tunesmith.settings import load_settings
 from tunesmith.spec.errors import Cancelled
@@ -65,6 +65,7 @@ def prepare_data(run: RunFolder, plan: Plan, reporter: Reporter) -> Data:
             rows=prepared.rows,
             faults=prepared.faults.count,
             ledger=prepared.ledger.as_dict(),
+            counts=measured_in(plan),
             cached=prepared.cached,
             fingerprint=fingerprint,
         )

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from sample_plan import sample_plan
+from tunesmith.modalities import MODALITIES
 from tunesmith.runs.event_log import EventWriter
 from tunesmith.runs.folder import RunFolder
-from tunesmith.service.jobs.compare import compare
+from tunesmith.service.jobs.compare import HIGHER, LOWER, compare
 from tunesmith.spec.errors import WrongRunState
 from tunesmith.spec.events import Evaluated, Finished, Prepared
 
@@ -57,6 +58,38 @@ def test_what_the_task_measured_last_is_shown_and_the_better_one_marked(tmp_path
     assert found.results["accuracy"] == [0.9, 0.8]
     assert found.results["macro f1"] == [0.8, 0.9]
     assert "f1 of ham" not in found.results
+
+
+def test_speed_is_compared_in_what_the_tasks_count(tmp_path: Path) -> None:
+    runs = [run(tmp_path, name, rank=4, loss=1.5, data=name, done=False) for name in ("a", "b", "c")]
+    for folder, counts, speed in zip(runs, ("picture", "picture", "sound"), (4.0, 8.0, 2.0), strict=True):
+        summary = {"counts": counts, "rows_per_second": speed, "tokens_per_second": 900.0}
+        EventWriter(folder.events).append(Finished(summary=summary, artifacts=None))
+    found = compare(runs)
+    assert found.results["pictures per second"] == [4.0, 8.0, None]
+    assert found.results["sounds per second"] == [None, None, 2.0]
+    assert found.best["pictures per second"] == 1
+    assert "tokens per second" not in found.results
+    assert "different rows" in found.warnings[0]
+
+
+def test_what_pictures_and_sounds_are_judged_by_is_compared(tmp_path: Path) -> None:
+    runs = [run(tmp_path, name, rank=4, loss=1.5) for name in ("a", "b")]
+    told = [{"map": 0.5, "map_50": 0.7, "wer": 0.2, "recall_at_1": 0.4}, {"map": 0.4, "map_50": 0.8, "wer": 0.1}]
+    for folder, metrics in zip(runs, told, strict=True):
+        EventWriter(folder.events).append(
+            Evaluated(number=2, step=8, epoch=2, seconds=4, train_loss=1, validation_loss=1.5,
+                      best_validation_loss=1.5, patience=0, metrics=metrics)
+        )  # fmt: skip
+    found = compare(runs)
+    assert {"map": 0, "map 50": 1, "wer": 1}.items() <= found.best.items()
+    assert found.results["recall at 1"] == [0.4, None]
+
+
+def test_every_metric_that_a_task_is_judged_by_is_compared() -> None:
+    for modality in MODALITIES.values():
+        for judged in (name for task in modality.tasks for name in (task.judged_by, *task.may_judge) if name):
+            assert judged.lstrip("-") in (LOWER if judged.startswith("-") else HIGHER)
 
 
 def test_equal_results_have_no_best(tmp_path: Path) -> None:

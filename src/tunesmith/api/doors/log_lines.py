@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from tunesmith.api.words import stamp
 from tunesmith.service.jobs.queue import StoredEvent
+from tunesmith.spec.events import pace
 
 Body = Mapping[str, Any]
 
@@ -46,6 +47,12 @@ def _evaluated(body: Body) -> str:
     return f"Evaluation {body['number']} at step {body['step']}: {losses}{perplexity}."
 
 
+def _pace(body: Body) -> str:
+    """Say how fast a step went, in what its task counts."""
+    speed = {name: body.get(name, 0.0) for name in ("tokens_per_second", "rows_per_second")}
+    return pace(body.get("counts", "token"), **speed)
+
+
 _WORDS: Final[dict[str, Callable[[Body], str]]] = {
     "job": _job,
     "phase": _phase,
@@ -55,8 +62,7 @@ _WORDS: Final[dict[str, Callable[[Body], str]]] = {
         f"{body['trainable_parameters']:,} of {body['parameters']:,} weights trained."
     ),
     "step": lambda body: (
-        f"Step {body['step']}: loss {_number(body['loss'])}, learning rate {body['learning_rate']:.3g}, "
-        f"{body['tokens_per_second']:.0f} tokens/s."
+        f"Step {body['step']}: loss {_number(body['loss'])}, learning rate {body['learning_rate']:.3g}, {_pace(body)}."
     ),
     "evaluated": _evaluated,
     "tested": lambda body: f"Test on {body['rows']} held-out rows: loss {_number(body['loss'])}.",

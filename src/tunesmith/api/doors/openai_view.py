@@ -17,6 +17,7 @@ from tunesmith.spec.recipe import Part
 from tunesmith.spec.states import JOB_OVER, RunState
 
 METHODS: Final = {task: name for name, task in TASKS.items()}
+TOKEN: Final = "token"
 OF_DATA: Final = 65
 """Exit code of errors that the data causes."""
 JOB: Final[dict[str, Any]] = {
@@ -64,6 +65,7 @@ class FineTuningJob(Part):
     validation_file: str | None
     result_files: list[str]
     trained_tokens: int | None
+    """None while it runs, and where pictures or recordings are trained on, which have none."""
     seed: int
     hyperparameters: Resolved
     method: dict[str, Any]
@@ -91,7 +93,7 @@ def view(job: Job) -> FineTuningJob:
         training_file=job.extra.get("training_file") or asked.get("dataset", job.spec.datasets[0].uri),
         validation_file=job.extra.get("validation_file"),
         result_files=[RESULTS + job.id] if done else [],
-        trained_tokens=job.progress.get("trained_tokens") if over else None,
+        trained_tokens=_trained_tokens(job) if over else None,
         seed=job.spec.seed,
         hyperparameters=numbers,
         method=shown,
@@ -113,6 +115,10 @@ def model_name(job: Job) -> str:
     return str(
         job.extra.get("model_name") or tuned_name(asked.get("model", job.spec.model.source), job.org, "", job.id)
     )
+
+
+def _trained_tokens(job: Job) -> int | None:
+    return job.progress.get("trained_tokens") if job.progress.get("counts", TOKEN) == TOKEN else None
 
 
 def _estimated_finish(job: Job) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, Final
 
 from pydantic import ConfigDict, Field
@@ -13,10 +14,10 @@ from tunesmith.service.jobs.queue import Job
 from tunesmith.spec.recipe import Part
 from tunesmith.spec.states import Request
 
-NUMBERS: Final = (
-    "step", "total_steps", "epoch", "epochs", "loss", "validation_loss", "learning_rate", "tokens_per_second",
-)  # fmt: skip
-"""What of a job's progress ``metadata`` shows."""
+TOKEN: Final = "token"
+"""What a training counts, but for those on pictures or recordings."""
+NUMBERS: Final = ("step", "total_steps", "epoch", "epochs", "loss", "validation_loss", "learning_rate")
+"""What of a job's progress ``metadata`` shows, beside the speed."""
 STATUS: Final[dict[str, Any]] = {
     "training_id": "train_abc123def456",
     "org_id": "org_123",
@@ -112,7 +113,7 @@ def about(job: Job) -> dict[str, Any]:
     summary = (job.result or {}).get("summary") or {}
     rows = {"base_model": asked.get("model", job.spec.model.source), "data": job.extra.get("data"), **_measured(job)}
     kept = ("train_loss", "steps", "epochs", "trained_tokens", "seconds", "stopped_because")
-    rows |= {name: summary.get(name) for name in kept}
+    rows |= {name: summary.get(name) for name in kept if name != "trained_tokens" or _counts(summary) == TOKEN}
     return {name: value for name, value in rows.items() if value is not None}
 
 
@@ -125,6 +126,7 @@ def _metadata(job: Job) -> dict[str, Any]:
     numbers = {name: job.progress[name] for name in NUMBERS if job.progress.get(name) is not None}
     rows = {
         **numbers,
+        **_speed(job),
         **about(job),
         "reason": reason(job),
         "request": str(job.request) if job.request is not Request.NONE else None,
@@ -135,9 +137,23 @@ def _metadata(job: Job) -> dict[str, Any]:
     return {name: value for name, value in rows.items() if value not in (None, [])}
 
 
+def _counts(numbers: Mapping[str, Any]) -> str:
+    """Return what a training counts."""
+    return str(numbers.get("counts", TOKEN))
+
+
+def _speed(job: Job) -> dict[str, float]:
+    """Return how fast a training goes, in what it counts."""
+    counts = _counts(job.progress)
+    speed = job.progress.get("tokens_per_second" if counts == TOKEN else "rows_per_second")
+    return {} if speed is None else {f"{counts}s_per_second": speed}
+
+
 def _measured(job: Job) -> dict[str, float]:
-    """Return the validation loss of a result, which has the best weights, and the perplexity that it means."""
-    loss = ((job.result or {}).get("summary") or {}).get("best_validation_loss")
+    """Return the validation loss of a result, which has the best weights, and the perplexity that it means of texts."""
+    summary = (job.result or {}).get("summary") or {}
+    loss = summary.get("best_validation_loss")
     if loss is None:
         return {}
-    return {"validation_loss": loss, **({"perplexity": math.exp(loss)} if loss < 700 else {})}
+    tells = loss < 700 and _counts(summary) == TOKEN
+    return {"validation_loss": loss, **({"perplexity": math.exp(loss)} if tells else {})}

@@ -30,10 +30,15 @@ class Compared:
     """Why the results may not be compared."""
 
 
-MEASURES: Final = ("accuracy", "macro_f1", "reward_accuracy", "reward_margin", "perplexity")
+LOWER: Final = ("perplexity", "wer", "cer")
+HIGHER: Final = (
+    "accuracy", "macro_f1", "map", "map_50", "recall_at_1", "recall_at_5", "zero_shot_accuracy", "token_accuracy",
+    "exact_match", "rougeL", "reward_accuracy", "reward_margin",
+)  # fmt: skip
+MEASURES: Final = (*HIGHER, *LOWER)
 """What tasks measure at an evaluation beside the loss; the last one of a run is shown."""
-LOWER_IS_BETTER: Final = ("best validation loss", "test loss", "perplexity", "seconds", "peak memory bytes")
-HIGHER_IS_BETTER: Final = ("accuracy", "macro f1", "reward accuracy", "reward margin", "tokens per second")
+COUNTED: Final = ("token", "picture", "thing", "sound", "pair")
+"""What speed is told in, by the task."""
 
 
 def compare(runs: Sequence[RunFolder]) -> Compared:
@@ -82,10 +87,16 @@ def _shown(measure: str) -> str:
     return measure.replace("_", " ")
 
 
+def _speed_of(counts: str) -> str:
+    return f"{counts}s per second"
+
+
 _RESULTS: Final = (
     "state", "steps", "epochs", "train loss", "validation loss", "best validation loss",
-    *map(_shown, MEASURES), "test loss", "tokens per second", "seconds", "peak memory bytes", "stopped because",
+    *map(_shown, MEASURES), "test loss", *map(_speed_of, COUNTED), "seconds", "peak memory bytes", "stopped because",
 )  # fmt: skip
+LOWER_IS_BETTER: Final = {"best validation loss", "test loss", "seconds", "peak memory bytes", *map(_shown, LOWER)}
+HIGHER_IS_BETTER: Final = {*map(_shown, HIGHER), *map(_speed_of, COUNTED)}
 
 
 def _results(now: RunStatus, told: _Told) -> dict[str, Any]:
@@ -98,11 +109,17 @@ def _results(now: RunStatus, told: _Told) -> dict[str, Any]:
         "best validation loss": now.best_validation_loss,
         **{_shown(name): told.measured.get(name) for name in MEASURES},
         "test loss": told.tested.loss if told.tested else None,
-        "tokens per second": told.summary.get("tokens_per_second"),
+        **_speed(told.summary),
         "seconds": told.summary.get("seconds"),
         "peak memory bytes": told.summary.get("peak_memory_bytes"),
         "stopped because": told.summary.get("stopped_because") or now.reason,
     }
+
+
+def _speed(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how fast a run was, in what it counts."""
+    counts = str(summary.get("counts", "token"))
+    return {_speed_of(counts): summary.get("tokens_per_second" if counts == "token" else "rows_per_second")}
 
 
 def _different(runs: Sequence[RunFolder]) -> dict[str, list[Any]]:
@@ -125,7 +142,7 @@ def _best(results: Mapping[str, Sequence[Any]]) -> Iterator[tuple[str, int]]:
     """Yield each result that can be better or worse, and the place of the best run, if one stands out."""
     for name, values in results.items():
         known = [value for value in values if isinstance(value, int | float)]
-        if name not in (*LOWER_IS_BETTER, *HIGHER_IS_BETTER) or len(known) < 2:
+        if name not in LOWER_IS_BETTER | HIGHER_IS_BETTER or len(known) < 2:
             continue
         best = max(known) if name in HIGHER_IS_BETTER else min(known)
         if known.count(best) == 1:
@@ -135,7 +152,9 @@ def _best(results: Mapping[str, Sequence[Any]]) -> Iterator[tuple[str, int]]:
 def _warnings(runs: Sequence[RunFolder], told: Sequence[_Told]) -> Iterator[str]:
     prints = {facts.fingerprint for facts in told}
     if len(prints) > 1:
-        yield "Data, template, length or base model differ: the losses are of different tokens."
+        counts = {str(facts.summary.get("counts", "token")) for facts in told if facts.summary} or {"token"}
+        what = "tokens" if counts == {"token"} else "rows"
+        yield f"Data, template, length or base model differ: the losses are of different {what}."
     for run, facts in zip(runs, told, strict=True):
         if not facts.summary:
             yield f"Run {run.id} has not finished."

@@ -192,6 +192,8 @@ def _after_step(progress: Mapping[str, Any], step: Step, losses: Sequence[float]
         "learning_rate": step.learning_rate,
         "grad_norm": step.grad_norm,
         "tokens_per_second": step.tokens_per_second,
+        "rows_per_second": step.rows_per_second,
+        "counts": step.counts,
         "trained_tokens": progress.get("trained_tokens", 0) + step.trained_tokens,
         "seconds": progress.get("seconds", 0.0) + step.seconds,
     }
