@@ -71,7 +71,8 @@ def joined(case: str, some: list[Any]) -> dict[str, Any]:
 BENCH = Bench(
     module="benchmarks.vision_speed",
     cases={"vit-full": "full", "vit-lora": "lora", "resnet": "full", "mobilenet": "full"},
-    rows="pictures", write=write, pieces=pieces, joined=joined, options={"random_crop": False, "flip": False, "colour": 0.0},
+    rows="pictures", write=write, pieces=pieces, joined=joined,
+    options={"random_crop": False, "flip": False, "colour": 0.0},
 )  # fmt: skip
 
 if __name__ == "__main__":
