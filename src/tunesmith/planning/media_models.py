@@ -34,6 +34,8 @@ HEADS: Final = frozenset({"classifier", "class_labels_classifier", "lm_head", "p
 """Layers that are heads, on which no adapter sits."""
 LISTED: Final = frozenset({"to_out"})
 """Lists whose layers adapters sit on, by list and number: ``to_out.0`` of the UNets of diffusers."""
+STATISTICS: Final = (".running_mean", ".running_var")
+"""Ends of the names of means and variances that layers which normalise over a batch keep."""
 BESIDE: Final = ("text_encoder", "text_encoder_2", "vae")
 """Folders of a pipeline that stand in memory while its data is read, and draw with what is trained."""
 
@@ -102,7 +104,7 @@ def weights_facts(
     """Return what configuration and weights' files tell; ``files`` are those of the part that is trained."""
     if not files:
         raise NotALanguageModel(source, "the folder has no model.safetensors; pickled weights (.bin, .pt) are not read")
-    weights = [tensor for file in files for tensor in tensors(file) if tensor.dtype.startswith(("BF", "F"))]
+    weights = [tensor for file in files for tensor in tensors(file) if _is_weight(tensor)]
     linear = [tensor for tensor in weights if _is_linear(tensor)]
     widths: Counter[str] = Counter()
     for tensor in linear:
@@ -155,6 +157,11 @@ def _number(value: object, *, total: bool) -> int:
     values = value if isinstance(value, list) else [value]
     counts = [each for each in values if isinstance(each, int) and not isinstance(each, bool) and each > 0]
     return (sum(counts) if total else max(counts)) if counts else 0
+
+
+def _is_weight(tensor: Tensor) -> bool:
+    """Whether training may change it: neither whole numbers nor what a normalising layer has seen of batches."""
+    return tensor.dtype.startswith(("BF", "F")) and not tensor.name.endswith(STATISTICS)
 
 
 def _module(tensor: Tensor) -> str:

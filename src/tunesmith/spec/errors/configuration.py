@@ -79,7 +79,7 @@ class NotALanguageModel(ConfigError):
 
     def __init__(self, source: str, why: str) -> None:
         super().__init__(
-            f"{source}: not a language model that can be trained here: {why}. Choose a causal language model."
+            f"{source}: not a model that can be trained here: {why}. Choose one of a family that tunesmith knows."
         )
 
 
