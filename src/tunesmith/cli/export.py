@@ -23,6 +23,8 @@ FORMAT = click.option("--dtype", metavar="FORMAT", help="bf16, fp16 or fp32. Def
 QUANTIZATION = click.option(
     "--quantization", metavar="FORMAT", help="f32, bf16, f16, q8_0, q5_1, q5_0, q4_1 or q4_0. Default: f16."
 )
+WHOLE = ("gguf", "onnx", "ultralytics")
+"""What is written of a whole model too, which is named by its folder."""
 TARGET = (
     click.option(
         "--output", required=True, type=click.Path(path_type=Path), metavar="DIR", help="New or empty folder for it."
@@ -104,6 +106,17 @@ def onnx_command(*, output: Path, as_json: bool, **typed: Any) -> None:
     _export("onnx", output, as_json, typed)
 
 
+@command.command("ultralytics")
+@_with(*SOURCE, click.option("--model", metavar="MODEL", help="A whole model, instead of a run."), *TARGET)
+def ultralytics_command(*, output: Path, as_json: bool, **typed: Any) -> None:
+    """Write one .pt file of a YOLO for the package ultralytics.
+
+    \b
+    tunesmith export ultralytics --run shapes --output ./shapes-yolo
+    """
+    _export("ultralytics", output, as_json, typed)
+
+
 def _export(what: str, output: Path, as_json: bool, typed: dict[str, Any]) -> None:
     from tunesmith.cli.progress import pulling
     from tunesmith.cli.terminal import current_settings
@@ -122,7 +135,7 @@ def _spec(what: str, *, run: str | None, adapter: Path | None, model: str | None
     from tunesmith.service.jobs.continuation import PREFIX
     from tunesmith.spec.work import Export, ExportSpec
 
-    if (run is None) == (adapter is None) and (what not in ("gguf", "onnx") or run is not None or model is None):
+    if (run is None) == (adapter is None) and (what not in WHOLE or run is not None or model is None):
         raise click.UsageError("Name what to export: --run RUN, or --adapter DIR.")
     source = f"{PREFIX}{run}" if run is not None else str(adapter or model)
     given = {name: _named(name, value) for name, value in typed.items() if value is not None}

@@ -98,6 +98,10 @@ class Family:
     """Learning rate that suits its models trained whole, in mode medium; None: the task's, or by size."""
     refusal: str = ""
     """Why its models cannot be trained here, where they cannot."""
+    licence: str = ""
+    """What binds whatever is made of its models, where the code that they are made of has a licence that does."""
+    use: str = ""
+    """How its results are used, as a sentence, where the library of the task does not open them."""
     unit_bytes: int | None = None
     """Activations in 32 bits that a unit of its rows' lengths (a patch of 16 x 16 pixels, a frame) leaves behind for
     the backward pass, in bytes; None: reckoned from layers and widths, which only attention has."""

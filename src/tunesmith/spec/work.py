@@ -26,6 +26,8 @@ class Export(StrEnum):
     """One file for llama.cpp and what is built on it, with a Modelfile for Ollama."""
     ONNX = "onnx"
     """One file for ONNX Runtime and what is built on it, of a model that names what pictures show or finds it."""
+    ULTRALYTICS = "ultralytics"
+    """One file for the package ultralytics, of one of its YOLOs."""
 
 
 class Quantization(StrEnum):

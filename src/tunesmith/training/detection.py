@@ -128,7 +128,8 @@ def predictions(
 ) -> list[tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]]:
     """Return classes, boxes and scores of the likeliest things in each picture, the likeliest first.
 
-    A model with one more class than there are says "nothing" with the last; others judge each class for itself.
+    A model with one more class than there are says "nothing" with the last; others judge each class for itself. What a
+    model rules out, by a chance of nothing, is left out.
     """
     logits = logits.float()
     chances = logits.softmax(-1)[..., :classes] if logits.shape[-1] > classes else logits.sigmoid()
@@ -136,10 +137,10 @@ def predictions(
     scores, places = flat.topk(min(MOST, flat.shape[1]), dim=1)
     found = []
     for row, size in enumerate(sizes):
-        boxed = boxes[row, places[row] // classes].double().cpu().numpy()
-        found.append(
-            ((places[row] % classes).cpu().numpy(), in_pixels(boxed, size), scores[row].double().cpu().numpy())
-        )
+        likely = scores[row] > 0
+        place, score = places[row][likely], scores[row][likely]
+        boxed = boxes[row, place // classes].double().cpu().numpy()
+        found.append(((place % classes).cpu().numpy(), in_pixels(boxed, size), score.double().cpu().numpy()))
     return found
 
 

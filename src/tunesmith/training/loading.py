@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import nn
@@ -13,6 +13,9 @@ from torch import nn
 from tunesmith.spec.errors import NotALanguageModel
 from tunesmith.training.adapters import freeze_other_parts
 from tunesmith.training.precision import DTYPES
+
+YOLO: Final = "ultralytics_yolo"
+"""``model_type`` of networks that are not of transformers, but of the package ultralytics."""
 
 
 @dataclass(frozen=True)
@@ -137,9 +140,15 @@ def load_detector(folder: Path, precision: str, classes: Sequence[str], seed: in
     """Load a model that finds things of ``classes`` in pictures; heads for others are left aside.
 
     Raises:
-        NotALanguageModel: transformers has no detector for it.
+        NotALanguageModel: transformers has no detector for it, nor has the package ultralytics.
+        PackageMissing: it is one of that package, which is not installed.
     """
-    from transformers import AutoModelForObjectDetection
+    from transformers import AutoModelForObjectDetection, PreTrainedConfig
+
+    if PreTrainedConfig.get_config_dict(folder, local_files_only=True)[0].get("model_type") == YOLO:
+        from tunesmith.training.ultralytics_yolo import load_yolo
+
+        return load_yolo(folder, precision, classes, seed)
 
     torch.manual_seed(seed)
     names = {"id2label": dict(enumerate(classes)), "label2id": {name: i for i, name in enumerate(classes)}}

@@ -1,9 +1,11 @@
 """A convert run: a downloaded model becomes a folder of safetensors that everything else can open.
 
 The request names the source folder, the file in it (GGUF, a Whisper of CTranslate2, a MobileNetV2 of torchvision),
-what to keep and the card (README.md) of the result::
+what to keep and the card (README.md) of the result; or the name of a YOLO of the package ultralytics, and its file of
+weights, without which they are drawn at random::
 
     {"source": "/...", "file": "model.gguf", "card": "# ...", "keep": ["LICENSE"]}
+    {"yolo": "yolov8n", "file": "/.../yolov8n.pt", "card": "# ..."}
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from tunesmith.spec.errors import PullFailed
 from tunesmith.spec.events import Progress
 from tunesmith.worker.ctranslate import convert_whisper
 from tunesmith.worker.torchvision_names import convert_mobilenet
+from tunesmith.worker.ultralytics_file import convert_yolo, make_yolo
 
 if TYPE_CHECKING:
     from tunesmith.runs.folder import RunFolder
@@ -37,11 +40,14 @@ LLAMA_CPP_PRE_TOKENIZERS: dict[str, list[dict[str, Any]]] = {
 def run(run: RunFolder, reporter: Reporter) -> None:
     """Convert what the run's request names into the run's artifacts."""
     request: Mapping[str, Any] = run.header().request or {}
-    source, target = Path(request["source"]), run.artifacts_dir
+    source, target = Path(request.get("source", "")), run.artifacts_dir
     target.mkdir(parents=True, exist_ok=True)
     _quiet()
     reporter.say(Progress(message="reading and converting the weights", done=0.1))
-    if Path(request["file"]).suffix == ".gguf":
+    if name := request.get("yolo"):
+        file = request["file"]
+        parameters = make_yolo(name, target) if file is None else convert_yolo(Path(file), name, target)
+    elif Path(request["file"]).suffix == ".gguf":
         parameters = convert_gguf(source, request["file"], target)
         reporter.say(Progress(message="writing the tokenizer", done=0.9))
         write_tokenizer(source, request["file"], target)

@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tunesmith.modalities import task_of
+from tunesmith.modalities import MODALITIES, task_of
+from tunesmith.modalities.base import Family, family_of
 from tunesmith.runs.durable import write_json
 from tunesmith.runs.event_log import read
 from tunesmith.spec.events import Evaluated, RunSummary, Started, Step
@@ -87,6 +88,7 @@ def _info(run: RunFolder, plan: Plan, loop: Loop, summary: RunSummary) -> dict[s
         "weights": f"best validation {loop.settings.judge.name}" if best else "last step",
         "weights_of_step": loop.weights_of,
         "task": plan.spec.task,
+        **({"licence": licence} if (licence := _family(plan).licence) else {}),
         **getattr(loop.pieces, "about", {}),
         "training_config": plan.spec.model_dump(mode="json"),
         "final_metrics": {
@@ -118,13 +120,22 @@ def _card(plan: Plan, summary: RunSummary, measured: dict[str, float]) -> str:
         *((name.replace("_", " ").capitalize(), _number(value)) for name, value in measured.items()),
         ("Run", summary.run),
     ]
+    family = _family(plan)
+    if family.licence:
+        rows.append(("Licence", family.licence))
     library = "diffusers" if task_of(task).loader == "DiffusionPipeline" else "peft" if lora else None
     named = [] if library is None else [f"library_name: {library}"]
+    named += [f"license: {family.licence.lower()}"] if family.licence else []
     head = ["---", f"base_model: {json.dumps(plan.model.source)}", *named, "---"]
     table = ["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows)]
     kind = "A LoRA adapter" if lora else "A model"
-    text = [f"# {plan.spec.name}", "", f"{kind} trained with tunesmith. {how_it_is_used(task, lora=lora)}", ""]
+    use = family.use or how_it_is_used(task, lora=lora)
+    text = [f"# {plan.spec.name}", "", f"{kind} trained with tunesmith. {use}", ""]
     return "\n".join([*head, "", *text, *table, ""])
+
+
+def _family(plan: Plan) -> Family:
+    return family_of(plan.model.model_type, MODALITIES[plan.model.modality].families)
 
 
 def _number(value: float) -> str:

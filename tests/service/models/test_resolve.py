@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tunesmith.data.files import find
-from tunesmith.service.models.resolve import refuse_yolo, resolve_data, resolve_datasets, resolve_model
+from tunesmith.service.models.resolve import resolve_data, resolve_datasets, resolve_model
 from tunesmith.settings import Settings
-from tunesmith.spec.errors import DataNotFound, ModelNotFound, Offline, TrainedElsewhere
+from tunesmith.spec.errors import DataNotFound, ModelNotFound, Offline
 from tunesmith.spec.job import DatasetRef, ModelRef
 
 
@@ -208,14 +208,3 @@ def test_a_name_is_a_path_from_one_folder_alone(settings: Settings, tmp_path: Pa
         resolve_model(there, settings, elsewhere)
     with pytest.raises((Offline, DataNotFound)):
         resolve_datasets([here], settings, elsewhere)
-
-
-@pytest.mark.parametrize("name", ["yolov8n", "yolov8n.pt", "yolo11s", "YOLOv8x-seg.pt", "Ultralytics/YOLOv8"])
-def test_a_yolo_of_ultralytics_is_answered_with_what_does_the_same(name: str, settings: Settings) -> None:
-    with pytest.raises(TrainedElsewhere, match=r"ultralytics \(AGPL-3.0\).*Take rt-detr \(Apache-2.0\)"):
-        resolve_model(ModelRef(source=name), settings)
-
-
-def test_a_yolos_is_another_family(settings: Settings) -> None:
-    refuse_yolo("hustvl/yolos-tiny")
-    refuse_yolo("yolos-tiny")

@@ -38,6 +38,9 @@ PROCESSORS: Final = {
 
 def backbones(model: Any) -> Iterator[nn.Module]:
     """Yield what makes features of pictures, below what finds things in them."""
+    if hasattr(inner(model), "backbones"):
+        yield from inner(model).backbones()
+        return
     for name, part in inner(model).named_modules():
         if name in ("model.backbone", "vit"):
             yield part

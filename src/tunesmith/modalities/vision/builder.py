@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 from tunesmith.data.token_rows import Indices, TokenRows
-from tunesmith.modalities.chat_template import read_json
 from tunesmith.modalities.parts.asking import Silent
 from tunesmith.modalities.parts.boxed_batches import BoxedBatches
 from tunesmith.modalities.parts.building import Pieces, adapted, of_random_parts, remembering
@@ -119,7 +118,7 @@ def build_classifier(
     objective.warnings += of_random_parts([name for name in fresh if name.partition(".")[0] not in heads])
     pieces = Pieces(
         plan, model, objective, (train, validation), load=load, respondent=Silent(), about={"classes": classes},
-        carried={}, finish=partial(write_preprocessor, folder, size),
+        carried={}, finish=partial(write_preprocessor, size),
     )  # fmt: skip
     varied = Variation(options.crop_scale if options.random_crop else None, options.flip, options.colour)
     places = np.array([classes.index(name) if name in classes else -1 for name in labels], np.int64)
@@ -149,7 +148,7 @@ def build_detector(
             part.requires_grad_(False)
     make = partial(BoxedBatches, classes=classes, device=device, size=size, seed=plan.spec.seed)
     objective = Detection(model, make=make, classes=classes)
-    heads = ("class", "score", "bbox")
+    heads = ("class", "score", "bbox", "cv3")  # cv3: the classes of YOLOs of ultralytics
     objective.warnings += of_random_parts([name for name in fresh if not any(head in name for head in heads)])
 
     def finish(result: Path) -> None:
@@ -190,12 +189,17 @@ def _weights(counts: np.ndarray[Any, Any], device: torch.device) -> torch.Tensor
     return torch.tensor(counts.sum() / (len(counts) * counts), dtype=torch.float32, device=device)
 
 
-def write_preprocessor(model_dir: Path, size: PictureSize, folder: Path) -> None:
-    """Write how pictures are made ready for the result, so that ``transformers.pipeline`` sees what training saw."""
-    said = read_json(model_dir / PREPROCESSOR) or {"image_processor_type": "ViTImageProcessor"}
+def write_preprocessor(size: PictureSize, folder: Path) -> None:
+    """Write how pictures are made ready for the result, so that ``transformers.pipeline`` sees what training saw.
+
+    The processors of some families do more, or read sizes otherwise; those of CLIP and ViT do what is written alone.
+    """
     both = {"height": size.height, "width": size.width}
-    whole = {"do_resize": True, "do_rescale": True, "rescale_factor": 1 / 255, "do_normalize": True, "resample": 2}
-    shown = {"do_center_crop": size.crops, "size": {"shortest_edge": size.kept} if size.crops else both}
-    crop = {"crop_size": both} if size.crops else {}
-    colours = {"image_mean": list(size.mean), "image_std": list(size.deviation)}
-    (folder / PREPROCESSOR).write_text(json.dumps({**said, **whole, **shown, **crop, **colours}, indent=2))
+    said = {
+        "image_processor_type": "CLIPImageProcessor" if size.crops else "ViTImageProcessor",
+        "do_resize": True, "size": {"shortest_edge": size.kept} if size.crops else both, "resample": 2,
+        "do_center_crop": size.crops, **({"crop_size": both} if size.crops else {}),
+        "do_rescale": True, "rescale_factor": 1 / 255,
+        "do_normalize": True, "image_mean": list(size.mean), "image_std": list(size.deviation),
+    }  # fmt: skip
+    (folder / PREPROCESSOR).write_text(json.dumps(said, indent=2))

@@ -16,7 +16,7 @@ from tunesmith.service.accounts.paths import Reach, organisation_folder, reach_o
 from tunesmith.service.jobs.continuation import PREFIX, TEMPLATE
 from tunesmith.service.jobs.index import find
 from tunesmith.service.models.directory import ModelDirectory, is_model_directory
-from tunesmith.service.models.resolve import is_data_name, is_model_name, no_such_model, not_a_model, refuse_yolo
+from tunesmith.service.models.resolve import is_data_name, is_model_name, no_such_model, not_a_model
 from tunesmith.spec.errors import BadValue, DataNotFound, ModelNotFound, OutputUnusable, PathNotAllowed
 from tunesmith.spec.ids import job_id_of
 from tunesmith.spec.job import DatasetRef, JobSpec, ModelRef, Output
@@ -120,7 +120,6 @@ def _model(asked: _Asked, ref: ModelRef) -> ModelRef:
         return ref.model_copy(update={"source": _registered(asked, ref)})
     place = asked.reach.real(ref.source)
     if asked.reach.found(ref.source) is None:
-        refuse_yolo(ref.source)
         if is_model_name(ref.source, asked.service.settings) and not _lies_in_a_folder(asked, ref.source):
             return ref
         raise no_such_model(ref.source, asked.service.settings)

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from tunesmith.modalities.adapter_fit import base_names, check_adapter, check_tokenizer
+from tunesmith.modalities.chat_template import read_json
 from tunesmith.modalities.folders import Use, is_adapter, is_model, use_of
+from tunesmith.modalities.vision.families import YOLO
 from tunesmith.planning.facts import device_facts, model_facts
 from tunesmith.runs import checkpoints
 from tunesmith.runs.durable import disk_full
@@ -70,6 +72,7 @@ def export_run(
     if spec.what is Export.ONNX and (use is None or use.kind not in ONNX):
         does = "writes text" if use is None else use.does
         raise NothingToExport(source.name, f"it {does}, and ONNX is for models that name what pictures show or find it")
+    _refuse_other_packages(spec.what, source)
     if spec.what in (Export.ADAPTER, Export.MERGED) and not adapts(source):
         raise NothingToExport(source.name, "it trained every weight, so its result is a whole model already")
     if published_run(output) not in mine:
@@ -92,6 +95,16 @@ def export_run(
     return ExportRun(
         what=spec.what, source=source, dtype=dtype, quantization=spec.quantization, zip=archive, replay=spec.replay
     )
+
+
+def _refuse_other_packages(what: Export, source: ModelFolders) -> None:
+    """Refuse what only the package of a model writes, and what is written only for the models of a package."""
+    is_yolo = read_json(Path(source.model) / "config.json").get("model_type") == YOLO
+    if what is Export.ULTRALYTICS and not is_yolo:
+        raise NothingToExport(source.name, "it is no YOLO of the package ultralytics, which opens nothing else")
+    if what is Export.ONNX and is_yolo:
+        why = "the package ultralytics writes ONNX of its YOLOs: `tunesmith export ultralytics`, then `yolo export`"
+        raise NothingToExport(source.name, why)
 
 
 def _of_pictures_or_sounds(

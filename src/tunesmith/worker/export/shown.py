@@ -19,6 +19,7 @@ from tunesmith.worker.export.adapter import NOT_THE_ADAPTERS
 from tunesmith.worker.export.answers import answers, differing, predictor_of
 from tunesmith.worker.export.onnx_file import write_onnx
 from tunesmith.worker.export.shown_rows import Rows, rows_of
+from tunesmith.worker.export.ultralytics_export import write_ultralytics
 from tunesmith.worker.export.whole import write_whole
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ def export_shown(request: ExportRun, target: Path, scratch: Path, reporter: Repo
     if request.what is Export.ONNX:
         found = write_onnx(trained, use, adapter or base, rows, target)
         return {"parity": _reported(found, "ONNX", target)}
+    if request.what is Export.ULTRALYTICS:
+        return {"parity": _reported(write_ultralytics(trained, base, rows, target), "ultralytics", target)}
     del trained
     if request.what is Export.MERGED:
         assert adapter is not None
