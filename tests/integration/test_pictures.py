@@ -31,7 +31,7 @@ def job(model: Path, data: Path, output: Path) -> JobSpec:
 def test_killed_and_resumed_it_ends_with_the_weights_of_an_uninterrupted_run(home: Path, tmp_path: Path) -> None:
     from transformers import pipeline
 
-    model, data = write(tmp_path / "model", "MobileNetV2"), draw_classes(tmp_path / "data", 8)
+    model, data = write(tmp_path / "model", "mobilenet_v2"), draw_classes(tmp_path / "data", 8)
     settings = Settings(home=home)
     straight = until_over(begin(job(model, data, tmp_path / "straight"), settings))
     broken = begin(job(model, data, tmp_path / "broken"), settings)

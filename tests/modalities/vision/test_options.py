@@ -26,7 +26,7 @@ OTHERS: dict[str, Any] = {
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
     root = tmp_path_factory.mktemp("options")
-    model, data = write(root / "model", "MobileNetV2"), draw_classes(root / "data")
+    model, data = write(root / "model", "mobilenet_v2"), draw_classes(root / "data")
     return lambda **options: built(plan_of(model, data, options=options), root)[0]
 
 
@@ -73,7 +73,7 @@ def test_balanced_classes_weigh_the_rare_ones_more(tmp_path: Path) -> None:
     data = draw_classes(tmp_path / "data")
     for number in range(3):
         (data / "black" / f"{number}.png").unlink()
-    model = write(tmp_path / "model", "ResNet")
+    model = write(tmp_path / "model", "resnet")
     losses = []
     for balance in (False, True):
         pieces, prepared = built(plan_of(model, data, options={"balance": balance}), tmp_path)

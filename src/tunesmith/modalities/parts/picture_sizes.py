@@ -14,6 +14,8 @@ DEVIATION: Final = (0.229, 0.224, 0.225)
 USUAL: Final = 224
 USUAL_WHOLE: Final = 640
 """Pixels of the sides of what detectors see, where nothing says it; those of others (800 to 1333) vary by picture."""
+WARPED: Final = 384
+"""Pixels of a side from which ConvNeXt's processor cuts nothing off, whatever its ``crop_pct``."""
 STEP: Final = 32
 """Detectors halve a picture five times, and double the parts again to add them up."""
 
@@ -46,12 +48,14 @@ def size_of(model_dir: Path, image_size: int | None) -> PictureSize:
     if image_size is not None:
         height = width = image_size
     shortest = said.get("size", {}).get("shortest_edge") if isinstance(said.get("size"), dict) else None
-    crops = bool(said.get("do_center_crop")) or said.get("crop_pct") is not None
+    share = said.get("crop_pct") if max(height, width) < WARPED else None
+    crops = bool(said.get("do_center_crop")) or share is not None
     kept = max(height, width, shortest if crops and isinstance(shortest, int) and image_size is None else 0)
-    return PictureSize(
-        height, width, max(kept, round(max(height, width) * 8 / 7)),
-        tuple(said.get("image_mean") or MEAN), tuple(said.get("image_std") or DEVIATION), crops,
-    )  # fmt: skip
+    kept = max(kept, int(max(height, width) / share) if share else round(max(height, width) * 8 / 7))
+    deviation = tuple(said.get("image_std") or DEVIATION)
+    if _divides_twice(said):
+        deviation = tuple(each * each for each in deviation)
+    return PictureSize(height, width, kept, tuple(said.get("image_mean") or MEAN), deviation, crops)
 
 
 def whole_size(model_dir: Path, image_size: int | None) -> PictureSize:
@@ -68,6 +72,12 @@ def whole_size(model_dir: Path, image_size: int | None) -> PictureSize:
     mean = tuple(said.get("image_mean") or MEAN) if shifted else (0.0, 0.0, 0.0)
     deviation = tuple(said.get("image_std") or DEVIATION) if shifted else (1.0, 1.0, 1.0)
     return PictureSize(height, width, max(height, width), mean, deviation, crops=False)
+
+
+def _divides_twice(said: dict[str, Any]) -> bool:
+    """Whether an image processor divides by the deviation once more, as EfficientNet's does unless told otherwise."""
+    kind = str(said.get("image_processor_type") or said.get("feature_extractor_type"))
+    return kind.startswith("EfficientNet") and said.get("include_top") is not False
 
 
 def _sides(value: object) -> tuple[int, int] | None:

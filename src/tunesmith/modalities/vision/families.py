@@ -68,5 +68,5 @@ FAMILIES: Final = (
         licence="AGPL-3.0",
         use="Show it pictures with `tunesmith predict`; `tunesmith export ultralytics` writes it for that package.",
     ),
-    Family(name="CLIP", model_types=("clip", "clip_vision_model"), kind="picture", targets=("q_proj", "v_proj")),
+    Family(name="CLIP", model_types=("clip",), kind="picture", targets=("q_proj", "v_proj")),
 )
