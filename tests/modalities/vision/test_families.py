@@ -46,7 +46,7 @@ TINY: dict[str, tuple[str, Any]] = {
 """A tiny model of each type that tells classes of pictures apart."""
 CASES = [
     (model_type, method) for family in FAMILIES if family.kind == "picture" for model_type in family.model_types
-    for method in ("full", *(("lora",) if family.targets else ()))
+    for method in ("full", *(("lora",) if family.targets else ()), *(("qlora",) if family.four_bit else ()))
 ]  # fmt: skip
 
 
@@ -83,7 +83,7 @@ def test_a_step_is_taken_and_the_result_tells_what_transformers_tells(
     assert torch.isfinite(loss)
     assert any(not torch.equal(old, new) for old, new in zip(before, weights, strict=True))
     pieces.save(tmp_path / "out")
-    if method == "lora":
+    if method != "full":
         assert adapted(pieces.model) == sought(pieces.model, family_of(model_type, FAMILIES).targets or ())
         return
     assert prepared.labels == ["black", "grey", "white"]
