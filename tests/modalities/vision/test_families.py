@@ -27,6 +27,8 @@ TINY: dict[str, tuple[str, Any]] = {
     "deit": ("DeiTForImageClassification", T.DeiTConfig(**TRANSFORMER, image_size=32, patch_size=8)),
     "dinov2": ("Dinov2ForImageClassification", T.Dinov2Config(
         hidden_size=32, num_hidden_layers=2, num_attention_heads=4, image_size=32, patch_size=8)),
+    "beit": ("BeitForImageClassification", T.BeitConfig(
+        **TRANSFORMER, image_size=32, patch_size=8, use_relative_position_bias=True, use_mean_pooling=True)),
     "swin": ("SwinForImageClassification", T.SwinConfig(**STAGES, depths=[1, 1])),
     "swinv2": ("Swinv2ForImageClassification", T.Swinv2Config(**STAGES, depths=[1, 1])),
     "convnext": ("ConvNextForImageClassification", T.ConvNextConfig(

@@ -68,5 +68,6 @@ FAMILIES: Final = (
         licence="AGPL-3.0",
         use="Show it pictures with `tunesmith predict`; `tunesmith export ultralytics` writes it for that package.",
     ),
+    Family(name="BEiT", model_types=("beit",), kind="picture", targets=("query", "value"), four_bit=True),
     Family(name="CLIP", model_types=("clip",), kind="picture", targets=("q_proj", "v_proj")),
 )
