@@ -11,10 +11,11 @@ from tunesmith.data.token_rows import EncodedRow
 from tunesmith.modalities.parts.boxed_rows import boxed_row
 from tunesmith.modalities.parts.picture_sizes import PictureSize, size_of, whole_size
 from tunesmith.spec.errors import KindRefused
-from tunesmith.spec.examples import KINDS, BoxedImage, Example, LabelledImage
+from tunesmith.spec.examples import KINDS, BoxedImage, CaptionedImage, Example, LabelledImage
 
 VERSION: Final = 2
 """Raised when the same picture is read into something else."""
+LEARNS: Final = "it learns classes of pictures, or what is where in them"
 PATCH: Final = 16
 """Pixels of a patch's side: a picture's length is the patches that it would have, whatever the model makes of it."""
 
@@ -43,9 +44,16 @@ class PictureEncoder:
         if isinstance(example, BoxedImage):
             return [boxed_row(example, self._whole)]
         if not isinstance(example, LabelledImage):
-            raise KindRefused(example.where, KINDS[type(example)], "it learns the classes of pictures")
+            raise KindRefused(example.where, KINDS[type(example)], LEARNS, *_hint(example))
         picture = pictures.decode(example.image, example.where, shortest=self.size.kept)
         return [row_of(self.size, pictures.scaled(picture, self.size.kept))]
+
+
+def _hint(example: Example) -> list[str]:
+    """Say what pictures without a class need; their own names are captions where no folder or list names classes."""
+    if not isinstance(example, CaptionedImage):
+        return []
+    return ["Put the pictures of each class into a folder of its own, two folders at least, or give each row a label"]
 
 
 def row_of(size: PictureSize, pixels: pictures.Pixels, **facts: Any) -> EncodedRow:

@@ -46,7 +46,8 @@ class UnreadableData(DataError):
     code = "unreadable_data"
 
     def __init__(self, uri: str, why: str, known: Iterable[str]) -> None:
-        super().__init__(f"{uri}: cannot be read as data: {why}. Files may be: {', '.join(sorted(known))}.")
+        files = f" Files may be: {', '.join(sorted(known))}." if known else ""
+        super().__init__(f"{uri}: cannot be read as data: {why}.{files}")
 
 
 class NoUsableRow(DataError):
