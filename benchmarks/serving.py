@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import socket
 import statistics
 import subprocess
@@ -134,7 +133,10 @@ def _memory(options: argparse.Namespace) -> tuple[float, float]:
 
 def _answer_with(options: argparse.Namespace, count: int) -> None:
     """Answer eight chats with ``count`` adapters, in this process, and print its highest resident memory."""
+    import torch
+
     from tunesmith.generation.decoder import Decoder
+    from tunesmith.training.device import peak_memory
 
     with tempfile.TemporaryDirectory() as scratch:
         code = "import sys; sys.argv = ['']; import benchmarks.serving as s; s._write_in_child(*{!r})"
@@ -146,7 +148,7 @@ def _answer_with(options: argparse.Namespace, count: int) -> None:
             decoder.load_adapter(str(number), Path(scratch) / str(number))
     _at_once(decoder, _prompts(model), [str(number % count) for number in range(CHATS)], options.tokens)
     decoder.close()
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(peak_memory(torch.device("cpu")) / 2**20)
 
 
 def _servers(options: argparse.Namespace) -> tuple[float, float]:

@@ -6,6 +6,7 @@ import gc
 import os
 import resource
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -98,6 +99,9 @@ def peak_memory(device: torch.device) -> int:
     """Most memory used so far, in bytes: of the GPU, or of the process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
+    with suppress(OSError), open("/proc/self/status") as file:
+        # What getrusage says begins with the memory of the process that started this one.
+        return int(file.read().partition("VmHWM:")[2].split()[0]) * 1024
     highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return highest if sys.platform == "darwin" else highest * 1024
 
