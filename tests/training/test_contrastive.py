@@ -33,9 +33,7 @@ class Pieces:
         encoder = PairEncoder(folder)
         self.model: Any = AutoModel.from_pretrained(folder)
         make = self._make(encoder, folder)
-        self.objective = Contrastive(
-            self.model, make=make, sigmoid=self.model.config.model_type == "siglip", batch=rows
-        )
+        self.objective = Contrastive(self.model, make=make, batch=rows)
         self.train = make(pairs(encoder, folder, rows))
         self.loss = self.objective.loss
 

@@ -77,12 +77,11 @@ class _Met:
 class Contrastive:
     """The loss of pairs among each other, and how well each finds its other half."""
 
-    def __init__(self, model: Any, *, make: Callable[[TokenRows], Rows], sigmoid: bool, batch: int) -> None:
-        """``sigmoid`` takes SigLIP's loss; held-out rows are compared ``batch`` at a time, as in training."""
+    def __init__(self, model: Any, *, make: Callable[[TokenRows], Rows], batch: int) -> None:
+        """Held-out rows are compared ``batch`` at a time, as in training. Models with a bias have SigLIP's loss."""
         self.warnings: list[str] = []
         self._model = model
         self._make = make
-        self._sigmoid = sigmoid
         self._batch = max(2, batch)
         self._met: _Met | None = None
 
@@ -191,7 +190,7 @@ class Contrastive:
     def _temper(self) -> tuple[Tensor | None, Tensor | None]:
         """Return what similarities are multiplied by, and what is added: (1,) or a number each."""
         model = inner(self._model)
-        bias = model.logit_bias.float() if self._sigmoid else None
+        bias = model.logit_bias.float() if hasattr(model, "logit_bias") else None
         return model.logit_scale.float().exp().clamp(max=WIDEST), bias
 
     def _losses(

@@ -7,7 +7,14 @@ import pytest
 import torch
 
 from picture_models import draw, make_pair, make_talker
-from tunesmith.modalities.multimodal.predictor import PairPredictor, TalkPredictor, load_predictor
+from tunesmith.modalities.multimodal.encode import PairEncoder
+from tunesmith.modalities.multimodal.predictor import (
+    PairPredictor,
+    TalkPredictor,
+    load_predictor,
+    padding_of,
+    text_inputs,
+)
 from tunesmith.spec.errors import BadValue
 
 
@@ -49,6 +56,19 @@ def test_a_pair_embeds_and_ranks_as_the_model_does(kind: str, tmp_path: Path) ->
     scores = logits.softmax(-1) if kind == "clip" else torch.sigmoid(logits + model.logit_bias)
     named = {each["label"]: each["score"] for each in found}
     np.testing.assert_allclose([named[text] for text in texts], scores[0].detach(), rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["clip", "siglip"])
+def test_texts_are_filled_up_as_the_models_own_tokenizer_does(kind: str, tmp_path: Path) -> None:
+    from transformers import AutoModel, AutoTokenizer
+
+    folder = make_pair(tmp_path, kind)
+    texts, tokenizer = ["a red circle", "A dog that sleeps on a roof"], AutoTokenizer.from_pretrained(folder)
+    padding = padding_of(folder, AutoModel.from_pretrained(folder))
+    ours = text_inputs([PairEncoder(folder).text(text) for text in texts], padding, torch.device("cpu"))
+    fixed = {"padding": "max_length", "max_length": 64} if "attention_mask" not in ours else {"padding": True}
+    theirs = tokenizer(texts, return_tensors="pt", padding_side="right", **fixed)
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
 def test_what_cannot_be_answered_is_one_sentence(tmp_path: Path) -> None:

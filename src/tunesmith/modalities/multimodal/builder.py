@@ -173,10 +173,7 @@ def build_pairs(
         PairBatches, device=device, encoder=PairEncoder(folder), padding=padding_of(folder, model),
         kind=plan.model.model_type, dtype=format_of(inner(model)),
     )  # fmt: skip
-    objective = Contrastive(
-        model, make=make, sigmoid=plan.model.model_type == "siglip",
-        batch=(batch.size or 1) * (batch.accumulation or 1),
-    )  # fmt: skip
+    objective = Contrastive(model, make=make, batch=(batch.size or 1) * (batch.accumulation or 1))
     return Pieces(plan, model, objective, (train, validation), load=load, respondent=Silent(), carried=_carried(plan))
 
 

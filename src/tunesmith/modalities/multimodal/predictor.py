@@ -228,11 +228,10 @@ def opened(content: bytes) -> Image.Image:
 def padding_of(model_dir: Path, model: Any) -> tuple[int, int | None]:
     """Return the token that fills texts up, and the length that all texts have, if the model was trained on one."""
     text = inner(model).config.text_config
-    if inner(model).config.model_type == "siglip":
-        return (1 if text.pad_token_id is None else text.pad_token_id), int(text.max_position_embeddings)
     named = special_token(model_dir, "pad_token") or special_token(model_dir, "eos_token") or ""
     found = tokenizer_of(model_dir)[0].token_to_id(named)
-    return (found if found is not None else int(text.eos_token_id or 0)), None
+    fill = found if found is not None else int(text.eos_token_id or 0)
+    return fill, int(text.max_position_embeddings) if hasattr(inner(model), "logit_bias") else None
 
 
 def text_inputs(
