@@ -75,19 +75,20 @@ def make_talker(
 
 
 def make_pair(folder: Path, kind: str = "clip", *, side: int = 32, **tower: Any) -> Path:
-    """Write a tiny CLIP or SigLIP with its tokenizer and image processor."""
+    """Write a tiny CLIP, SigLIP or SigLIP 2 with its tokenizer and image processor."""
     import torch
     from transformers import AutoModel
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
     size = make_tokenizer(folder, template=None, ending="<|im_end|>")
     torch.manual_seed(0)
+    seen = {"num_patches": (side // 8) ** 2} if kind == "siglip2" else {"image_size": side}
     parts: dict[str, Any] = {
         "text_config": {
             **TOWER, "vocab_size": size, "max_position_embeddings": 64, "eos_token_id": 258, "bos_token_id": 257,
             "pad_token_id": 258, "projection_size": 32, **tower,
         },
-        "vision_config": {**TOWER, "image_size": side, "patch_size": 8, **tower},
+        "vision_config": {**TOWER, **seen, "patch_size": 8, **tower},
     }  # fmt: skip
     model = AutoModel.from_config(CONFIG_MAPPING[kind](**parts, **({"projection_dim": 32} if kind == "clip" else {})))
     model.save_pretrained(folder)
@@ -97,6 +98,9 @@ def make_pair(folder: Path, kind: str = "clip", *, side: int = 32, **tower: Any)
             "crop_size": {"height": side, "width": side},
         },
         "siglip": {"image_processor_type": "SiglipImageProcessor", "size": {"height": side, "width": side}},
+        "siglip2": {
+            "image_processor_type": "Siglip2ImageProcessor", "patch_size": 8, "max_num_patches": (side // 8) ** 2,
+        },
     }  # fmt: skip
     (folder / "preprocessor_config.json").write_text(json.dumps(processors[kind]))
     return folder

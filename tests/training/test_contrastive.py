@@ -53,7 +53,7 @@ def pairs(encoder: PairEncoder, folder: Path, count: int) -> TokenRows:
     return TokenRows.of(rows)
 
 
-@pytest.fixture(scope="module", params=["clip", "siglip"])
+@pytest.fixture(scope="module", params=["clip", "siglip", "siglip2"])
 def pieces(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Pieces:
     return Pieces(make_pair(tmp_path_factory.mktemp(request.param), request.param), 7)
 

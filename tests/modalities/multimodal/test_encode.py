@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from tunesmith.data.token_rows import EncodedRow
 from tunesmith.modalities.multimodal.encode import MARK, PairEncoder, TalkEncoder, encoder_of, fitted
 from tunesmith.modalities.multimodal.options import MultimodalOptions
 from tunesmith.modalities.parts.picture_inputs import picture_inputs
+from tunesmith.modalities.parts.picture_rules import DEFAULTS
 from tunesmith.spec.errors import KindRefused, Where
 from tunesmith.spec.examples import (
     CaptionedImage,
@@ -72,20 +74,38 @@ def test_pixels_are_those_of_the_familys_own_processor(kind: str, talkers: dict[
         assert torch.equal(ours["image_grid_thw"], theirs["image_grid_thw"])
 
 
-@pytest.mark.parametrize("kind", ["clip", "siglip"])
+@pytest.mark.parametrize("kind", ["clip", "siglip", "siglip2"])
 def test_pixels_and_texts_of_pairs_are_those_of_the_processor(kind: str, tmp_path: Path, picture: Path) -> None:
     from transformers import AutoImageProcessor
 
     encoder = encoder_of(make_pair(tmp_path, kind), MultimodalOptions.model_validate({}))
     assert isinstance(encoder, PairEncoder)
     [row] = encoder(CaptionedImage(str(picture), "a red circle", WHERE))
-    theirs = AutoImageProcessor.from_pretrained(tmp_path, use_fast=False)(images=[Image.open(picture)])["pixel_values"]
-    ours = picture_inputs(kind, media(row).arrays, encoder.rule, torch.device("cpu"), torch.float32)["pixel_values"]
-    torch.testing.assert_close(ours, torch.tensor(np.stack(theirs)), rtol=0, atol=1e-5)
+    processor = AutoImageProcessor.from_pretrained(tmp_path, use_fast=False)
+    theirs = processor(images=[Image.open(picture)], return_tensors="pt")
+    ours = picture_inputs(kind, media(row).arrays, encoder.rule, torch.device("cpu"), torch.float32)
+    assert ours.keys() == theirs.keys()
+    for name, values in ours.items():
+        torch.testing.assert_close(values, theirs[name].to(values.dtype), rtol=0, atol=1e-5)
     assert row.ids[: encoder.patches] == [0] * encoder.patches
     assert row.ids[-1] == 258
     assert len(encoder.text("long " * 100)) == encoder.limit == 64
     assert encoder.text("long " * 100)[-1] == 258
+
+
+@pytest.mark.parametrize("patches", [1, 16, 256])
+def test_as_many_patches_as_a_model_reads_are_those_of_transformers(patches: int) -> None:
+    from transformers.models.siglip2.image_processing_pil_siglip2 import get_image_size_for_max_num_patches
+
+    rule = replace(DEFAULTS["siglip2"], most=patches)
+    for width, height in ((1, 1), (16, 16), (640, 480), (481, 640), (17, 1000), (3000, 20)):
+        tall, wide = get_image_size_for_max_num_patches(height, width, rule.patch, patches)
+        assert rule.patches_size(width, height) == (wide, tall)
+
+
+def test_siglip_2_knows_small_letters_alone(tmp_path: Path) -> None:
+    encoder = PairEncoder(make_pair(tmp_path, "siglip2"))
+    assert encoder.text("A Red CIRCLE") == encoder.text("a red circle")
 
 
 @pytest.mark.parametrize("kind", WITH_PROCESSOR)

@@ -17,6 +17,7 @@ SEVEN = ("q_proj", "v_proj", "k_proj", "o_proj", "gate_proj", "up_proj", "down_p
 ROWS = [
     ("clip", "CLIP", "pair", ("q_proj", "v_proj"), False),
     ("siglip", "SigLIP", "pair", ("q_proj", "v_proj"), False),
+    ("siglip2", "SigLIP", "pair", ("q_proj", "v_proj"), False),
     ("llava", "LLaVA", "talker", ATTENTION, True),
     ("qwen2_vl", "Qwen2-VL", "talker", SEVEN, True),
     ("qwen2_5_vl", "Qwen2-VL", "talker", SEVEN, True),
@@ -35,7 +36,7 @@ def test_a_family_says_what_is_known_of_it(
     assert (family.name, family.kind, family.targets, family.four_bit) == (name, kind, targets, four_bit)
 
 
-@pytest.mark.parametrize("kind", ["clip", "siglip", *SPECIAL])
+@pytest.mark.parametrize("kind", ["clip", "siglip", "siglip2", *SPECIAL])
 def test_a_tiny_model_is_planned_with_its_familys_targets(kind: str, tmp_path: Path) -> None:
     folder = make_talker(tmp_path, kind) if kind in SPECIAL else make_pair(tmp_path, kind)
     facts, family = facts_of_model(folder, "tiny", MODALITY)

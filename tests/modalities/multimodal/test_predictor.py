@@ -35,7 +35,7 @@ def test_a_talker_answers_about_a_picture_as_transformers_does(kind: str, tmp_pa
     assert AutoModelForImageTextToText.from_pretrained(folder).config.model_type == kind
 
 
-@pytest.mark.parametrize("kind", ["clip", "siglip"])
+@pytest.mark.parametrize("kind", ["clip", "siglip", "siglip2"])
 def test_a_pair_embeds_and_ranks_as_the_model_does(kind: str, tmp_path: Path) -> None:
     from transformers import AutoModel
 
@@ -58,11 +58,14 @@ def test_a_pair_embeds_and_ranks_as_the_model_does(kind: str, tmp_path: Path) ->
     np.testing.assert_allclose([named[text] for text in texts], scores[0].detach(), rtol=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["clip", "siglip"])
+@pytest.mark.parametrize("kind", ["clip", "siglip", "siglip2"])
 def test_texts_are_filled_up_as_the_models_own_tokenizer_does(kind: str, tmp_path: Path) -> None:
-    from transformers import AutoModel, AutoTokenizer
+    from transformers import AutoModel, AutoTokenizer, Siglip2Tokenizer
 
     folder = make_pair(tmp_path, kind)
+    if kind == "siglip2":
+        pieces = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "▁", *"abcdefghijklmnopqrstuvwxyz"]
+        Siglip2Tokenizer({piece: place for place, piece in enumerate(pieces)}, []).save_pretrained(folder)
     texts, tokenizer = ["a red circle", "A dog that sleeps on a roof"], AutoTokenizer.from_pretrained(folder)
     padding = padding_of(folder, AutoModel.from_pretrained(folder))
     ours = text_inputs([PairEncoder(folder).text(text) for text in texts], padding, torch.device("cpu"))

@@ -67,8 +67,10 @@ class PairEncoder:
         self.rule: PictureRule = rule_of(model_dir)
         self._tokenizer, content = tokenizer_of(model_dir)
         text = read_json(model_dir / "config.json").get("text_config") or {}
-        self.limit = int(text.get("max_position_embeddings") or (64 if _type(model_dir) == "siglip" else 77))
+        self.limit = int(text.get("max_position_embeddings") or (64 if _type(model_dir).startswith("siglip") else 77))
         """Tokens of a text that the model reads at most."""
+        self._lower = _type(model_dir) == "siglip2"
+        """Whether it knows small letters alone, as its tokenizer in transformers sees to, whatever the file says."""
         parts = ["pair", VERSION, hashlib.sha256(content).hexdigest(), self.rule.as_list(), self.limit]
         self.fingerprint: str = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
         """Of everything that decides how an example is encoded."""
@@ -91,7 +93,7 @@ class PairEncoder:
 
     def text(self, caption: str) -> list[int]:
         """Return the tokens of a text; of a long one the beginning, with the token that ends it."""
-        ids = list(self._tokenizer.encode(caption).ids)
+        ids = list(self._tokenizer.encode(caption.lower() if self._lower else caption).ids)
         return ids if len(ids) <= self.limit else [*ids[: self.limit - 1], ids[-1]]
 
 

@@ -16,7 +16,7 @@ _ALL_SEVEN: Final = ("q_proj", "v_proj", "k_proj", "o_proj", "gate_proj", "up_pr
 
 FAMILIES: Final = (
     Family(name="CLIP", model_types=("clip",), kind="pair", targets=("q_proj", "v_proj")),
-    Family(name="SigLIP", model_types=("siglip",), kind="pair", targets=("q_proj", "v_proj")),
+    Family(name="SigLIP", model_types=("siglip", "siglip2"), kind="pair", targets=("q_proj", "v_proj")),
     Family(
         name="LLaVA", model_types=("llava",), kind="talker", targets=_ATTENTION, max_length=4096, four_bit=True,
         templates=("chatml", "llama2"),

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tunesmith.modalities.parts.picture_rules import ALIKE, PictureRule, Pixels, in_patches, normalised
+from tunesmith.modalities.parts.picture_rules import ALIKE, PictureRule, Pixels, in_patches, in_rows, normalised
 
 MARKED: Final = {"gemma3": "token_type_ids", "qwen2_vl": "mm_token_type_ids"}
 """What models call the tensor that is 1 where a token stands for a part of a picture, those that want one."""
@@ -29,6 +29,18 @@ def picture_inputs(
             "pixel_values": torch.from_numpy(patches).to(device, dtype),
             "image_grid_thw": torch.tensor(grids, device=device),
         }
+    if rule.way == "patches":
+        values = torch.zeros(len(made), rule.most, rule.patch * rule.patch * 3)
+        mask = torch.zeros(len(made), rule.most, dtype=torch.int32)
+        for row, each in enumerate(made):
+            patches = in_rows(each, rule)
+            values[row, : len(patches)] = torch.from_numpy(patches)
+            mask[row, : len(patches)] = 1
+        shapes = [[each.shape[1] // rule.patch, each.shape[2] // rule.patch] for each in made]
+        return {
+            "pixel_values": values.to(device, dtype), "pixel_attention_mask": mask.to(device),
+            "spatial_shapes": torch.tensor(shapes, device=device),
+        }  # fmt: skip
     values = torch.from_numpy(np.stack(made)).to(device, dtype)
     return {"pixel_values": values.unsqueeze(0) if rule.way == "twice" else values}
 

@@ -27,6 +27,9 @@ HALF: Final = (0.5, 0.5, 0.5)
 BILINEAR, BICUBIC, LANCZOS = 2, 3, 1
 LONGEST: Final = 4096
 """Pixels of a side beyond which SmolVLM scales nothing up."""
+FINEST: Final = 1e-5
+GROWTH: Final = 100.0
+"""Difference and end of the scales among which SigLIP 2's is sought."""
 FLATTEST: Final = 200
 """Times as long as wide that a picture may be for Qwen2-VL."""
 
@@ -35,13 +38,14 @@ FLATTEST: Final = 200
 class PictureRule:
     """How a picture becomes what a model sees."""
 
-    way: Literal["middle", "squeezed", "grid", "twice", "tile"]
+    way: Literal["middle", "squeezed", "grid", "patches", "twice", "tile"]
     """middle: the shorter side scaled, the middle cut out (CLIP); squeezed: to one size (SigLIP, Gemma 3); grid: to
-    whole patches, near its own size (Qwen2-VL); twice: the longer side scaled, then squeezed (SmolVLM); tile: scaled to
-    fit, the rest black (Llama 4)."""
+    whole patches, near its own size (Qwen2-VL); patches: to as many whole ones as the model reads, in its own shape
+    (SigLIP 2 of many shapes); twice: the longer side scaled, then squeezed (SmolVLM); tile: scaled to fit, the rest
+    black (Llama 4)."""
     height: int
     width: int
-    """Pixels that the model sees; the most of a side where the way is grid."""
+    """Pixels that the model sees; of a square picture where the way is patches; nothing where it is grid."""
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
     resample: int
@@ -53,7 +57,7 @@ class PictureRule:
     """Pixels that the longer side is scaled to first."""
     least: int = 0
     most: int = 0
-    """Pixels of the whole picture, where the way is grid."""
+    """Pixels of the whole picture, where the way is grid; the most are patches, where it is patches."""
     patch: int = 14
     merge: int = 2
     """Patches of a side that become one token, where the way is grid."""
@@ -78,6 +82,8 @@ class PictureRule:
             return _middle(self._scaled(picture, size), self.height, self.width)
         if self.way == "grid":
             return self._scaled(picture, self.grid_size(width, height))
+        if self.way == "patches":
+            return self._scaled(picture, self.patches_size(width, height))
         if self.way == "twice":
             picture = Image.fromarray(self._scaled(picture, _longest(width, height, self.longest)))
         if self.way == "tile":
@@ -97,6 +103,23 @@ class PictureRule:
             by = math.sqrt(self.least / (height * width))
             high, wide = (math.ceil(each * by / side) * side for each in (height, width))
         return wide, high
+
+    def patches_size(self, width: int, height: int) -> tuple[int, int]:
+        """Return the (width, height) of as many patches as the model reads, in the shape of the picture.
+
+        The scale is found by halving a span, as transformers does it, so that rounding falls the same way.
+        """
+
+        def sides(scale: float) -> tuple[int, int]:
+            wide, high = (max(1, math.ceil(side * scale / self.patch)) for side in (width, height))
+            return wide, high
+
+        low, high = FINEST / 10, GROWTH
+        while high - low >= FINEST:
+            middle = (low + high) / 2
+            low, high = (middle, high) if math.prod(sides(middle)) <= self.most else (low, middle)
+        wide, tall = sides(low)
+        return wide * self.patch, tall * self.patch
 
     def as_list(self) -> list[Any]:
         """Return what decides how a picture is kept."""
@@ -126,6 +149,7 @@ class PictureRule:
 DEFAULTS: Final = {
     "clip": PictureRule("middle", 224, 224, CLIP_MEAN, CLIP_DEVIATION, BICUBIC, shortest=224),
     "siglip": PictureRule("squeezed", 224, 224, HALF, HALF, BICUBIC),
+    "siglip2": PictureRule("patches", 256, 256, HALF, HALF, BILINEAR, most=256, patch=16),
     "llava": PictureRule("middle", 336, 336, CLIP_MEAN, CLIP_DEVIATION, BICUBIC, shortest=336),
     "qwen2_vl": PictureRule("grid", 0, 0, CLIP_MEAN, CLIP_DEVIATION, BICUBIC, least=56 * 56, most=28 * 28 * 1280),
     "smolvlm": PictureRule("twice", 364, 364, HALF, HALF, LANCZOS, longest=4 * 364),
@@ -183,6 +207,13 @@ def in_patches(values: NDArray[np.float32], rule: PictureRule) -> NDArray[np.flo
     return np.ascontiguousarray(parts.reshape(high * wide, -1))
 
 
+def in_rows(values: NDArray[np.float32], rule: PictureRule) -> NDArray[np.float32]:
+    """Return (patches, numbers of a patch) of a picture of (3, height, width), row by row, colours innermost."""
+    colours, height, width = values.shape
+    parts = values.reshape(colours, height // rule.patch, rule.patch, width // rule.patch, rule.patch)
+    return parts.transpose(1, 3, 2, 4, 0).reshape(-1, rule.patch * rule.patch * colours)
+
+
 def _sized(rule: PictureRule, said: dict[str, Any]) -> PictureRule:
     """Return the rule with the sizes that an image processor's file says."""
     size = said.get("size")
@@ -201,6 +232,10 @@ def _sized(rule: PictureRule, said: dict[str, Any]) -> PictureRule:
             merge=said.get("merge_size") or rule.merge,
             temporal=said.get("temporal_patch_size") or rule.temporal,
         )
+    if rule.way == "patches":
+        most, patch = said.get("max_num_patches") or rule.most, said.get("patch_size") or rule.patch
+        side = math.isqrt(most) * patch
+        return replace(rule, most=most, patch=patch, height=side, width=side)
     if rule.way == "twice":
         seen = (said.get("max_image_size") or {}).get("longest_edge") or rule.height
         return replace(rule, longest=sides.get("longest_edge") or rule.longest, height=seen, width=seen)
