@@ -174,14 +174,17 @@ def freeze(part: Any) -> None:
 
 
 class _InFormat:
-    """Calls a model with pictures in the number format of its weights."""
+    """Calls a model with pictures in the number format of its weights, the colours of a pixel side by side.
+
+    Convolutions keep that order for what they make, and are up to twice as quick in it.
+    """
 
     def __init__(self, model: Any) -> None:
         self._model = model
 
     def __call__(self, *, pixel_values: torch.Tensor) -> Any:
         dtype = next(inner(self._model).base_model.parameters()).dtype
-        return self._model(pixel_values=pixel_values.to(dtype))
+        return self._model(pixel_values=pixel_values.to(dtype, memory_format=torch.channels_last))
 
 
 def _weights(counts: np.ndarray[Any, Any], device: torch.device) -> torch.Tensor:
