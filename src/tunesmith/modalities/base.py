@@ -120,6 +120,8 @@ class Task:
     aliases: tuple[str, ...] = ()
     models: tuple[ModelKind, ...] = ("decoder",)
     """Kinds of model that it trains (``ModelFacts.kind``)."""
+    makes: ModelKind | None = None
+    """What kind of model its result is, where that is not what the model was before."""
     writes: bool = True
     """Whether the result writes text, with the base's own head; else the task trains a head that fits no other."""
     does: str = "writes text"

@@ -29,16 +29,6 @@ HEADS: Final[dict[str, ModelKind]] = {
 }
 """Ends of the names of architectures, among models of pictures and sounds, and what those with such a head are."""
 
-OF_TASK: Final[dict[str, ModelKind]] = {
-    "image-classification": "picture",
-    "object-detection": "detector",
-    "audio-classification": "sound",
-    "image-text-contrastive": "pair",
-    "image-text-to-text": "talker",
-    "text-to-image": "diffusion",
-}
-"""What a task makes of a model, whatever it was before; recognition of speech leaves it what it is."""
-
 Way = Literal["predict", "transcribe", "draw", "chat", "embed"]
 
 
@@ -122,7 +112,7 @@ def use_of(model_dir: Path, adapter: Path | None = None, *, sees: bool = False) 
         modality = next(each for each in MODALITIES.values() if named in each.tasks)
         if modality.name == "text":
             return None
-        kind = OF_TASK.get(named.name) or family_of(model_type, modality.families).kind
+        kind = named.makes or family_of(model_type, modality.families).kind
         return Use(modality.name, kind if kind in KINDS else named.models[0])
     return _by_architecture(model_type, config, sees=sees)
 

@@ -47,6 +47,7 @@ MODALITY: Final = Modality(
             builder=f"{_BUILDER}:build_classifier",
             aliases=("audio_classification", "audio_classifier", "audio-classifier", "sound-classification"),
             models=("speech", "ctc", "sound"),
+            makes="sound",
             writes=False,
             does="tells classes of recordings apart",
             counts="sound",
