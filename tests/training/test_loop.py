@@ -31,6 +31,14 @@ def test_training_lowers_the_loss(tiny_model, tmp_path):
     assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
 
 
+def test_the_speed_of_rows_is_told_in_rows_and_not_in_what_is_learned_of_them(tiny_model, tmp_path):
+    loop, recorder = make_loop(pieces(tiny_model), tmp_path, epochs=1)
+    loop.run()
+    first = recorder.of("step")[0]
+    assert first.rows_per_second == pytest.approx(4 / first.seconds)
+    assert first.tokens_per_second == pytest.approx(first.tokens / first.seconds)
+
+
 @pytest.mark.parametrize("micro_tokens", [16, 100, 4096])
 def test_any_split_into_micro_batches_gives_the_same_gradient(micro_tokens, tiny_model, tmp_path):
     whole, _ = make_loop(pieces(tiny_model), tmp_path)

@@ -66,15 +66,11 @@ def time_line(plan: Plan) -> str:
 
 
 def _pace(plan: Plan) -> str:
-    """Say how fast the run is reckoned to be: in tokens, or in whole pictures, sounds or pairs.
-
-    How many things a picture shows is known once it is read.
-    """
+    """Say how fast the run is reckoned to be: in tokens, or in whole pictures, sounds or pairs."""
     tokens, counts = plan.execution.tokens_per_second, counted(plan)
     if counts == "token":
         return f"{tokens:,.0f} tokens/s"
-    whole = "picture" if counts == "thing" else counts
-    return f"{tokens / max(1.0, plan.data.mean_length):,.3g} {whole}s/s"
+    return f"{tokens / max(1.0, plan.data.mean_length):,.3g} {counts}s/s"
 
 
 def duration(seconds: float) -> str:

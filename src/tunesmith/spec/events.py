@@ -45,7 +45,7 @@ class Started(Part):
     tokens_per_epoch: int
     """Real tokens (no padding) in one pass over the training rows."""
     counts: str = "token"
-    """What speed is told in: token, picture, thing (of a picture), sound or pair."""
+    """What speed is told in: token, text, picture, sound or pair."""
 
 
 class Heartbeat(Part):
@@ -73,7 +73,7 @@ class Step(Part):
     tokens_per_second: float
     """Mean over the last steps."""
     rows_per_second: float = 0.0
-    """Mean over the last steps, of what the loss is a mean over."""
+    """Mean over the last steps."""
     counts: str = "token"
     """What speed is told in, as when it started."""
     memory_bytes: int
@@ -290,7 +290,7 @@ class RunSummary(Part):
     trained_tokens: int
     tokens_per_second: float
     counts: str = "token"
-    """What speed is told in: token, picture, thing (of a picture), sound or pair."""
+    """What speed is told in: token, text, picture, sound or pair."""
     rows_per_second: float = 0.0
     """Of these, where they are not tokens."""
     peak_memory_bytes: int

@@ -234,7 +234,7 @@ class Loop:
         progress.tokens += tokens
         progress.trained_tokens += labels
         progress.remember(loss)
-        self._tell(loss, norm, rate, tokens, labels, time.monotonic() - began)
+        self._tell(loss, norm, rate, (tokens, labels, len(rows)), time.monotonic() - began)
         return True
 
     def _grow(self) -> None:
@@ -455,8 +455,10 @@ class Loop:
 
     # --- telling --------------------------------------------------------------------------------------------------
 
-    def _tell(self, loss: float, norm: float, rate: float, tokens: int, labels: int, seconds: float) -> None:
-        self._speed = [*self._speed[-19:], (tokens, labels, seconds)]
+    def _tell(self, loss: float, norm: float, rate: float, counts: tuple[int, int, int], seconds: float) -> None:
+        """Say what a step came to; ``counts`` are its tokens, labels and rows."""
+        tokens, labels, rows = counts
+        self._speed = [*self._speed[-19:], (tokens, rows, seconds)]
         spent = max(sum(part for *_, part in self._speed), 1e-9)
         self.observer.say(
             Step(

@@ -168,7 +168,7 @@ def _summary(run: RunFolder, plan: Plan, loop: Loop, reason: str, tested: Measur
         trained_tokens=progress.trained_tokens,
         tokens_per_second=progress.tokens / seconds,
         counts=counted(plan),
-        rows_per_second=progress.trained_tokens / seconds,
+        rows_per_second=loop.epoch * loop.rows / seconds,
         peak_memory_bytes=peak,
         seconds=progress.seconds,
         output=run.header().output or plan.spec.output.dir,

@@ -21,7 +21,7 @@ def event(kind: str, **body: Any) -> StoredEvent:
         ({}, "100 tokens/s"),
         ({"counts": "token", "tokens_per_second": 1234.5}, "1,234 tokens/s"),
         ({"counts": "picture", "rows_per_second": 12.34}, "12.3 pictures/s"),
-        ({"counts": "thing", "rows_per_second": 250.6}, "251 things/s"),
+        ({"counts": "sound", "rows_per_second": 250.6}, "251 sounds/s"),
         ({"counts": "sound", "rows_per_second": 0.5}, "0.5 sounds/s"),
         ({"counts": "pair", "rows_per_second": 64.0}, "64.0 pairs/s"),
     ],

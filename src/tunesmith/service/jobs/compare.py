@@ -37,7 +37,7 @@ HIGHER: Final = (
 )  # fmt: skip
 MEASURES: Final = (*HIGHER, *LOWER)
 """What tasks measure at an evaluation beside the loss; the last one of a run is shown."""
-COUNTED: Final = ("token", "picture", "thing", "sound", "pair")
+COUNTED: Final = ("token", "text", "picture", "sound", "pair")
 """What speed is told in, by the task."""
 
 
