@@ -50,7 +50,7 @@ def made(kind: str, folder: Path) -> tuple[Any, TalkBatches, Talking]:
 @pytest.mark.parametrize("kind", SPECIAL)
 def test_the_loss_is_the_models_own_and_the_same_in_any_parts(kind: str, tmp_path: Path) -> None:
     model, batches, objective = made(kind, tmp_path)
-    everything = list(range(len(batches)))
+    everything = list(range(len(batches.lengths)))
     batch = batches.batch(everything)
     logits = model(**batch.inputs, use_cache=False).logits.flatten(0, 1)[batch.places]
     wanted = torch.nn.functional.cross_entropy(logits.float(), batch.targets, reduction="sum")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -14,7 +13,6 @@ from torch import Tensor, nn
 from tunesmith.data.token_rows import Indices, TokenRows
 from tunesmith.spec.errors import UnknownLabel
 from tunesmith.training.batching import micro_batches
-from tunesmith.training.device import Ranks
 from tunesmith.training.joining import WIDE, rectangle
 from tunesmith.training.pieces import Rows
 
@@ -45,17 +43,11 @@ class LabelledBatches:
     def __init__(self, rows: TokenRows, classes: Indices, device: torch.device, *, fill: int) -> None:
         """``classes`` is (rows,): the place of each row's class among those of the model."""
         self._rows = rows
+        self.lengths = rows.lengths
+        """(rows,) tokens of each row."""
         self._classes = classes
         self._device = device
         self._fill = fill
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @property
-    def lengths(self) -> Indices:
-        """(rows,) tokens of each row."""
-        return self._rows.lengths
 
     def labels(self, rows: Sequence[int], epoch: int = 0) -> int:
         """Count the rows."""
@@ -115,13 +107,6 @@ class Classification:
             rows = rows.take(np.flatnonzero(places[rows.labels] >= 0))
         assert rows.labels is not None
         return self._make(rows, places[rows.labels])
-
-    def warm_up(self, folder: Path, earlier: Sequence[Path], beat: Callable[[], None], ranks: Ranks) -> None:
-        """Nothing stays the same."""
-
-    def is_warm(self, folder: Path, earlier: Sequence[Path]) -> bool:
-        """Nothing is needed."""
-        return True
 
     def loss(self, batch: LabelledBatch) -> Tensor:
         """Sum of the cross entropy over the rows of a batch, in nats."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -19,7 +18,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tunesmith.data.token_rows import TokenRows
-from tunesmith.training.device import Ranks
 from tunesmith.training.forward import inner
 from tunesmith.training.pieces import Rows
 
@@ -88,13 +86,6 @@ class Contrastive:
     def rows(self, rows: TokenRows) -> Rows:
         """Make pairs of rows."""
         return self._make(rows)
-
-    def warm_up(self, folder: Path, earlier: Sequence[Path], beat: Callable[[], None], ranks: Ranks) -> None:
-        """Nothing stays the same."""
-
-    def is_warm(self, folder: Path, earlier: Sequence[Path]) -> bool:
-        """Nothing is needed."""
-        return True
 
     def look(self, batch: PairBatch) -> dict[str, Tensor]:
         """Return the vectors of a part's pictures and texts."""

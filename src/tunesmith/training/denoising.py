@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tunesmith.data.token_rows import Indices, TokenRows
+from tunesmith.data.token_rows import TokenRows
 from tunesmith.training.device import Ranks
 from tunesmith.training.latents import Keeping, Kept
 from tunesmith.training.pipelines import Noise, read_texts
@@ -68,20 +68,14 @@ class NoisyRows:
     ) -> None:
         """``levels`` counts noise levels; ``large`` says that the UNet reads sizes and sums (SDXL)."""
         self.source = rows
+        self.lengths = rows.lengths
+        """(rows,) patches of each picture."""
         self.mirror = mirror
         self._levels = levels
         self._seed = seed
         self._device = device
         self._trains = trains
         self._large = large
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    @property
-    def lengths(self) -> Indices:
-        """(rows,) patches of each picture."""
-        return self.source.lengths
 
     def labels(self, rows: Sequence[int], epoch: int = 0) -> int:
         """Count the pictures."""
@@ -105,7 +99,7 @@ class NoisyRows:
         noises = torch.randn((draws, *mean.shape), generator=random)
         if self._trains:
             return latent, noises, torch.randint(self._levels, (1,), generator=random)
-        shift = (row + 0.5) / max(1, len(self))
+        shift = (row + 0.5) / max(1, len(self.lengths))
         levels = [int((place + shift) / draws * self._levels) for place in range(draws)]
         return latent, noises, torch.tensor(levels).clamp(max=self._levels - 1)
 

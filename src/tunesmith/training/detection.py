@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -15,7 +14,6 @@ from torch import Tensor, nn
 
 from tunesmith.data.token_rows import TokenRows
 from tunesmith.training.classification import LISTED
-from tunesmith.training.device import Ranks
 from tunesmith.training.pieces import Rows
 
 MOST: Final = 100
@@ -68,13 +66,6 @@ class Detection:
     def rows(self, rows: TokenRows) -> Rows:
         """Make batches of these rows."""
         return self._make(rows)
-
-    def warm_up(self, folder: Path, earlier: Sequence[Path], beat: Callable[[], None], ranks: Ranks) -> None:
-        """Nothing stays the same."""
-
-    def is_warm(self, folder: Path, earlier: Sequence[Path]) -> bool:
-        """Nothing is needed."""
-        return True
 
     def loss(self, batch: BoxedBatch) -> Tensor:
         """Sum of the model's own loss over the things in a batch."""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tunesmith.data.token_rows import Ids, Indices, Mask, TokenRows
+from tunesmith.data.token_rows import Ids, Mask, TokenRows
 from tunesmith.training.documents import Layout, layout_of
 
 ROUND = 64
@@ -173,18 +173,12 @@ class TokenBatches:
 
     def __init__(self, rows: TokenRows, device: torch.device, *, joined: bool, fill: int) -> None:
         self._rows = rows
+        self.lengths = rows.lengths
+        """(rows,) tokens of each row."""
         self._device = device
         self._joined = joined
         self._fill = fill
         self._labels = rows.trained()
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @property
-    def lengths(self) -> Indices:
-        """(rows,) tokens of each row."""
-        return self._rows.lengths
 
     def labels(self, rows: Sequence[int], epoch: int = 0) -> int:
         """Count the labelled tokens of these rows, the same in every epoch."""

@@ -7,7 +7,6 @@ as they are (https://arxiv.org/abs/1810.04805, section 3.1). The choice follows 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -15,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from tunesmith.data.token_rows import Ids, Indices, TokenRows
-from tunesmith.training.device import Ranks
 from tunesmith.training.forward import inner
 from tunesmith.training.joining import WIDE, PaddedBatch, rectangle
 from tunesmith.training.logits import summed_loss
@@ -34,20 +32,14 @@ class MaskedBatches:
     ) -> None:
         """``mask`` is the token that covers; ``ordinary`` are those that may take another's place."""
         self._rows = rows
+        self.lengths = rows.lengths
+        """(rows,) tokens of each row."""
         self._device = device
         self._fill = fill
         self._share = share
         self._mask = mask
         self._ordinary = ordinary
         self._seed = seed
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @property
-    def lengths(self) -> Indices:
-        """(rows,) tokens of each row."""
-        return self._rows.lengths
 
     def labels(self, rows: Sequence[int], epoch: int = 0) -> int:
         """Count the tokens that are chosen in these rows in this epoch."""
@@ -105,13 +97,6 @@ class Masking:
     def rows(self, rows: TokenRows) -> MaskedBatches:
         """Make batches of these rows."""
         return self._make(rows)
-
-    def warm_up(self, folder: Path, earlier: Sequence[Path], beat: Callable[[], None], ranks: Ranks) -> None:
-        """Nothing stays the same."""
-
-    def is_warm(self, folder: Path, earlier: Sequence[Path]) -> bool:
-        """Nothing is needed."""
-        return True
 
     def loss(self, batch: PaddedBatch) -> Tensor:
         """Sum of the cross entropy over the covered tokens of a batch, in nats."""

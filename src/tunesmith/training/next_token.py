@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from tunesmith.data.token_rows import TokenRows
-from tunesmith.training.device import Ranks
 from tunesmith.training.forward import Forward, loss_of
 from tunesmith.training.joining import TokenBatches
 
@@ -37,13 +35,6 @@ class NextToken:
     def rows(self, rows: TokenRows) -> TokenBatches:
         """Make batches of these rows."""
         return TokenBatches(rows, self._device, joined=self.forward.joined, fill=self._fill)
-
-    def warm_up(self, folder: Path, earlier: Sequence[Path], beat: Callable[[], None], ranks: Ranks) -> None:
-        """Nothing stays the same."""
-
-    def is_warm(self, folder: Path, earlier: Sequence[Path]) -> bool:
-        """Nothing is needed."""
-        return True
 
     def loss(self, batch: Any) -> Tensor:
         """Sum of the cross entropy over the labels of a batch, in nats."""

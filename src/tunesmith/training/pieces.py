@@ -53,18 +53,6 @@ class Objective(Protocol):
         """Make the task's rows of token rows."""
         ...
 
-    def warm_up(self, folder: Path, earlier: Sequence[Path], beat: Callable[[], None], ranks: Ranks) -> None:
-        """Compute, before the first step, what stays the same for the whole run, and keep it in ``folder``.
-
-        ``earlier`` are folders of runs that this one resumes, where it may lie already; the processes of ``ranks``
-        share the work. The model holds the weights that the run begins with. Many tasks need nothing.
-        """
-        ...
-
-    def is_warm(self, folder: Path, earlier: Sequence[Path]) -> bool:
-        """Whether ``warm_up`` finds all that it needs in these folders, whatever weights the model holds."""
-        ...
-
     def loss(self, batch: Any) -> Tensor:
         """Sum of the loss over the labels of a batch, in nats; a scalar with gradient."""
         ...
@@ -75,6 +63,23 @@ class Objective(Protocol):
 
     def metrics(self, sums: dict[str, float], labels: int) -> dict[str, float]:
         """Turn the sums over all rows into what the task reports beside its mean loss, by name; may be empty."""
+        ...
+
+
+@runtime_checkable
+class Warming(Protocol):
+    """An objective that needs what stays the same for a whole run, such as what the model said before it."""
+
+    def warm_up(self, folder: Path, earlier: Sequence[Path], beat: Callable[[], None], ranks: Ranks) -> None:
+        """Compute it before the first step, and keep it in ``folder``.
+
+        ``earlier`` are folders of runs that this one resumes, where it may lie already; the processes of ``ranks``
+        share the work. The model holds the weights that the run begins with.
+        """
+        ...
+
+    def is_warm(self, folder: Path, earlier: Sequence[Path]) -> bool:
+        """Whether ``warm_up`` finds all that it needs in these folders, whatever weights the model holds."""
         ...
 
 
@@ -140,11 +145,11 @@ class TrainingPieces(Protocol):
         ...
 
     def warm_up(self, folder: Path, earlier: Sequence[Path], beat: Callable[[], None], ranks: Ranks) -> None:
-        """Compute, before the first step, what stays the same for the whole run (see ``Objective``)."""
+        """Compute, before the first step, what stays the same for the whole run (see ``Warming``)."""
         ...
 
     def is_warm(self, folder: Path, earlier: Sequence[Path]) -> bool:
-        """Whether that lies in these folders already (see ``Objective``)."""
+        """Whether that lies in these folders already (see ``Warming``)."""
         ...
 
     def loss(self, batch: Any) -> Tensor:

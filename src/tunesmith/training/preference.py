@@ -59,16 +59,9 @@ class PairBatches:
         self._device = device
         self._joined = joined
         self._fill = fill
-        self._lengths: Indices = rows.lengths[0::2] + rows.lengths[1::2]
-        self.reference = torch.zeros(len(self), 2)
-
-    def __len__(self) -> int:
-        return len(self._lengths)
-
-    @property
-    def lengths(self) -> Indices:
-        """(pairs,) Tokens of both rows."""
-        return self._lengths
+        self.lengths: Indices = rows.lengths[0::2] + rows.lengths[1::2]
+        """(pairs,) tokens of both rows."""
+        self.reference = torch.zeros(len(self.lengths), 2)
 
     def labels(self, rows: Sequence[int], epoch: int = 0) -> int:
         """Count the pairs."""
@@ -197,7 +190,7 @@ class Preferences:
 
         Each process computes its share of the parts, and leaves the others' zero.
         """
-        values = torch.zeros(len(rows), 2, dtype=torch.float32, device=self._device)
+        values = torch.zeros(len(rows.lengths), 2, dtype=torch.float32, device=self._device)
 
         def compute(part: Sequence[int]) -> None:
             values[list(part)] = self._log_probabilities(rows.batch(part)).to(values.device)
@@ -206,7 +199,7 @@ class Preferences:
         self._model.eval()
         try:
             with torch.no_grad():
-                parts = micro_batches(range(len(rows)), rows.lengths, self._micro_tokens)
+                parts = micro_batches(range(len(rows.lengths)), rows.lengths, self._micro_tokens)
                 for part in parts[ranks.rank :: ranks.world]:
                     in_halves(part, compute, lengths=rows.lengths, step=0, device=self._device)
                     beat()
@@ -228,7 +221,7 @@ class Preferences:
                 values = {key: held[key] for key in map(self._key, self._made)}
         except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             return None
-        sizes = {self._key(rows): (len(rows), 2) for rows in self._made}
+        sizes = {self._key(rows): (len(rows.lengths), 2) for rows in self._made}
         return values if all(values[key].shape == size for key, size in sizes.items()) else None
 
 

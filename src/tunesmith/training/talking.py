@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from tunesmith.data.token_rows import TokenRows
-from tunesmith.training.device import Ranks
 from tunesmith.training.forward import inner
 from tunesmith.training.logits import summed_loss
 from tunesmith.training.pieces import Rows
@@ -69,13 +67,6 @@ class Talking:
     def rows(self, rows: TokenRows) -> Rows:
         """Make conversations of rows."""
         return self._make(rows)
-
-    def warm_up(self, folder: Path, earlier: Sequence[Path], beat: Callable[[], None], ranks: Ranks) -> None:
-        """Nothing stays the same."""
-
-    def is_warm(self, folder: Path, earlier: Sequence[Path]) -> bool:
-        """Nothing is needed."""
-        return True
 
     def loss(self, batch: TalkBatch) -> Tensor:
         """Sum of the cross entropy over the trained tokens of a batch, in nats; logits exist chunk by chunk."""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from torch import Tensor
 
-from tunesmith.data.token_rows import Indices, TokenRows
-from tunesmith.training.device import Ranks
+from tunesmith.data.token_rows import TokenRows
 from tunesmith.training.pieces import Rows
 
 
@@ -71,13 +69,6 @@ class Transcription:
         """Make batches of these rows."""
         return self._make(rows)
 
-    def warm_up(self, folder: Path, earlier: Sequence[Path], beat: Callable[[], None], ranks: Ranks) -> None:
-        """Nothing stays the same."""
-
-    def is_warm(self, folder: Path, earlier: Sequence[Path]) -> bool:
-        """Nothing is needed."""
-        return True
-
     def loss(self, batch: SpeechBatch) -> Tensor:
         """Sum of the loss over the labels of a batch, in nats."""
         return self._listener.loss(batch)
@@ -117,19 +108,13 @@ class SpeechRows:
         epoch, where recordings are varied.
         """
         self._rows = rows
+        self.lengths = rows.lengths
+        """(rows,) frames and tokens of each row."""
         self._hear = hear
         self._numbers = numbers
         self._prompt = prompt
         self._random = random
         self._trained = rows.trained()
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @property
-    def lengths(self) -> Indices:
-        """(rows,) frames and tokens of each row."""
-        return self._rows.lengths
 
     def labels(self, rows: Sequence[int], epoch: int = 0) -> int:
         """Count the tokens or characters that are learned."""

@@ -175,18 +175,12 @@ class SoundRows:
     ) -> None:
         """``classes`` is (rows,): the place of each recording's class; ``random`` is as in ``SpeechRows``."""
         self._rows = rows
+        self.lengths = rows.lengths
+        """(rows,) frames of each recording."""
         self._classes = classes
         self._ears = ears
         self._device = device
         self._random = random
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @property
-    def lengths(self) -> Indices:
-        """(rows,) frames of each recording."""
-        return self._rows.lengths
 
     def labels(self, rows: Sequence[int], epoch: int = 0) -> int:
         """Count the recordings."""

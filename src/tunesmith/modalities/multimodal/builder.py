@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from tunesmith.data.token_rows import Indices, TokenRows
+from tunesmith.data.token_rows import TokenRows
 from tunesmith.modalities.base import family_of
 from tunesmith.modalities.chat_template import read_json
 from tunesmith.modalities.multimodal.encode import PairEncoder, TalkEncoder
@@ -56,19 +56,13 @@ class PairBatches:
     ) -> None:  # fmt: skip
         """``kind`` is the ``model_type``, ``dtype`` the number format of what the model reads of pictures."""
         self._rows = rows
+        self.lengths = rows.lengths
+        """(rows,) patches and tokens of each row."""
         self._device = device
         self._encoder = encoder
         self._padding = padding
         self._kind = kind
         self._dtype = dtype
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @property
-    def lengths(self) -> Indices:
-        """(rows,) patches and tokens of each row."""
-        return self._rows.lengths
 
     def labels(self, rows: Sequence[int], epoch: int = 0) -> int:
         """Count the pairs."""
@@ -93,6 +87,8 @@ class TalkBatches:
     ) -> None:  # fmt: skip
         """The first ``answered`` rows are answered when they are measured."""
         self._rows = rows
+        self.lengths = rows.lengths
+        """(rows,) tokens of each row, those of its pictures among them."""
         self._device = device
         self._encoder = encoder
         self._kind = kind
@@ -100,14 +96,6 @@ class TalkBatches:
         self._fill = fill
         self._answered = answered
         self._labels = rows.trained()
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @property
-    def lengths(self) -> Indices:
-        """(rows,) tokens of each row, those of its pictures among them."""
-        return self._rows.lengths
 
     def labels(self, rows: Sequence[int], epoch: int = 0) -> int:
         """Count the trained tokens of these rows."""

@@ -55,19 +55,13 @@ class BoxedBatches:
         seed: int = 0,
     ) -> None:
         self._rows = rows
+        self.lengths = rows.lengths
+        """(rows,) patches of each picture."""
         self._places = {name: place for place, name in enumerate(classes)}
         self._device = device
         self._size = size
         self._variation = variation
         self._seed = seed
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @property
-    def lengths(self) -> Indices:
-        """(rows,) patches of each picture."""
-        return self._rows.lengths
 
     def labels(self, rows: Sequence[int], epoch: int = 0) -> int:
         """Count the things that are seen in these pictures, 1 at least."""

@@ -22,7 +22,7 @@ from tunesmith.training.dropping import speed_up_dropout
 from tunesmith.training.forward import ATTENTION, inner, speed_up_adapters
 from tunesmith.training.loading import Fresh
 from tunesmith.training.optimizers import statistics_of
-from tunesmith.training.pieces import Objective, Rows
+from tunesmith.training.pieces import Objective, Rows, Warming
 
 RENAMED: Final = {"query": "q_proj", "key": "k_proj", "value": "v_proj"}
 """Names that some layers (of ViT, AST) have in files, and what transformers calls them once they are loaded."""
@@ -80,11 +80,12 @@ class Pieces:
 
     def warm_up(self, folder: Path, earlier: Sequence[Path], beat: Callable[[], None], ranks: Ranks) -> None:
         """Compute what stays the same for the whole run."""
-        self.objective.warm_up(folder, earlier, beat, ranks)
+        if isinstance(self.objective, Warming):
+            self.objective.warm_up(folder, earlier, beat, ranks)
 
     def is_warm(self, folder: Path, earlier: Sequence[Path]) -> bool:
         """Whether that lies in these folders already."""
-        return self.objective.is_warm(folder, earlier)
+        return not isinstance(self.objective, Warming) or self.objective.is_warm(folder, earlier)
 
     def questions(self, held_out: Sequence[Any], prompts: Sequence[str], count: int) -> list[Question]:
         """Choose ``count`` held-out examples to ask the model before and after training, and add the ``prompts``."""

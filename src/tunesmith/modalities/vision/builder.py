@@ -51,19 +51,13 @@ class PictureBatches:
     ) -> None:
         """``classes`` is (rows,): the place of each picture's class among those of the model."""
         self._rows = rows
+        self.lengths = rows.lengths
+        """(rows,) patches of each picture."""
         self._classes = classes
         self._device = device
         self._size = size
         self._variation = variation
         self._seed = seed
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @property
-    def lengths(self) -> Indices:
-        """(rows,) patches of each picture."""
-        return self._rows.lengths
 
     def labels(self, rows: Sequence[int], epoch: int = 0) -> int:
         """Count the pictures."""
