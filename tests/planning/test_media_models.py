@@ -196,6 +196,18 @@ def test_what_layers_do_not_tell_the_family_counts_by_the_patch(facts: Facts, na
     assert [plan.memory.activations for plan in plans] == [196 * found.unit_bytes, 3 * 196 * found.unit_bytes]
 
 
+def test_models_that_differ_in_size_alone_leave_more_the_larger_they_are(tmp_path: Path) -> None:
+    found = []
+    for values in (1_000, 4_000):
+        folder = tmp_path / str(values)
+        folder.mkdir()
+        config = {"model_type": "ultralytics_yolo", "architectures": ["YoloForObjectDetection"], "network": "yolov8n"}
+        (folder / "config.json").write_text(json.dumps(config))
+        save_file({"detector.model.0.conv.weight": np.zeros(values, np.float32)}, folder / "model.safetensors")
+        found.append(facts_of_model(folder, "yolov8n", MODALITIES["vision"])[0].unit_bytes or 0)
+    assert found[0] > 0 and found[1] == pytest.approx(2 * found[0], rel=0.01)
+
+
 def test_pictures_that_no_portion_of_fits_are_refused_with_what_would(facts: Facts) -> None:
     small = replace(world_of(facts("detector"), "detector", 1600), device=CPU.model_copy(update={"memory": GIB}))
     with pytest.raises(WillNotFit):

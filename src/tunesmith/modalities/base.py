@@ -102,6 +102,8 @@ class Family:
     """What binds whatever is made of its models, where the code that they are made of has a licence that does."""
     use: str = ""
     """How its results are used, as a sentence, where the library of the task does not open them."""
+    unit_root: float | None = None
+    """Of families whose models differ in size alone: ``unit_bytes`` of one is this times the root of its weights."""
     unit_bytes: int | None = None
     """Activations in 32 bits that a unit of its rows' lengths (a patch of 16 x 16 pixels, a frame) leaves behind for
     the backward pass, in bytes; None: reckoned from layers and widths, which only attention has."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections import Counter
 from pathlib import Path
 from typing import Any, Final
@@ -110,6 +111,7 @@ def weights_facts(
     for tensor in linear:
         widths[_module(tensor)] += sum(tensor.shape)
     sizes = {name: _size(config, name) for name in NAMES}
+    parameters = sum(tensor.size for tensor in weights)
     return ModelFacts(
         source=source,
         path=str(path),
@@ -117,8 +119,8 @@ def weights_facts(
         model_type=model_type,
         kind=family.kind,
         modality=modality,
-        unit_bytes=family.unit_bytes,
-        parameters=sum(tensor.size for tensor in weights),
+        unit_bytes=_unit_bytes(family, parameters),
+        parameters=parameters,
         linear_parameters=sum(tensor.size for tensor in linear),
         max_length=family.max_length,
         dtype=_dtype(weights, source),
@@ -129,6 +131,10 @@ def weights_facts(
         kv_heads=sizes["heads"],
         **(sizes | {"intermediate": sizes["intermediate"] if sizes["intermediate"] > 1 else 4 * sizes["hidden"]}),
     )
+
+
+def _unit_bytes(family: Family, parameters: int) -> int | None:
+    return family.unit_bytes if family.unit_root is None else round(family.unit_root * math.sqrt(parameters))
 
 
 def read_config(file: Path) -> dict[str, Any]:
