@@ -24,9 +24,8 @@ def show(result: EvaluationResult) -> None:
     """Print an evaluation."""
     screen = console()
     for group in result.groups:
-        click.echo(
-            printable(f"{group.rows} of {group.found} {group.source}, {group.answered} of them answered in full")
-        )
+        answered = f", {group.answered} of them answered in full" if group.answered else ""
+        click.echo(printable(f"{group.rows} of {group.found} {group.source}{answered}"))
         if group.measurements:
             screen.print(_table(result, group))
         if group.confusion is not None and len(group.confusion.classes) <= SQUARE:

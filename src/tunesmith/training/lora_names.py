@@ -9,7 +9,7 @@ https://github.com/kohya-ss/sd-scripts.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -42,6 +42,16 @@ def lora_of(weights: Mapping[str, Tensor], scale: float) -> dict[str, Tensor]:
             inner = f"text_model.{inner}"  # As pipelines on disk name it, whatever the library's classes call it.
         value = weight * scale if ".lora_B." in name else weight
         found[f"{OWNERS[owner]}.{inner}"] = value.contiguous()
+    return found
+
+
+def weights_of(lora: Mapping[str, Tensor], names: Iterable[str], scale: float) -> dict[str, Tensor]:
+    """Return the weights of a ``Denoiser`` that ``lora_of`` made a file of; ``names`` are those of its parameters."""
+    found: dict[str, Tensor] = {}
+    for name in names:
+        [(told, divided)] = lora_of({name: torch.ones(())}, scale).items()
+        if told in lora:
+            found[name] = lora[told] / divided
     return found
 
 

@@ -22,7 +22,7 @@ NUMBERS_AT_ONCE: Final = 1 << 22
 
 Sums = NDArray[np.float64]
 Statistic = Callable[[Sums], Any]
-"""Maps sums over drawn rows, (draws, columns), to one number for each draw."""
+"""Maps sums over drawn rows, (draws, columns), to one number for each draw; NaN where a draw has nothing to tell."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ def difference(
 
 
 def within(value: float, drawn: NDArray[np.float64], confidence: float) -> Difference:
-    """Return a difference with the interval that a share of the drawn ones lies in."""
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(drawn, [tail, 1 - tail])
+    """Return a difference with the interval that a share of the drawn ones lies in, of those that are numbers."""
+    tail, told = (1 - confidence) / 2, drawn[~np.isnan(drawn)]
+    low, high = np.quantile(told, [tail, 1 - tail]) if len(told) else (-np.inf, np.inf)
     return Difference(value, float(low), float(high))
 
 

@@ -61,7 +61,7 @@ def measure_objective(
     if request.metrics is not None:
         what = f"no choice for a model that was trained for {task.name}: it is measured as its training measures it"
         raise BadValue("metrics", ", ".join(request.metrics), what)
-    plan = at_home(RunFolder(Path(request.model.run)).plan(), request)
+    plan = _in_format(at_home(RunFolder(Path(request.model.run)).plan(), request), request)
     other = request.baseline
     if other is not None and (other.adapter or other.run or other.model != plan.model.path):
         raise BadValue("baseline", other.name, f"base or none for a model that was trained for {task.name}")
@@ -102,7 +102,7 @@ def _measured(
     if request.baseline is not None and not comparable:
         notes.append("Its base has no head for the task, so there is nothing to compare with.")
     baseline = _sums(pieces, measurable, tell.doing(f"measuring {request.baseline.name}")) if comparable else None  # type: ignore[union-attr]
-    _load_weights(pieces.model, request.model, adapter)
+    _load_weights(pieces, request.model, adapter)
     model = _sums(pieces, measurable, tell.doing(f"measuring {request.model.name}"))
     judged_by = (material.task.judged_by or "").lstrip("-")
     found = _measurements(pieces, model, baseline, request)
@@ -115,6 +115,12 @@ def _measured(
     return group, notes, _size(pieces.model, adapter is not None)
 
 
+def _in_format(plan: Plan, request: EvaluateRun) -> Plan:
+    """Return the plan with the number format that the evaluation computes in."""
+    recipe = plan.spec.recipe.model_copy(update={"precision": request.precision or plan.spec.recipe.precision})
+    return plan.model_copy(update={"spec": plan.spec.model_copy(update={"recipe": recipe})})
+
+
 def _with_labels(rows: Rows, known: list[str]) -> tuple[list[str], TokenRows]:
     """Return the classes of training and rows, and the rows with places among them."""
     if rows.tokens.labels is None:
@@ -124,19 +130,52 @@ def _with_labels(rows: Rows, known: list[str]) -> tuple[list[str], TokenRows]:
     return names, replace(rows.tokens, labels=places[rows.tokens.labels])
 
 
-def _load_weights(model: Any, folders: ModelFolders, adapter: Path | None) -> None:
-    """Replace what was trained by the values of a result."""
+def _load_weights(pieces: Any, folders: ModelFolders, adapter: Path | None) -> None:
+    """Replace what was trained by the values of a result.
+
+    Raises:
+        NothingToEvaluate: the result lacks some of it.
+    """
     from peft import set_peft_model_state_dict
     from safetensors.torch import load_file
 
-    if adapter is not None:
+    model, read = pieces.model, getattr(pieces, "read", None)
+    if adapter is None and folders.checkpoint is not None:
+        take_weights(model if read is not None else inner(model), Path(folders.checkpoint))
+        return
+    if read is not None:
+        missing = _take(model, read(adapter or Path(folders.model)))
+    elif adapter is not None:
         set_peft_model_state_dict(model, load_file(adapter / "adapter_model.safetensors"))
         return
-    if folders.checkpoint is not None:
-        take_weights(inner(model), Path(folders.checkpoint))
-        return
-    for file in sorted(Path(folders.model).glob("*.safetensors")):
-        inner(model).load_state_dict(load_file(file), strict=False)
+    else:
+        missing = _take(inner(model), _whole(inner(model), Path(folders.model)))
+    if missing:
+        raise NothingToEvaluate(folders.name, f"its files lack '{missing[0]}', which was trained")
+
+
+def _whole(model: Any, folder: Path) -> dict[str, torch.Tensor]:
+    """Return the weights of a whole model's folder, as models of this class call them in memory.
+
+    Files of transformers may have other names; the class itself knows what becomes of them.
+    """
+    from safetensors.torch import load_file
+
+    if hasattr(model, "from_pretrained"):
+        loaded, info = type(model).from_pretrained(
+            str(folder), local_files_only=True, dtype=next(model.parameters()).dtype, output_loading_info=True
+        )
+        return {name: each for name, each in loaded.state_dict().items() if name not in info["missing_keys"]}
+    return {name: each for file in sorted(folder.glob("*.safetensors")) for name, each in load_file(file).items()}
+
+
+def _take(model: Any, weights: dict[str, torch.Tensor]) -> list[str]:
+    """Put weights into a model; return the names of trained ones that are not among them, under any of their names."""
+    found = model.load_state_dict(weights, strict=False)
+    absent = set(found.missing_keys)
+    there = {each.data_ptr() for name, each in model.named_parameters(remove_duplicate=False) if name not in absent}
+    trained = ((name, each) for name, each in model.named_parameters() if each.requires_grad)
+    return [name for name, each in trained if each.data_ptr() not in there]
 
 
 @dataclass(frozen=True)
@@ -217,7 +256,7 @@ def _changes(
     if model.said is None:
 
         def statistic(name: str) -> Statistic:
-            return lambda draws: np.array([_of_sums(pieces, model.names, draw)[name] for draw in draws])
+            return lambda draws: np.array([_of_sums(pieces, model.names, draw).get(name, np.nan) for draw in draws])
 
         return {
             name: difference(

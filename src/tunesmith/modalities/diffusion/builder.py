@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
+from safetensors.torch import load_file
 
 from tunesmith.data.token_rows import TokenRows
 from tunesmith.modalities.chat_template import read_json
@@ -24,10 +25,12 @@ from tunesmith.training.adapters import add_adapter, trained_copy
 from tunesmith.training.denoising import Denoiser, Denoising, NoisyRows
 from tunesmith.training.forward import speed_up_adapters
 from tunesmith.training.latents import Keeping
-from tunesmith.training.lora_names import lora_of, write_lora
+from tunesmith.training.lora_names import DIFFUSERS_FILE, lora_of, weights_of, write_lora
 from tunesmith.training.pipelines import encoders_of, load_noise, load_text_encoder, load_unet
 from tunesmith.training.quantization import load_base
 
+PARTS: Final = ("unet.", "encoders.")
+"""What the names of trained weights begin with."""
 TEXT_TARGETS: Final = ("q_proj", "k_proj", "v_proj", "out_proj")
 """Layers of a text encoder that get an adapter, where it trains."""
 
@@ -60,6 +63,7 @@ def build(
     return Pieces(
         plan, model, objective, (train, validation), load=partial(_anew, plan, folder), respondent=Silent(), carried={},
         write=partial(_write_adapter if adapts else _write_pipeline, plan, model),
+        read=partial(_read_adapter if adapts else _read_pipeline, plan, model),
         artist=Drawing(folder, model, device, settled(recipe.precision, "recipe.precision")),
     )  # fmt: skip
 
@@ -113,13 +117,30 @@ def write_adapter_of(plan: Plan, weights: dict[str, torch.Tensor], folder: Path)
     """Write the adapter that these trained weights are, which a checkpoint may hold."""
     adapter, base = plan.spec.recipe.adapter, Path(plan.model.path)
     rank, alpha = settled(adapter.rank, "recipe.adapter.rank"), settled(adapter.alpha, "recipe.adapter.alpha")
-    scales = {part: _scale(part, rank, alpha, rslora=adapter.rslora) for part in ("unet.", "encoders.")}
     lora: dict[str, torch.Tensor] = {}
-    for part, scale in scales.items():
-        lora |= lora_of({name: weight for name, weight in weights.items() if name.startswith(part)}, scale)
+    for part in PARTS:
+        own = {name: weight for name, weight in weights.items() if name.startswith(part)}
+        lora |= lora_of(own, _scale(part, rank, alpha, rslora=adapter.rslora))
     large = len(encoders_of(base)) > 1
     layers = int(read_json(base / "unet" / "config.json").get("layers_per_block", 2)) if large else None
     write_lora(folder, lora, layers)
+
+
+def _read_adapter(plan: Plan, model: Denoiser, folder: Path) -> dict[str, torch.Tensor]:
+    """Return the weights that ``_write_adapter`` made files of."""
+    adapter, lora = plan.spec.recipe.adapter, load_file(folder / DIFFUSERS_FILE)
+    rank, alpha = settled(adapter.rank, "recipe.adapter.rank"), settled(adapter.alpha, "recipe.adapter.alpha")
+    found: dict[str, torch.Tensor] = {}
+    for part in PARTS:
+        names = [name for name, each in model.named_parameters() if each.requires_grad and name.startswith(part)]
+        found |= weights_of(lora, names, _scale(part, rank, alpha, rslora=adapter.rslora))
+    return found
+
+
+def _read_pipeline(plan: Plan, model: Denoiser, folder: Path) -> dict[str, torch.Tensor]:
+    """Return the weights that ``_write_pipeline`` made files of."""
+    files = sorted((folder / "unet").glob("*.safetensors"))
+    return {f"unet.{name}": weight for file in files for name, weight in load_file(file).items()}
 
 
 def _scale(part: str, rank: int, alpha: float, *, rslora: bool) -> float:

@@ -44,13 +44,15 @@ class Pieces:
         about: dict[str, Any] | None = None,
         finish: Callable[[Path], None] | None = None,
         write: Callable[[Path], None] | None = None,
+        read: Callable[[Path], dict[str, Tensor]] | None = None,
         artist: Artist | None = None,
     ) -> None:
         """Make the rows of ``sides``, training and validation; ``load`` loads the model anew in a number format.
 
         ``carried`` are files that a result needs to be used, by their names there; ``finish`` writes what else it
-        needs into its folder; ``write`` writes a result that neither PEFT nor transformers writes. ``artist`` draws
-        with the model, where it makes pictures.
+        needs into its folder; ``write`` writes a result that neither PEFT nor transformers writes, and ``read`` returns
+        the weights of such a one by the names that they have while they train. ``artist`` draws with the model, where
+        it makes pictures.
         """
         self.plan = plan
         self.model = model
@@ -64,6 +66,7 @@ class Pieces:
         self._carried = carried
         self._finish = finish
         self._write = write
+        self.read = read
         self.artist = artist
         self._adapts = settled(plan.spec.recipe.method, "recipe.method").adapts
         self._initial = trained_copy(model) if self._adapts else None
@@ -167,6 +170,12 @@ def of_random_parts(names: Sequence[str]) -> list[str]:
     if not names:
         return []
     return [f"The model's files do not hold {', '.join(names)}: they start at random, from the seed."]
+
+
+def checkpointed(model: Any, plan: Plan) -> None:
+    """Let a model compute activations again in the backward pass where the plan says so and the model can."""
+    if plan.spec.recipe.gradient_checkpointing and inner(model).supports_gradient_checkpointing:
+        inner(model).gradient_checkpointing_enable({"use_reentrant": False})
 
 
 def own_pass(model: Any, plan: Plan) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
+from tunesmith.modalities import task_of
 from tunesmith.modalities.adapter_fit import base_names, check_adapter, check_tokenizer
 from tunesmith.modalities.chat_template import read_json
 from tunesmith.modalities.folders import Use, is_adapter, is_model, use_of
@@ -34,7 +35,7 @@ from tunesmith.spec.errors import (
     WrongRunState,
 )
 from tunesmith.spec.job import DatasetRef, Device, ModelRef, Resources
-from tunesmith.spec.plan import settled
+from tunesmith.spec.plan import DeviceFacts, settled
 from tunesmith.spec.recipe import Precision
 from tunesmith.spec.work import EvaluateRun, EvaluateSpec, Export, ExportRun, ExportSpec, ModelFolders
 
@@ -153,8 +154,21 @@ def evaluate_run(
         data=None if spec.data is None else _measured(resolve_datasets(spec.data, settings, start).datasets),
         **{name: getattr(spec, name) for name in _SAME},
         device=Device.CUDA if facts.kind == Device.CUDA else Device.CPU,
-        precision=spec.precision or (Precision.BF16 if facts.bf16 else Precision.FP32),
+        precision=spec.precision or _trained_in(model, facts) or (Precision.BF16 if facts.bf16 else Precision.FP32),
     )
+
+
+def _trained_in(model: ModelFolders, facts: DeviceFacts) -> Precision | None:
+    """Return the number format that the training of a model computed in, where it is measured as its training measures.
+
+    Networks of convolutions, for one, compute in 32 bits on processors that are fast with 16.
+    """
+    if model.run is None:
+        return None
+    plan = RunFolder(Path(model.run)).plan()
+    task = task_of(plan.spec.task)
+    as_texts = plan.model.modality == "text" and task.writes and task.counts == "token"
+    return None if as_texts or plan.execution.device != facts.kind else plan.spec.recipe.precision
 
 
 _SAME: Final = ("prompts", "rows", "answered", "metrics", "sampling", "bootstrap", "confidence", "seed")
@@ -189,7 +203,8 @@ def model_folders(
         if (run_ := _named(source, settings)) is None:
             raise
         return _of_run(run_, settings, base)
-    return ModelFolders(name=model.name if folder.is_dir() else source, model=str(model))
+    made_by = _trained_by(model, settings) if folder.is_dir() else None
+    return ModelFolders(name=model.name if folder.is_dir() else source, model=str(model), run=made_by)
 
 
 def adapts(folders: ModelFolders) -> bool:
@@ -226,9 +241,16 @@ def _of_adapter(adapter: Path, settings: Settings, base: str | None, start: Path
     if use_of(model, adapter) is None:  # What others were trained on their predictors see for themselves.
         check_adapter(adapter, model)
         check_tokenizer(adapter, model)
-    made_by = RunFolder(settings.runs_dir / (published_run(adapter) or ""))
-    run = str(made_by.path) if published_run(adapter) and made_by.exists() else None
+    run = _trained_by(adapter, settings)
     return ModelFolders(name=adapter.name, model=str(model), adapter=str(adapter), run=run)
+
+
+def _trained_by(result: Path, settings: Settings) -> str | None:
+    """Return the folder of the training run that a published result is of; None where it is not here."""
+    id = published_run(result)
+    run = RunFolder(settings.runs_dir / (id or ""))
+    is_here = id is not None and run.exists() and run.header().kind is Kind.TRAIN
+    return str(run.path) if is_here else None
 
 
 def _is_checkpoint(folder: Path, settings: Settings) -> bool:
