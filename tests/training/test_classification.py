@@ -14,7 +14,7 @@ from tiny import make_tiny_encoder, make_tiny_model
 from training.parts import CPU
 from tunesmith.data.token_rows import EncodedRow, TokenRows
 from tunesmith.spec.errors import UnknownLabel
-from tunesmith.training.classification import LISTED, Classification, LabelledBatches, in_32_bits
+from tunesmith.training.classification import LISTED, Classification, in_32_bits, of_tokens
 from tunesmith.training.loading import head_parts, load_classifier
 
 CLASSES = ["ham", "junk", "spam"]
@@ -22,9 +22,9 @@ LABELS = ["spam", "ham", "junk"]
 """The same by their numbers in the data, first seen first."""
 
 
-def batches(fill: int) -> Any:
-    """Make batches of tokens that are padded with a token."""
-    return partial(LabelledBatches, device=CPU, fill=fill)
+def classification(model: Any, fill: int = 0, **said: Any) -> Classification:
+    """The objective for tokens that are padded with a token."""
+    return Classification(model, device=CPU, inputs=partial(of_tokens, device=CPU, fill=fill), **said)
 
 
 def labelled(numbers: list[int], seed: int = 0) -> TokenRows:
@@ -47,7 +47,7 @@ def decoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def objective(folder: Path, *, given: bool = False) -> tuple[Any, Classification]:
     model = load_classifier(folder, "fp32", CLASSES, seed=1).model.eval()
     fill = model.config.pad_token_id
-    return model, Classification(model, make=batches(fill), classes=CLASSES, labels=LABELS, given=given)
+    return model, classification(model, fill, classes=CLASSES, labels=LABELS, given=given)
 
 
 @pytest.mark.parametrize("folder", ["encoder", "decoder"])
@@ -119,14 +119,14 @@ def test_measuring_in_parts_adds_up(encoder: Path) -> None:
 
 def test_of_many_classes_only_the_averages_are_told(encoder: Path) -> None:
     names = [f"class {number:02}" for number in range(LISTED + 1)]
-    made = Classification(None, make=batches(0), classes=names, labels=names, given=False)
+    made = classification(None, classes=names, labels=names, given=False)
     sums = {f"{what} {number}": 1.0 for what in ("rows", "taken", "right") for number in range(len(names))}
     assert set(made.metrics(sums, len(names))) == {"accuracy", "macro_f1", "majority_share"}
 
 
 def test_a_class_that_is_not_trained_is_a_fault_where_the_user_held_its_rows_out() -> None:
     def made(given: bool) -> Classification:
-        return Classification(None, make=batches(0), classes=["ham", "spam"], labels=LABELS, given=given)
+        return classification(None, classes=["ham", "spam"], labels=LABELS, given=given)
 
     with pytest.raises(UnknownLabel, match="'junk'"):
         made(True).rows(labelled([0, 1, 2]))

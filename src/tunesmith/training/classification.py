@@ -37,17 +37,21 @@ class LabelledBatch:
         return len(self.classes)
 
 
+Inputs = Callable[[TokenRows, Sequence[int], int], dict[str, Tensor]]
+"""Makes what the model reads of some rows in an epoch, by its own names."""
+
+
 class LabelledBatches:
     """Rows with classes as the loop sees them."""
 
-    def __init__(self, rows: TokenRows, classes: Indices, device: torch.device, *, fill: int) -> None:
+    def __init__(self, rows: TokenRows, classes: Indices, device: torch.device, inputs: Inputs) -> None:
         """``classes`` is (rows,): the place of each row's class among those of the model."""
         self._rows = rows
         self.lengths = rows.lengths
-        """(rows,) tokens of each row."""
+        """(rows,) what each row counts: tokens, patches of a picture, frames of a recording."""
         self._classes = classes
         self._device = device
-        self._fill = fill
+        self._inputs = inputs
 
     def labels(self, rows: Sequence[int], epoch: int = 0) -> int:
         """Count the rows."""
@@ -55,10 +59,16 @@ class LabelledBatches:
 
     def batch(self, rows: Sequence[int], epoch: int = 0) -> LabelledBatch:
         """Make a batch of these rows."""
-        each = [self._rows.row(row)[0] for row in rows]
-        ids, attention = rectangle(each, self._device, self._fill, wide=WIDE)
         classes = torch.from_numpy(self._classes[list(rows)].astype(np.int64)).to(self._device)
-        return LabelledBatch({"input_ids": ids, "attention_mask": attention}, classes, sum(map(len, each)))
+        return LabelledBatch(self._inputs(self._rows, rows, epoch), classes, int(self.lengths[list(rows)].sum()))
+
+
+def of_tokens(
+    rows: TokenRows, chosen: Sequence[int], epoch: int, *, device: torch.device, fill: int
+) -> dict[str, Tensor]:
+    """Put the tokens of rows side by side, for models that read text."""
+    ids, attention = rectangle([rows.row(row)[0] for row in chosen], device, fill, wide=WIDE)
+    return {"input_ids": ids, "attention_mask": attention}
 
 
 class Classification:
@@ -68,30 +78,36 @@ class Classification:
         self,
         model: Any,
         *,
-        make: Callable[[TokenRows, Indices], Rows],
+        device: torch.device,
+        inputs: Inputs,
         classes: Sequence[str],
         labels: Sequence[str],
         given: bool,
-        weights: Tensor | None = None,
+        counts: Indices | None = None,
     ) -> None:
         """``classes`` are the model's, ``labels`` those of the data by their numbers.
 
-        ``make`` makes batches of rows and the place of each row's class among ``classes``; ``weights`` (classes,) are
-        what a row of each class counts in training, 1 on average over the rows.
+        With ``counts``, (classes,) the training rows of each, all classes count the same in training, however many rows
+        they have.
 
         ``given`` says that the user chose which rows are held out, so that a class which is not trained is a fault of
         the data; else such rows are left out.
         """
         self.warnings: list[str] = []
         self._model = model
-        self._make = make
-        self._weights = weights
+        self._device = device
+        self._inputs = inputs
+        self._weights: Tensor | None = None
+        if counts is not None:
+            weights = counts.sum() / (len(counts) * counts)
+            self._weights = torch.tensor(weights, dtype=torch.float32, device=device)
+            """(classes,) what a row of each class counts, 1 on average over the rows."""
         self._classes = list(classes)
         self._labels = labels
         self._given = given
 
-    def rows(self, rows: TokenRows) -> Rows:
-        """Make batches of these rows.
+    def rows(self, rows: TokenRows, inputs: Inputs | None = None) -> LabelledBatches:
+        """Make batches of these rows, of other ``inputs`` where rows to train on vary.
 
         Raises:
             UnknownLabel: a row has a class that is not trained.
@@ -106,7 +122,7 @@ class Classification:
             self.warnings.append(f"{len(unknown)} rows held out are not used: no training row is {' or '.join(names)}.")
             rows = rows.take(np.flatnonzero(places[rows.labels] >= 0))
         assert rows.labels is not None
-        return self._make(rows, places[rows.labels])
+        return LabelledBatches(rows, places[rows.labels], self._device, inputs or self._inputs)
 
     def loss(self, batch: LabelledBatch) -> Tensor:
         """Sum of the cross entropy over the rows of a batch, in nats."""

@@ -11,20 +11,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from tunesmith.data.token_rows import Indices, TokenRows
+from tunesmith.data.token_rows import TokenRows
 from tunesmith.modalities.audio.encode import Vocabulary, prompt_of, tokenizer_of
 from tunesmith.modalities.audio.metrics import errors
 from tunesmith.modalities.audio.options import AudioOptions
 from tunesmith.modalities.audio.predictor import InFormat, Speller, Transcribing, Writer
 from tunesmith.modalities.parts.asking import Silent
-from tunesmith.modalities.parts.building import Pieces, adapted, of_random_parts, remembering
+from tunesmith.modalities.parts.building import Pieces, adapted, checkpointed, of_random_parts, remembering
+from tunesmith.modalities.parts.classes import classification, trained_classes
 from tunesmith.modalities.parts.hearing import PREPROCESSOR, Hearing, hearing_of
 from tunesmith.modalities.parts.sound_batches import Ears, Samples
-from tunesmith.spec.errors import MissingTarget, TooFewClasses
+from tunesmith.spec.errors import MissingTarget
 from tunesmith.spec.plan import Plan, settled
-from tunesmith.training.classification import Classification, LabelledBatch, in_32_bits
+from tunesmith.training.classification import in_32_bits
 from tunesmith.training.forward import inner
 from tunesmith.training.loading import load_sound_classifier, load_speller, load_writer_of_speech
 from tunesmith.training.quantization import load_base
@@ -64,7 +65,7 @@ def _build_writer(plan: Plan, train: TokenRows, validation: TokenRows, device: t
     model = adapted(load_base(load, plan, device, keep=fresh), plan, peft=None, trained=fresh, whole=True)
     if options.freeze_encoder:
         inner(model).model.encoder.requires_grad_(False)
-    _checkpointed(model, plan)
+    checkpointed(model, plan)
     writer = Writer(model, prompt, tokenizer_of(folder))
     make = partial(SpeechRows, hear=partial(_hear, ears), numbers=list, prompt=len(prompt.ids))
     objective = Transcription(writer, make=make, errors=errors)
@@ -96,7 +97,7 @@ def _build_speller(plan: Plan, train: TokenRows, validation: TokenRows, device: 
     model = load_base(load, plan, device, keep=fresh)
     in_32_bits(model.lm_head)
     model = _adapted(model, plan, options, heads=["lm_head"])
-    _checkpointed(model, plan)
+    checkpointed(model, plan)
     speller = Speller(model, vocabulary)
     make = partial(SpeechRows, hear=partial(_hear, ears), numbers=vocabulary.ids, prompt=0)
     objective = Transcription(speller, make=make, errors=errors)
@@ -132,12 +133,8 @@ def build_classifier(
         TooFewClasses: the training recordings have fewer than two classes.
         UnknownLabel: a recording that the user holds out has a class that is not trained.
     """
-    assert train.labels is not None
     _refuse_targets(plan)
-    counts = np.bincount(train.labels, minlength=len(labels))
-    classes = sorted(name for name, count in zip(labels, counts, strict=True) if count)
-    if len(classes) < 2:
-        raise TooFewClasses(classes)
+    classes, counts = trained_classes(train, labels)
     options, folder = _options(plan), Path(plan.model.path)
     hearing = hearing_of(folder, options.max_seconds)
     fresh: list[str] = []
@@ -147,14 +144,11 @@ def build_classifier(
     for name in heads:
         in_32_bits(model.get_submodule(name))
     model = _adapted(model, plan, options, heads=heads)
-    _checkpointed(model, plan)
-    ears, seed = Ears(hearing, device), plan.spec.seed
-    sizes = np.array([counts[labels.index(name)] for name in classes])
-    make = partial(SoundRows, ears=ears, device=device)
-    objective = Classification(
-        InFormat(model), classes=classes, labels=labels, make=make,
-        given=plan.data.own_validation or any(each.validation or each.test for each in plan.spec.datasets),
-        weights=_weights(sizes, device) if options.balance else None,
+    checkpointed(model, plan)
+    heard = partial(_heard, ears=Ears(hearing, device))
+    objective = classification(
+        InFormat(model), plan, device, heard, classes=classes, labels=labels,
+        counts=counts if options.balance else None,
     )  # fmt: skip
     objective.warnings += of_random_parts([name for name in fresh if name.partition(".")[0] not in heads])
     pieces = Pieces(
@@ -162,40 +156,19 @@ def build_classifier(
         carried=_carried(folder), finish=partial(_finish, folder, hearing, None),
     )  # fmt: skip
     if options.spec_augment:
-        places = np.array([classes.index(name) if name in classes else -1 for name in labels], np.int64)
-        pieces.train = make(train, places[train.labels], random=partial(_random, seed))
+        pieces.train = objective.rows(train, partial(heard, seed=plan.spec.seed))
     return pieces
 
 
-class SoundRows:
-    """Recordings with classes as the loop sees them."""
-
-    def __init__(
-        self, rows: TokenRows, classes: Indices, *, ears: Ears, device: torch.device, random: Any = None
-    ) -> None:
-        """``classes`` is (rows,): the place of each recording's class; ``random`` is as in ``SpeechRows``."""
-        self._rows = rows
-        self.lengths = rows.lengths
-        """(rows,) frames of each recording."""
-        self._classes = classes
-        self._ears = ears
-        self._device = device
-        self._random = random
-
-    def labels(self, rows: Sequence[int], epoch: int = 0) -> int:
-        """Count the recordings."""
-        return len(rows)
-
-    def batch(self, rows: Sequence[int], epoch: int = 0) -> LabelledBatch:
-        """Make a batch of these recordings."""
-        assert self._rows.media is not None
-        heard = [self._rows.media[row].arrays[0] for row in rows]
-        randoms = [] if self._random is None else [self._random(epoch, row) for row in rows]
-        classes = torch.from_numpy(self._classes[list(rows)].astype(np.int64)).to(self._device)
-        inputs, covered = self._ears.inputs(heard, randoms), self._ears.spans(heard, randoms)
-        if covered is not None:
-            inputs["covered"] = covered
-        return LabelledBatch(inputs, classes, int(self.lengths[list(rows)].sum()))
+def _heard(
+    rows: TokenRows, chosen: Sequence[int], epoch: int, *, ears: Ears, seed: int | None = None
+) -> dict[str, Tensor]:
+    """Make what a model hears of recordings; with a ``seed`` they are varied in each epoch."""
+    assert rows.media is not None
+    heard = [rows.media[row].arrays[0] for row in chosen]
+    randoms = [] if seed is None else [_random(seed, epoch, row) for row in chosen]
+    inputs, covered = ears.inputs(heard, randoms), ears.spans(heard, randoms)
+    return inputs if covered is None else {**inputs, "covered": covered}
 
 
 def _hear(
@@ -232,11 +205,6 @@ def _adapted(model: Any, plan: Plan, options: AudioOptions, heads: Sequence[str]
     return model
 
 
-def _checkpointed(model: nn.Module, plan: Plan) -> None:
-    if plan.spec.recipe.gradient_checkpointing and inner(model).supports_gradient_checkpointing:
-        inner(model).gradient_checkpointing_enable({"use_reentrant": False})
-
-
 def _refuse_targets(plan: Plan) -> None:
     """Refuse adapters on layers whose weights the model reads past them.
 
@@ -247,11 +215,6 @@ def _refuse_targets(plan: Plan) -> None:
     for target in (plan.spec.recipe.adapter.targets or []) if method.adapts else []:
         if target in beyond:
             raise MissingTarget(target, [name for name in plan.model.linear_layers if name not in beyond])
-
-
-def _weights(counts: np.ndarray[Any, Any], device: torch.device) -> Tensor:
-    """Return (classes,) what a recording of each class counts, so that all count the same and 1 is the mean."""
-    return torch.tensor(counts.sum() / (len(counts) * counts), dtype=torch.float32, device=device)
 
 
 def _options(plan: Plan) -> AudioOptions:

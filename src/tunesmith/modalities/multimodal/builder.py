@@ -21,7 +21,7 @@ from tunesmith.modalities.multimodal.metrics import ANSWERS, perplexity
 from tunesmith.modalities.multimodal.options import MultimodalOptions
 from tunesmith.modalities.multimodal.predictor import Describing, TalkPredictor, padding_of, text_inputs
 from tunesmith.modalities.parts.asking import Silent
-from tunesmith.modalities.parts.building import Pieces, adapted
+from tunesmith.modalities.parts.building import Pieces, adapted, checkpointed
 from tunesmith.modalities.parts.picture_inputs import format_of, marks, picture_inputs
 from tunesmith.modalities.parts.picture_rules import PictureRule
 from tunesmith.spec.plan import OTHER_PARTS, Plan
@@ -207,8 +207,7 @@ def write_processor(rule: PictureRule, folder: Path) -> None:
 
 def _prepare(model: Any, plan: Plan) -> None:
     speed_up_adapters(model)
-    if plan.spec.recipe.gradient_checkpointing and inner(model).supports_gradient_checkpointing:
-        inner(model).gradient_checkpointing_enable({"use_reentrant": False})
+    checkpointed(model, plan)
 
 
 def _keeping(load: Callable[[str], Any], kept: list[str]) -> Callable[[str], Any]:

@@ -14,12 +14,12 @@ from tunesmith.data.token_rows import TokenRows
 from tunesmith.modalities.base import RUNNING_TEXT
 from tunesmith.modalities.parts.asking import Silent
 from tunesmith.modalities.parts.building import Pieces, adapted, of_random_parts, own_pass, remembering
+from tunesmith.modalities.parts.classes import classification, trained_classes
 from tunesmith.modalities.text.metrics import perplexity
 from tunesmith.modalities.text.options import TextOptions
 from tunesmith.modalities.text.predictor import Classifying, Continuing, Conversing
-from tunesmith.spec.errors import TooFewClasses
 from tunesmith.spec.plan import Plan, settled
-from tunesmith.training.classification import Classification, LabelledBatches, in_32_bits
+from tunesmith.training.classification import in_32_bits, of_tokens
 from tunesmith.training.forward import Forward, build_forward, inner
 from tunesmith.training.loading import head_parts, load_classifier, load_masked, load_model
 from tunesmith.training.masking import MaskedBatches, Masking
@@ -84,11 +84,7 @@ def build_classifier(
         TooFewClasses: the training rows have fewer than two classes.
         UnknownLabel: a row that the user holds out has a class that is not trained.
     """
-    assert train.labels is not None
-    trained = {labels[number] for number in np.unique(train.labels)}
-    if len(trained) < 2:
-        raise TooFewClasses(trained)
-    classes = sorted(trained)
+    classes, _ = trained_classes(train, labels)
     fresh: list[str] = []
     load = remembering(partial(load_classifier, Path(plan.model.path), classes=classes, seed=plan.spec.seed), fresh)
     model = load_base(load, plan, device, keep=fresh)
@@ -98,9 +94,8 @@ def build_classifier(
     outside = [name for name in fresh if name.partition(".")[0] not in heads]
     model = adapted(model, plan, peft="SEQ_CLS", trained=[*heads, *outside])
     own_pass(model, plan)
-    given = any(dataset.validation or dataset.test for dataset in plan.spec.datasets)
-    make = partial(LabelledBatches, device=device, fill=_fill(model))
-    objective = Classification(model, make=make, classes=classes, labels=labels, given=given)
+    read = partial(of_tokens, device=device, fill=_fill(model))
+    objective = classification(model, plan, device, read, classes=classes, labels=labels)
     objective.warnings += of_random_parts(outside)
     return Pieces(
         plan, model, objective, (train, validation), carried=_carried(plan),

@@ -8,13 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from tunesmith.data.token_rows import Indices, TokenRows
+from tunesmith.data.token_rows import TokenRows
 from tunesmith.modalities.parts.asking import Silent
 from tunesmith.modalities.parts.boxed_batches import BoxedBatches
-from tunesmith.modalities.parts.building import Pieces, adapted, of_random_parts, remembering
+from tunesmith.modalities.parts.building import Pieces, adapted, checkpointed, of_random_parts, remembering
+from tunesmith.modalities.parts.classes import classification, trained_classes
 from tunesmith.modalities.parts.detectors import (
     SAMPLES,
     backbones,
@@ -25,52 +25,15 @@ from tunesmith.modalities.parts.detectors import (
 from tunesmith.modalities.parts.picture_batches import STILL, Variation, random_for, seen
 from tunesmith.modalities.parts.picture_sizes import PictureSize, size_of, whole_size
 from tunesmith.modalities.vision.options import VisionOptions
-from tunesmith.spec.errors import NothingTrained, TooFewClasses
+from tunesmith.spec.errors import NothingTrained
 from tunesmith.spec.plan import Plan
-from tunesmith.training.classification import Classification, LabelledBatch, in_32_bits
+from tunesmith.training.classification import in_32_bits
 from tunesmith.training.detection import Detection
 from tunesmith.training.forward import inner
 from tunesmith.training.loading import backbone_name, head_parts, load_detector, load_picture_classifier
 from tunesmith.training.quantization import load_base
 
 PREPROCESSOR = "preprocessor_config.json"
-
-
-class PictureBatches:
-    """Pictures with classes as the loop sees them."""
-
-    def __init__(
-        self,
-        rows: TokenRows,
-        classes: Indices,
-        *,
-        device: torch.device,
-        size: PictureSize,
-        variation: Variation,
-        seed: int,
-    ) -> None:
-        """``classes`` is (rows,): the place of each picture's class among those of the model."""
-        self._rows = rows
-        self.lengths = rows.lengths
-        """(rows,) patches of each picture."""
-        self._classes = classes
-        self._device = device
-        self._size = size
-        self._variation = variation
-        self._seed = seed
-
-    def labels(self, rows: Sequence[int], epoch: int = 0) -> int:
-        """Count the pictures."""
-        return len(rows)
-
-    def batch(self, rows: Sequence[int], epoch: int = 0) -> LabelledBatch:
-        """Make a batch of these pictures."""
-        assert self._rows.media is not None
-        pictures = [self._rows.media[row].arrays[0] for row in rows]
-        randoms = [random_for(self._seed, epoch, row) for row in rows] if self._variation != STILL else []
-        pixels = seen(pictures, self._size, self._device, self._variation, randoms)
-        classes = torch.from_numpy(self._classes[list(rows)].astype(np.int64)).to(self._device)
-        return LabelledBatch({"pixel_values": pixels}, classes, int(self._rows.lengths[list(rows)].sum()))
 
 
 def build_classifier(
@@ -82,11 +45,7 @@ def build_classifier(
         TooFewClasses: the training pictures have fewer than two classes.
         UnknownLabel: a picture that the user holds out has a class that is not trained.
     """
-    assert train.labels is not None
-    counts = np.bincount(train.labels, minlength=len(labels))
-    classes = [name for name, count in zip(labels, counts, strict=True) if count]
-    if len(classes) < 2:
-        raise TooFewClasses(classes)
+    classes, counts = trained_classes(train, labels)
     options, folder = VisionOptions.model_validate(plan.spec.options), Path(plan.model.path)
     size = size_of(folder, options.image_size)
     fresh: list[str] = []
@@ -101,13 +60,11 @@ def build_classifier(
     if options.freeze_backbone:
         freeze(model.get_submodule(backbone_name(model)))
     model = adapted(model, plan, peft=None, trained=list(heads), whole=True)
-    if plan.spec.recipe.gradient_checkpointing and inner(model).supports_gradient_checkpointing:
-        inner(model).gradient_checkpointing_enable({"use_reentrant": False})
-    objective = Classification(
-        _InFormat(model), classes=classes, labels=labels,
-        make=partial(PictureBatches, device=device, size=size, variation=STILL, seed=plan.spec.seed),
-        given=plan.data.own_validation or any(each.validation or each.test for each in plan.spec.datasets),
-        weights=_weights(counts[counts > 0], device) if options.balance else None,
+    checkpointed(model, plan)
+    shown = partial(_pixels, device=device, size=size, seed=plan.spec.seed)
+    objective = classification(
+        _InFormat(model), plan, device, partial(shown, variation=STILL), classes=classes, labels=labels,
+        counts=counts if options.balance else None,
     )  # fmt: skip
     objective.warnings += of_random_parts([name for name in fresh if name.partition(".")[0] not in heads])
     pieces = Pieces(
@@ -115,10 +72,7 @@ def build_classifier(
         carried={}, finish=partial(write_preprocessor, size),
     )  # fmt: skip
     varied = Variation(options.crop_scale if options.random_crop else None, options.flip, options.colour)
-    places = np.array([classes.index(name) if name in classes else -1 for name in labels], np.int64)
-    pieces.train = PictureBatches(
-        train, places[train.labels], device=device, size=size, variation=varied, seed=plan.spec.seed
-    )
+    pieces.train = objective.rows(train, partial(shown, variation=varied))
     return pieces
 
 
@@ -181,9 +135,15 @@ class _InFormat:
         return self._model(pixel_values=pixel_values.to(dtype, memory_format=torch.channels_last))
 
 
-def _weights(counts: np.ndarray[Any, Any], device: torch.device) -> torch.Tensor:
-    """Return (classes,) what a picture of each class counts, so that all classes count the same and 1 is the mean."""
-    return torch.tensor(counts.sum() / (len(counts) * counts), dtype=torch.float32, device=device)
+def _pixels(
+    rows: TokenRows, chosen: Sequence[int], epoch: int, *, device: torch.device, size: PictureSize,
+    variation: Variation, seed: int,
+) -> dict[str, torch.Tensor]:  # fmt: skip
+    """Make what a model sees of pictures in an epoch."""
+    assert rows.media is not None
+    pictures = [rows.media[row].arrays[0] for row in chosen]
+    randoms = [random_for(seed, epoch, row) for row in chosen] if variation != STILL else []
+    return {"pixel_values": seen(pictures, size, device, variation, randoms)}
 
 
 def write_preprocessor(size: PictureSize, folder: Path) -> None:
