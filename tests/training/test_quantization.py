@@ -32,9 +32,10 @@ def gpt2(tmp_path_factory):
     )
 
 
-def reference(folder, bits, kind, double):
-    """The model as transformers and bitsandbytes load it."""
-    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+def reference(folder, bits, kind, double, loader="AutoModelForCausalLM", head=None):
+    """The model as transformers and bitsandbytes load it; a ``head`` that is named keeps its weights."""
+    import transformers
+    from transformers import BitsAndBytesConfig
 
     how = BitsAndBytesConfig(
         load_in_4bit=bits == 4,
@@ -42,8 +43,9 @@ def reference(folder, bits, kind, double):
         bnb_4bit_quant_type=kind,
         bnb_4bit_use_double_quant=double,
         bnb_4bit_compute_dtype=torch.float32,
+        llm_int8_skip_modules=None if head is None else [head],
     )
-    model = AutoModelForCausalLM.from_pretrained(
+    model = getattr(transformers, loader).from_pretrained(
         folder, dtype=torch.float32, quantization_config=how, device_map={"": "cpu"}
     )
     for module in model.modules():
