@@ -16,6 +16,8 @@ from tunesmith.training.precision import DTYPES
 
 YOLO: Final = "ultralytics_yolo"
 """``model_type`` of networks that are not of transformers, but of the package ultralytics."""
+ONE_LABEL: Final = "single_label_classification"
+"""What transformers calls telling classes apart of which each row has one."""
 
 
 @dataclass(frozen=True)
@@ -48,18 +50,14 @@ def load_classifier(folder: Path, precision: str, classes: Sequence[str], seed: 
     """
     from transformers import AutoModelForSequenceClassification
 
-    torch.manual_seed(seed)
-    names = {"id2label": dict(enumerate(classes)), "label2id": {name: i for i, name in enumerate(classes)}}
-    model, missing = _load(
-        AutoModelForSequenceClassification, folder, precision,
-        num_labels=len(classes), problem_type="single_label_classification", ignore_mismatched_sizes=True, **names,
-    )  # fmt: skip
-    if model.config.pad_token_id is None:  # by which a decoder finds the last token of each row
-        end = model.config.eos_token_id
-        model.config.pad_token_id = (end[0] if isinstance(end, list) else end) or 0
+    made = _with_heads(AutoModelForSequenceClassification, folder, precision, classes, seed, problem_type=ONE_LABEL)
+    config = made.model.config
+    if config.pad_token_id is None:  # by which a decoder finds the last token of each row
+        end = config.eos_token_id
+        config.pad_token_id = (end[0] if isinstance(end, list) else end) or 0
     if _stored_classes(folder, "ForSequenceClassification") not in (None, list(classes)):
-        _start_heads(model, seed)
-    return Fresh(model, missing)
+        _start_heads(made.model, seed)
+    return made
 
 
 def load_picture_classifier(folder: Path, precision: str, classes: Sequence[str], seed: int) -> Fresh:
@@ -70,15 +68,10 @@ def load_picture_classifier(folder: Path, precision: str, classes: Sequence[str]
     """
     from transformers import AutoModelForImageClassification
 
-    torch.manual_seed(seed)
-    names = {"id2label": dict(enumerate(classes)), "label2id": {name: i for i, name in enumerate(classes)}}
-    model, missing = _load(
-        AutoModelForImageClassification, folder, precision,
-        num_labels=len(classes), problem_type="single_label_classification", ignore_mismatched_sizes=True, **names,
-    )  # fmt: skip
+    made = _with_heads(AutoModelForImageClassification, folder, precision, classes, seed, problem_type=ONE_LABEL)
     if _stored_classes(folder, "ForImageClassification") not in (None, list(classes)):
-        _start_heads(model, seed)
-    return Fresh(model, missing)
+        _start_heads(made.model, seed)
+    return made
 
 
 def load_writer_of_speech(folder: Path, precision: str) -> Fresh:
@@ -121,19 +114,12 @@ def load_sound_classifier(folder: Path, precision: str, classes: Sequence[str], 
     """
     from transformers import AutoConfig, AutoModelForAudioClassification
 
-    torch.manual_seed(seed)
-    names = {"id2label": dict(enumerate(classes)), "label2id": {name: i for i, name in enumerate(classes)}}
-    model, missing = _load(
-        AutoModelForAudioClassification, folder, precision,
-        num_labels=len(classes), ignore_mismatched_sizes=True, **names,
-    )  # fmt: skip
+    made = _with_heads(AutoModelForAudioClassification, folder, precision, classes, seed)
     stored = AutoConfig.from_pretrained(folder, local_files_only=True).id2label or {}
     if [name for _, name in sorted(stored.items())] != list(classes):
         torch.manual_seed(seed)
-        for layer in model.classifier.modules():
-            if isinstance(layer, nn.Linear):
-                layer.reset_parameters()
-    return Fresh(model, missing)
+        _start_anew(made.model.classifier)
+    return made
 
 
 def load_detector(folder: Path, precision: str, classes: Sequence[str], seed: int) -> Fresh:
@@ -149,15 +135,7 @@ def load_detector(folder: Path, precision: str, classes: Sequence[str], seed: in
         from tunesmith.training.ultralytics_yolo import load_yolo
 
         return load_yolo(folder, precision, classes, seed)
-
-    torch.manual_seed(seed)
-    names = {"id2label": dict(enumerate(classes)), "label2id": {name: i for i, name in enumerate(classes)}}
-    return Fresh(
-        *_load(
-            AutoModelForObjectDetection, folder, precision,
-            num_labels=len(classes), ignore_mismatched_sizes=True, **names,
-        )
-    )  # fmt: skip
+    return _with_heads(AutoModelForObjectDetection, folder, precision, classes, seed)
 
 
 def load_pair(folder: Path, precision: str) -> Any:
@@ -221,6 +199,14 @@ def backbone_name(model: Any) -> str:
     return prefix if prefix in parts else largest
 
 
+def _with_heads(kind: Any, folder: Path, precision: str, classes: Sequence[str], seed: int, **options: Any) -> Fresh:
+    """Load a model with heads for ``classes``; those that the files lack, or have for others, start at random."""
+    torch.manual_seed(seed)
+    names = {"id2label": dict(enumerate(classes)), "label2id": {name: i for i, name in enumerate(classes)}}
+    options |= {"num_labels": len(classes), "ignore_mismatched_sizes": True, **names}
+    return Fresh(*_load(kind, folder, precision, **options))
+
+
 def _load(kind: Any, folder: Path, precision: str, **options: Any) -> tuple[Any, list[str]]:
     from transformers.utils import logging
 
@@ -252,9 +238,13 @@ def _start_heads(model: Any, seed: int) -> None:
     """Let heads for other classes, or for these in another order, start at random."""
     torch.manual_seed(seed)
     for _, part in head_parts(model):
-        for layer in part.modules():
-            if isinstance(layer, nn.Linear):
-                layer.reset_parameters()
+        _start_anew(part)
+
+
+def _start_anew(part: nn.Module) -> None:
+    for layer in part.modules():
+        if isinstance(layer, nn.Linear):
+            layer.reset_parameters()
 
 
 def _stored_classes(folder: Path, kind: str) -> list[str] | None:
