@@ -10,7 +10,15 @@ from tunesmith.service.accounts.principal import OPERATOR, Principal, Role
 from tunesmith.service.context import Service
 from tunesmith.service.datasets import sets
 from tunesmith.service.jobs.places import placed
-from tunesmith.spec.errors import BadValue, DataNotFound, ModelNotFound, OutputUnusable, PathNotAllowed
+from tunesmith.service.models import yolo
+from tunesmith.spec.errors import (
+    BadValue,
+    DataNotFound,
+    ModelNotFound,
+    OutputUnusable,
+    PathNotAllowed,
+    TrainedElsewhere,
+)
 from tunesmith.spec.job import DatasetRef, JobSpec, ModelRef, Output
 
 pytestmark = pytest.mark.usefixtures("two_organisations")
@@ -79,6 +87,20 @@ def test_data_that_is_not_there_is_refused_at_once(service: Service, own: Path, 
 def test_a_model_that_is_none_is_refused_at_once(service: Service, own: Path, source: str) -> None:
     with pytest.raises(ModelNotFound):
         place(service, model=ModelRef(source=source))
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_a_yolo_is_meant_by_its_name_also_where_a_file_of_that_name_lies(
+    service: Service, own: Path, monkeypatch: pytest.MonkeyPatch, installed: bool
+) -> None:
+    monkeypatch.setattr(yolo, "is_installed", lambda: installed)
+    (own / "yolov8s.pt").touch()
+    for name in ("yolov8n.pt", "yolov8s.pt"):
+        if installed:
+            assert place(service, model=ModelRef(source=name)).model.source == name
+        else:
+            with pytest.raises(TrainedElsewhere, match=r"tunesmith\[yolo\]"):
+                place(service, model=ModelRef(source=name))
 
 
 def test_a_model_is_a_folder_that_holds_one(service: Service, own: Path, tiny_model: Path) -> None:

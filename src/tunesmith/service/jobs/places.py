@@ -17,6 +17,7 @@ from tunesmith.service.jobs.continuation import PREFIX, TEMPLATE
 from tunesmith.service.jobs.index import find
 from tunesmith.service.models.directory import ModelDirectory, is_model_directory
 from tunesmith.service.models.resolve import is_data_name, is_model_name, no_such_model, not_a_model
+from tunesmith.service.models.yolo import yolo_named
 from tunesmith.spec.errors import BadValue, DataNotFound, ModelNotFound, OutputUnusable, PathNotAllowed
 from tunesmith.spec.ids import job_id_of
 from tunesmith.spec.job import DatasetRef, JobSpec, ModelRef, Output
@@ -119,7 +120,9 @@ def _model(asked: _Asked, ref: ModelRef) -> ModelRef:
     if ref.source.startswith(MODEL):
         return ref.model_copy(update={"source": _registered(asked, ref)})
     place = asked.reach.real(ref.source)
-    if asked.reach.found(ref.source) is None:
+    # A file of weights that lies there by the same name is no model, and the name may mean one.
+    is_there = asked.reach.found(ref.source) is not None
+    if not is_there or (place.is_file() and yolo_named(ref.source) is not None):
         if is_model_name(ref.source, asked.service.settings) and not _lies_in_a_folder(asked, ref.source):
             return ref
         raise no_such_model(ref.source, asked.service.settings)
