@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 
 from tunesmith.spec.errors import OutOfMemory
+from tunesmith.training.ahead import Ahead, ahead
 from tunesmith.training.batching import draw_seed, halves, micro_batches
 from tunesmith.training.device import Ranks, is_out_of_memory, release_memory
 from tunesmith.training.evaluation import in_halves
@@ -34,6 +35,7 @@ class Gradients:
         learn: Learn,
     ) -> None:
         self._pieces = pieces
+        self._train = ahead(pieces.train, device)
         self._trainables = trainables
         self._seed = seed
         self._observer = observer
@@ -41,15 +43,20 @@ class Gradients:
         self._ranks = ranks
         self._learn = learn
 
-    def add_up(self, rows: Sequence[int], labels: int, progress: Progress) -> tuple[float, int]:
+    def add_up(
+        self, rows: Sequence[int], labels: int, progress: Progress, following: Sequence[int] = ()
+    ) -> tuple[float, int]:
         """Add up the gradients of a step of ``rows``; return its mean loss and its tokens.
+
+        ``following`` are the rows of the step that is likely to come next, so that its first batch may be made ahead.
 
         Raises:
             OutOfMemory: a single row does not fit.
         """
         self._trainables.reset()
-        parts = micro_batches(rows, self._pieces.train.lengths, progress.micro_tokens)
+        parts = micro_batches(rows, self._train.lengths, progress.micro_tokens)
         joint: Joint | None = able(self._pieces, Joint)
+        self._expect(parts, following, progress, looks=joint is not None)
         if joint is not None:
             joint.meet(rows, self._look(joint, rows, parts, progress))
         loss, tokens = 0.0, 0
@@ -66,6 +73,15 @@ class Gradients:
             self._learn(least, "memory ran out in another process; all go on with its limit", {})
         return loss, int(total)
 
+    def _expect(
+        self, parts: Sequence[Sequence[int]], following: Sequence[int], progress: Progress, *, looks: bool
+    ) -> None:
+        """Have the batches of this step, and of the next, made ahead; a joint step looks at each of its own twice."""
+        if isinstance(self._train, Ahead):
+            later = micro_batches(following, self._train.lengths, progress.micro_tokens)
+            own, next_ = (some[self._ranks.rank :: self._ranks.world] for some in (parts, later))
+            self._train.expect([*own, *(own if looks else ()), *next_], progress.epoch)
+
     def _look(
         self, joint: Joint, rows: Sequence[int], parts: Sequence[Sequence[int]], progress: Progress
     ) -> dict[str, torch.Tensor]:
@@ -74,14 +90,12 @@ class Gradients:
 
         def compute(some: Sequence[int]) -> None:
             torch.manual_seed(draw_seed(self._seed, progress.step, some))
-            seen = joint.look(self._pieces.train.batch(some, progress.epoch))
+            seen = joint.look(self._train.batch(some, progress.epoch))
             found.append((some, {name: tensor.detach().cpu() for name, tensor in seen.items()}))
 
         with torch.no_grad():
             for part in parts[self._ranks.rank :: self._ranks.world]:
-                in_halves(
-                    part, compute, lengths=self._pieces.train.lengths, step=progress.step + 1, device=self._device
-                )
+                in_halves(part, compute, lengths=self._train.lengths, step=progress.step + 1, device=self._device)
                 self._observer.beat(progress.step)
         held = [each for part in self._ranks.all_of(found) for each in part]
         place_of = {row: place for place, row in enumerate(row for some, _ in held for row in some)}
@@ -103,14 +117,14 @@ class Gradients:
 
     def _attempt(self, part: Sequence[int], labels: int, progress: Progress) -> tuple[float, int]:
         """Compute forward and backward. What it holds dies with it, so that a failed attempt leaves its memory."""
-        batch = self._pieces.train.batch(part, progress.epoch)
+        batch = self._train.batch(part, progress.epoch)
         loss = self._pieces.loss(batch) / labels
         (loss * progress.loss_scale).backward()  # type: ignore[no-untyped-call]
         self._trainables.collect()
         return loss.item(), batch.tokens
 
     def _in_halves(self, part: Sequence[int], labels: int, progress: Progress) -> tuple[float, int]:
-        tokens = int(self._pieces.train.lengths[list(part)].sum())
+        tokens = int(self._train.lengths[list(part)].sum())
         if len(part) == 1:
             raise OutOfMemory(progress.step + 1, tokens)
         learned = max(16, tokens // 2)

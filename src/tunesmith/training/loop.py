@@ -219,7 +219,9 @@ class Loop:
             self._land()
         rows = step_rows(self.rows, progress.batch, self.settings.seed, progress.epoch, progress.place)
         labels = self.pieces.train.labels(rows, progress.epoch)
-        loss, tokens = self.gradients.add_up(rows, labels, progress)
+        place = progress.place + len(rows)
+        following = step_rows(self.rows, progress.batch, self.settings.seed, progress.epoch, place)
+        loss, tokens = self.gradients.add_up(rows, labels, progress, following)
         norm = clip(self.trainables.gradients(), self.settings.max_grad_norm)
         if not math.isfinite(loss) or not math.isfinite(norm):
             if not (math.isfinite(loss) and self._scale_down()):
