@@ -3,7 +3,9 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -149,3 +151,26 @@ def test_a_picture_that_shows_nothing_has_a_loss_too(tmp_path: Path) -> None:
         sums, said = detection.gather(batch_of([0], [0]))
     assert np.isfinite(sums["loss"])
     assert len(said[0].boxes) == 0 and len(said[0].found) == 36
+
+
+class Weighed(torch.nn.Module):
+    """A detector whose loss is the share of the training that lies before it."""
+
+    def go_to(self, course: float) -> None:
+        self.course = course
+
+    def forward(self, pixel_values: torch.Tensor, labels: object) -> SimpleNamespace:
+        return SimpleNamespace(loss=torch.tensor(self.course))
+
+
+def test_a_loss_that_changes_from_pass_to_pass_is_that_of_the_batch() -> None:
+    objective = Detection(Weighed(), make=lambda rows: pytest.fail("no rows"), classes=["cat"])
+    said = [objective.loss(replace(batch_of([0], [1]), course=course)) for course in (0.0, 0.5, 0.25)]
+    assert [float(loss) for loss in said] == [0, 0.5, 0.25]
+
+
+def test_what_a_model_rules_out_is_not_found() -> None:
+    logits = torch.tensor([[[2.0, -torch.inf], [-torch.inf, -torch.inf]]])
+    [(classes, boxes, scores)] = predictions(logits, torch.full((1, 2, 4), 0.5), 2, [(10, 10)])
+    assert (classes.tolist(), len(boxes)) == ([0], 1)
+    assert scores.tolist() == pytest.approx([0.8808], abs=1e-4)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
-from typing import Any, Final
+from typing import Any, Final, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,8 @@ class BoxedBatch:
     sizes: list[tuple[int, int]]
     """Height and width of each picture before it was squeezed."""
     tokens: int
+    course: float = 0.0
+    """The share of the training's passes that lies before this one; nothing where it only measures."""
 
     @property
     def labels(self) -> int:
@@ -47,6 +49,15 @@ class Seen:
     found: NDArray[np.int64]
     found_boxes: NDArray[np.float64]
     scores: NDArray[np.float64]
+
+
+@runtime_checkable
+class Staged(Protocol):
+    """A detector whose loss changes in the course of a training."""
+
+    def go_to(self, course: float) -> None:
+        """Weigh its parts as they are weighed after this share of the passes."""
+        ...
 
 
 class Detection:
@@ -95,6 +106,8 @@ class Detection:
         return average_precision(said, self._classes)
 
     def _output(self, batch: BoxedBatch) -> Any:
+        if isinstance(self._model, Staged):
+            self._model.go_to(batch.course)
         return self._model(pixel_values=batch.pixels, labels=batch.things)
 
 

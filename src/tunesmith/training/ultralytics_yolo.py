@@ -77,6 +77,7 @@ class YoloForObjectDetection(PreTrainedModel):  # type: ignore[no-untyped-call]
         super().__init__(config)
         self.detector = network(config.network, list(config.id2label.values()))
         self._criterion: tuple[torch.device, Any] | None = None
+        self._course = 0.0
         self.post_init()  # type: ignore[no-untyped-call]
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -85,6 +86,10 @@ class YoloForObjectDetection(PreTrainedModel):  # type: ignore[no-untyped-call]
     def backbones(self) -> Iterator[nn.Module]:
         """Yield what makes features of pictures, below what finds things in them."""
         yield from self.detector.model[: len(self.detector.yaml["backbone"])]
+
+    def go_to(self, course: float) -> None:
+        """Weigh the two heads of a network that has two as the package does after this share of the passes."""
+        self._course = course
 
     def forward(self, pixel_values: Tensor, labels: Sequence[Mapping[str, Tensor]] | None = None) -> Found:
         """Return the loss where ``labels`` are given, and, unless it is in training, what is found."""
@@ -100,6 +105,10 @@ class YoloForObjectDetection(PreTrainedModel):  # type: ignore[no-untyped-call]
         """Return the package's own loss, over the pictures of the batch."""
         if self._criterion is None or self._criterion[0] != pixels.device:
             self._criterion = pixels.device, self.detector.init_criterion()
+        criterion = self._criterion[1]
+        if hasattr(criterion, "update"):  # It counts passes of its own, of which there are as many as are configured.
+            criterion.updates = self._course * (self.detector.args.epochs - 1) - 1
+            criterion.update()
         batch = {
             "img": pixels,
             "batch_idx": torch.cat([each["class_labels"].new_full((len(each["boxes"]),), place).float()
@@ -107,7 +116,7 @@ class YoloForObjectDetection(PreTrainedModel):  # type: ignore[no-untyped-call]
             "cls": torch.cat([each["class_labels"] for each in labels]).float().view(-1, 1),
             "bboxes": torch.cat([each["boxes"] for each in labels]).to(pixels.dtype),
         }  # fmt: skip
-        parts: Tensor = self._criterion[1](said, batch)[0]
+        parts: Tensor = criterion(said, batch)[0]
         return parts.sum() / len(pixels)
 
 
@@ -261,6 +270,6 @@ def _padded(finds: Sequence[Finds], classes: int, pixels: Tensor) -> tuple[Tenso
     across = torch.tensor([width, height] * 2, dtype=torch.float32, device=pixels.device)
     for row, (corners, scores, labels) in enumerate(finds):
         logits[row, torch.arange(len(scores)), labels] = torch.logit(scores, eps=1e-7)
-        shares = corners / across
+        shares = (corners / across).clamp(0, 1)
         boxes[row, : len(scores)] = torch.cat([(shares[:, :2] + shares[:, 2:]) / 2, shares[:, 2:] - shares[:, :2]], 1)
     return logits, boxes

@@ -91,3 +91,10 @@ def test_a_picture_that_shows_nothing_counts_as_one(tmp_path: Path) -> None:
     rows = TokenRows.of([boxed_row(BoxedImage(str(tmp_path / "a.png"), (), Where("x", 1)), SIZE)])
     varied = batches(rows, Variation(crop_scale=0.35, flip=True))
     assert varied.labels([0], 0) == varied.batch([0], 0).labels == 1
+
+
+def test_a_batch_knows_how_much_of_the_training_lies_before_it(rows: TokenRows) -> None:
+    held_out, trained = batches(rows), BoxedBatches(rows, ["black", "white"], device=CPU, size=SIZE, passes=5)
+    assert [held_out.batch([0], epoch).course for epoch in (0, 4)] == [0, 0]
+    assert [trained.batch([0], epoch).course for epoch in (0, 1, 4, 9)] == [0, 0.25, 1, 1]
+    assert BoxedBatches(rows, ["black", "white"], device=CPU, size=SIZE, passes=1).batch([0], 0).course == 0

@@ -53,7 +53,9 @@ class BoxedBatches:
         size: PictureSize,
         variation: Variation = STILL,
         seed: int = 0,
+        passes: float | None = None,
     ) -> None:
+        """``passes`` is how often the rows are trained on in all, where that is known."""
         self._rows = rows
         self.lengths = rows.lengths
         """(rows,) patches of each picture."""
@@ -62,6 +64,7 @@ class BoxedBatches:
         self._size = size
         self._variation = variation
         self._seed = seed
+        self._passes = passes
 
     def labels(self, rows: Sequence[int], epoch: int = 0) -> int:
         """Count the things that are seen in these pictures, 1 at least."""
@@ -86,7 +89,9 @@ class BoxedBatches:
                 }
             )
         sizes = [(int(each.facts["size"][0]), int(each.facts["size"][1])) for each in payloads]
-        return BoxedBatch((pixels.to(device) - mean) / deviation, things, sizes, int(self.lengths[list(rows)].sum()))
+        course = 0.0 if self._passes is None else min(epoch / max(self._passes - 1, 1), 1.0)
+        tokens = int(self.lengths[list(rows)].sum())
+        return BoxedBatch((pixels.to(device) - mean) / deviation, things, sizes, tokens, course)
 
     def _payload(self, row: int) -> Payload:
         assert self._rows.media is not None
