@@ -12,6 +12,7 @@ from sample_plan import MODEL, sample_plan
 from tunesmith.runs import checkpoints
 from tunesmith.runs.event_log import EventWriter
 from tunesmith.runs.folder import RunFolder
+from tunesmith.runs.publish import publish
 from tunesmith.service.accounts import organisations
 from tunesmith.service.accounts.principal import OPERATOR
 from tunesmith.service.context import Service
@@ -109,6 +110,17 @@ def test_a_checkpoint_of_full_training_has_all_weights(base: Path, settings: Set
     newest = saved(run, 10)
     target = meant(settings, "faq")
     assert (target.checkpoint, target.whole) == (newest, True)
+
+
+def test_the_published_folder_of_a_full_training_answers_itself(base: Path, settings: Settings) -> None:
+    run = run_on(base, settings, method=Method.FULL)
+    saved(run, 10)
+    run.artifacts_dir.rmdir()
+    make_base(run.artifacts_dir)
+    published = settings.home / "out"
+    publish(run.artifacts_dir, published, run)
+    target = meant(settings, str(published))
+    assert (target.base, target.checkpoint) == (published, None)
 
 
 @pytest.mark.parametrize("written", ["30", "../checkpoint-10", "last"])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from tunesmith.modalities.folders import TEXT_DOORS, WRITES, Way, is_adapter, use_of
 from tunesmith.runs import checkpoints
 from tunesmith.runs.folder import RunFolder
+from tunesmith.runs.publish import published_run
 from tunesmith.service.accounts.principal import OPERATOR
 from tunesmith.service.jobs.continuation import PREFIX
 from tunesmith.service.jobs.work_folders import adapts, model_folders
@@ -119,8 +120,10 @@ def _saved(found: ModelFolders, checkpoint: str | None) -> Path | None:
         return _checkpoint(run, checkpoint)
     if found.checkpoint is not None:
         return Path(found.checkpoint).resolve()
-    if run is None or found.adapter is not None or Path(found.model) == run.artifacts_dir:
+    if run is None or found.adapter is not None:
         return None
+    if Path(found.model) == run.artifacts_dir or published_run(Path(found.model)) == run.id:
+        return None  # The folder is the run's result, here or where it was published.
     newest = checkpoints.start_of(run)
     assert newest is not None  # model_folders refuses a run that has neither a result nor a checkpoint.
     return newest.path
