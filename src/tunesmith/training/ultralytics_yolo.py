@@ -93,6 +93,8 @@ class YoloForObjectDetection(PreTrainedModel):  # type: ignore[no-untyped-call]
 
     def forward(self, pixel_values: Tensor, labels: Sequence[Mapping[str, Tensor]] | None = None) -> Found:
         """Return the loss where ``labels`` are given, and, unless it is in training, what is found."""
+        head = self.detector.model[-1]
+        head.stride = head.stride.to(pixel_values.device)  # No buffer: who moves weights and buffers leaves it behind.
         said = self.detector(pixel_values)
         loss = None if labels is None else self._loss(said, pixel_values, labels)
         if self.training:
