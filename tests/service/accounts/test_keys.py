@@ -51,6 +51,20 @@ def test_keys_are_in_force_while_one_lives(service: Service) -> None:
     assert not keys.in_force(service)
 
 
+def test_no_administrator_of_one_organisation_ends_the_need_for_keys(service: Service, acme: Principal) -> None:
+    own = keys.listed(service, acme)[0].id
+    with pytest.raises(Conflict, match="last key"):
+        keys.revoke(service, acme, own)
+    assert keys.in_force(service)
+    other, _ = keys.create(service, acme, org="acme", role=Role.VIEWER)
+    assert keys.revoke(service, acme, own).revoked_at is not None
+    assert keys.revoke(service, acme, own).revoked_at is not None, "what is revoked can be revoked again"
+    with pytest.raises(Conflict, match="last key"):
+        keys.revoke(service, acme, other.id)
+    keys.revoke(service, OPERATOR, other.id)
+    assert not keys.in_force(service)
+
+
 @pytest.mark.parametrize("secret", ["", "ts_", "ts_" + "a" * 43, "'; DROP TABLE keys; --", "\0"])
 def test_nobodys_secret_opens_nothing(service: Service, acme: Principal, secret: str) -> None:
     with pytest.raises(Unauthenticated):

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tunesmith.service.accounts.principal import Principal, Role
 from tunesmith.service.context import Service
-from tunesmith.spec.errors import BadValue, DatabaseUnusable, Forbidden, NotFound, Unauthenticated
+from tunesmith.spec.errors import BadValue, Conflict, DatabaseUnusable, Forbidden, NotFound, Unauthenticated
 from tunesmith.spec.ids import new_id
 from tunesmith.store import accounts
 from tunesmith.store.accounts import Key
@@ -79,15 +79,24 @@ def listed(service: Service, by: Principal, org: str | None = None) -> list[Key]
 def revoke(service: Service, by: Principal, id: str) -> Key:
     """Have a key open nothing any more.
 
+    The last key is the operator's to revoke: without any, whoever reaches the server is taken for the operator, so an
+    administrator of one organisation could become that of all.
+
     Raises:
         Forbidden: they are no administrator.
         NotFound: there is no such key in their organisation.
+        Conflict: it is the last one of the server, and they are not the operator.
     """
     by.needs(Role.ADMIN)
     with service.database.write() as connection:
         key = accounts.key(connection, id)
         if key is None or not (by.is_operator or key.org == by.org):
             raise NotFound("key", id)
+        if not by.is_operator and key.revoked_at is None and accounts.live_keys(connection) == 1:
+            raise Conflict(
+                "This is the last key of the server, and without one everybody who reaches it is let in.",
+                "Make another key first, or ask the operator to revoke it.",
+            )
         accounts.revoke_key(connection, id, service.database.now(connection))
         found = accounts.key(connection, id)
     _forget(service)
