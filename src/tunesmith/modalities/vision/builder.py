@@ -27,6 +27,7 @@ from tunesmith.modalities.parts.picture_sizes import PictureSize, size_of, whole
 from tunesmith.modalities.vision.options import VisionOptions
 from tunesmith.spec.errors import NothingTrained
 from tunesmith.spec.plan import Plan
+from tunesmith.training.batch_norm import bear_single_values
 from tunesmith.training.classification import in_32_bits
 from tunesmith.training.detection import Detection
 from tunesmith.training.forward import inner
@@ -57,6 +58,7 @@ def build_classifier(
     for layer in model.modules():
         if isinstance(layer, torch.nn.modules.batchnorm._BatchNorm):
             layer.float()  # Means over many batches need more digits than 16 bits have; it takes inputs of either.
+    bear_single_values(model)
     if options.freeze_backbone:
         freeze(model.get_submodule(backbone_name(model)))
     model = adapted(model, plan, peft=None, trained=list(heads), whole=True)
