@@ -89,6 +89,9 @@ def test_shapes_are_found_by_a_network_that_knew_nothing(tmp_path: Path, home: P
     assert max(each["map_50"] for each in found) >= 0.9
     shown = json.loads(said("predict", run.id, scenes / "images/val/0.png", "--json"))
     lines = (scenes / "labels/val/0.txt").read_text().splitlines()
+    [group] = json.loads(said("evaluate", run.id, "--baseline", "none", "--json"))["groups"]
+    measured = {each["metric"]: each["model"] for each in group["measurements"]}
+    assert measured["map"] == pytest.approx(max(each["map"] for each in found), abs=0.001)
     assert sorted(each["label"] for each in shown["boxes"]) == sorted(SHAPES[int(line[0])] for line in lines)
 
 

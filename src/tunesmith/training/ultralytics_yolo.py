@@ -80,6 +80,24 @@ class YoloForObjectDetection(PreTrainedModel):  # type: ignore[no-untyped-call]
         self._course = 0.0
         self.post_init()  # type: ignore[no-untyped-call]
 
+    @classmethod
+    def from_pretrained(  # type: ignore[override]
+        cls, folder: str | Path, *, dtype: torch.dtype = torch.float32, output_loading_info: bool = False, **_: Any
+    ) -> Any:
+        """Load a network from a folder, as the models of transformers are loaded.
+
+        They are made without memory first, which the package's layers do not bear.
+
+        Raises: as ``load_yolo``.
+        """
+        config: Any = YoloConfig.from_pretrained(folder, local_files_only=True)
+        model: Any = cls(config)
+        weights = load_file(Path(folder) / WEIGHTS)
+        take(model, weights, Path(folder) / WEIGHTS)
+        model.to(dtype)
+        lacking = [name for name in model.state_dict() if name not in weights]
+        return (model, {"missing_keys": lacking}) if output_loading_info else model
+
     def _init_weights(self, module: nn.Module) -> None:
         """Leave them as the package makes them."""
 
