@@ -112,7 +112,7 @@ def build_detector(
         carried={}, finish=finish,
     )  # fmt: skip
     varied = Variation(options.crop_scale if options.random_crop else None, options.flip, options.colour)
-    pieces.train = make(train, variation=varied)
+    pieces.train = make(train, variation=varied, passes=plan.spec.recipe.epochs)
     return pieces
 
 
