@@ -457,7 +457,21 @@ def test_what_was_trained_on_a_model_of_pictures_has_a_process_of_its_own(pool: 
     assert {each.engine for each in held} == {"predictor"} and len(set(held)) == 3
 
 
-def test_a_checkpoint_of_a_model_of_pictures_does_not_answer(pool: ServingPool, tmp_path: Path) -> None:
+def test_a_checkpoint_of_pictures_without_a_result_does_not_answer(pool: ServingPool, tmp_path: Path) -> None:
     base = looks_like_vit(tmp_path / "vit")
     with pytest.raises(CheckpointSilent, match="result of its run"), pool.opened(target(base, checkpoint=tmp_path)):
         pass
+
+
+def test_a_checkpoint_of_a_model_of_pictures_is_held_beside_the_result_of_its_run(
+    pool: ServingPool, tmp_path: Path
+) -> None:
+    base = looks_like_vit(tmp_path / "vit")
+    saved = tmp_path / "runs" / "a" / "checkpoints" / "checkpoint-2"
+    adapter = make_adapter(tmp_path / "runs" / "a" / "artifacts", base)
+    held = pool._held(target(base, checkpoint=saved))
+    assert (held.engine, held.base, held.merged, held.checkpoint) == ("predictor", base, adapter, saved)
+    whole = looks_like_vit(tmp_path / "runs" / "b" / "artifacts")
+    saved = tmp_path / "runs" / "b" / "checkpoints" / "checkpoint-2"
+    held = pool._held(target(base, checkpoint=saved, whole=True))
+    assert (held.engine, held.base, held.merged, held.checkpoint) == ("predictor", whole, None, saved)

@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from tunesmith.executors.local import LocalExecutor
 from tunesmith.modalities import folders
 from tunesmith.modalities.adapter_fit import ADAPTER_WEIGHTS
 from tunesmith.planning.facts import device_facts
+from tunesmith.runs.folder import RunFolder
 from tunesmith.service.serving.process import Held, Process, ServeRun, stamp_of
 from tunesmith.service.serving.shelf import Entry, Shelf, Use
 from tunesmith.service.serving.targets import Target
@@ -228,9 +230,10 @@ class ServingPool:
     def _held(self, target: Target) -> Held:
         """Say which process a target needs: that of its base, or one of its own."""
         device, precision = self._device()
-        use = folders.use_of(target.base, target.adapter, sees=target.sees)
+        shown = _beside_its_result(target)
+        use = folders.use_of(shown.base, shown.adapter, sees=target.sees)
         if use is not None:
-            return _of_pictures_or_sounds(target, use, device, precision)
+            return _of_pictures_or_sounds(shown, use, device, precision)
         held = Held(target.base, device, precision, stamp=stamp_of(target.base))
         if target.whole:
             return replace(held, checkpoint=target.checkpoint)
@@ -343,9 +346,9 @@ def _of_pictures_or_sounds(target: Target, use: folders.Use, device: str, precis
     """Return the process of such a model; what was trained on it is merged into it there.
 
     Raises:
-        CheckpointSilent: the target is a checkpoint.
+        CheckpointSilent: the target is a checkpoint of a run that has no result.
     """
-    if target.checkpoint is not None:
+    if target.checkpoint is not None and not _has_result(target):
         raise CheckpointSilent(target.name, use.does)
     return Held(
         target.base,
@@ -353,9 +356,28 @@ def _of_pictures_or_sounds(target: Target, use: folders.Use, device: str, precis
         precision if use.kind in IN_FEW_BITS else "fp32",
         engine="predictor",
         merged=target.adapter,
+        checkpoint=target.checkpoint,
         sees=target.sees,
         stamp=stamp_of(target.base, target.adapter),
     )
+
+
+def _beside_its_result(target: Target) -> Target:
+    """Return a checkpoint with the result of its run, which says what the model is; other targets are as they are."""
+    if target.checkpoint is None or not _has_result(target):
+        return target
+    result = _result_of(target.checkpoint)
+    return replace(target, base=result) if target.whole else replace(target, adapter=result)
+
+
+def _has_result(target: Target) -> bool:
+    """Whether the run of a checkpoint came to a result."""
+    assert target.checkpoint is not None
+    return (folders.is_model if target.whole else folders.is_adapter)(_result_of(target.checkpoint))
+
+
+def _result_of(checkpoint: Path) -> Path:
+    return RunFolder(checkpoint.parents[1]).artifacts_dir
 
 
 def _base_of(entry: Entry) -> Target:

@@ -118,7 +118,7 @@ class ContentTooLarge(ServingError):
 
 
 class CheckpointSilent(ServingError):
-    """A checkpoint of a model that answers only as a whole result."""
+    """A checkpoint of a model of pictures or sounds whose run has no result, which would say what the model is."""
 
     code = "checkpoint_silent"
     status = 422
@@ -126,8 +126,8 @@ class CheckpointSilent(ServingError):
 
     def __init__(self, model: str, does: str) -> None:
         super().__init__(
-            f"Model '{model[:80]}' is a checkpoint, and a model that {does} answers only as the result of its run: "
-            "let the run finish or land, then ask that."
+            f"Model '{model[:80]}' is a checkpoint, and a model that {does} answers only with the result of its run: "
+            "let the run finish or land, then ask again."
         )
 
 

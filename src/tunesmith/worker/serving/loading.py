@@ -11,6 +11,7 @@ import torch
 from tunesmith.generation.decoder import Decoder
 from tunesmith.generation.lora import per_row
 from tunesmith.modalities.adapter_fit import ADAPTER_WEIGHTS, check_adapter
+from tunesmith.modalities.folders import Use
 from tunesmith.modalities.text.predictor import refuse_silent
 from tunesmith.runs.checkpoints import at
 from tunesmith.spec.errors import AdapterNotLive, NotALanguageModel, NothingToExport
@@ -31,8 +32,8 @@ PROBE_TOKENS = 16
 def load_engine(request: Mapping[str, Any], scratch: Path) -> Engine | VectorEngine | PredictorEngine:
     """Load what a run's request names; ``scratch`` is for adapters that are written out of checkpoints.
 
-    A model of pictures or sounds is asked in its own ways. One of text that does not write is loaded for its vectors,
-    unless an adapter or a checkpoint is named with it.
+    A model of pictures or sounds is asked in its own ways; a checkpoint is named beside the result of its run. One of
+    text that does not write is loaded for its vectors, unless an adapter or a checkpoint is named with it.
 
     Raises:
         NotALanguageModel: there is no such model, or what is named with it is none that writes.
@@ -40,7 +41,7 @@ def load_engine(request: Mapping[str, Any], scratch: Path) -> Engine | VectorEng
         AdapterNotLive: the adapter changes nothing.
     """
     if (use := use_asked(request)) is not None:
-        return load_predictor_engine(request, use)
+        return load_predictor_engine(_as_saved(request, use, scratch), use)
     base = Path(request["model"])
     name = str(request.get("name") or base.name)
     trained = any(request.get(key) for key in ("adapter", "merge", "checkpoint"))
@@ -52,6 +53,17 @@ def load_engine(request: Mapping[str, Any], scratch: Path) -> Engine | VectorEng
         model = load_backbone(base, request["precision"]).to(request["device"]).eval()
         return VectorEngine(name, Vectors(model, base), silent)
     return _writing(request, base, name, scratch)
+
+
+def _as_saved(request: Mapping[str, Any], use: Use, scratch: Path) -> Mapping[str, Any]:
+    """Return the request with the result of a run as it was at the checkpoint that is named with it."""
+    if not request.get("checkpoint"):
+        return request
+    from tunesmith.worker.serving.at_checkpoint import result_at
+
+    part = "merge" if request.get("merge") else "adapter" if request.get("adapter") else "model"
+    made = result_at(Path(request[part]), Path(request["checkpoint"]), scratch / "checkpoint", does=use.does)
+    return {**request, part: str(made)}
 
 
 def _writing(request: Mapping[str, Any], base: Path, name: str, scratch: Path) -> Engine:

@@ -38,13 +38,13 @@ def load_predictor_engine(request: Mapping[str, Any], use: Use) -> PredictorEngi
     """Load a model of pictures or sounds, with the adapter that the run's request names.
 
     Raises:
-        CheckpointSilent: a checkpoint is named: such models answer as whole results.
+        CheckpointSilent: the adapter is a checkpoint without the result of its run, which knows what the model is.
         TunesmithError: the model cannot answer.
     """
     base = Path(request["model"])
     adapter = request.get("merge") or request.get("adapter")
     name = str(request.get("name") or base.name)
-    if request.get("checkpoint") or (adapter and Path(adapter).parent.name == "checkpoints"):
+    if adapter and Path(adapter).parent.name == "checkpoints":
         raise CheckpointSilent(name, use.does)
     module = importlib.import_module(f"tunesmith.modalities.{use.modality}.predictor")
     predictor = module.load_predictor(
