@@ -56,8 +56,8 @@ def write_classes(folder: Path, count: int, *, first: int = 0) -> Path:
     return folder
 
 
-def make_whisper(folder: Path, *, multilingual: bool = False) -> Path:
-    """A Whisper that hears two seconds."""
+def make_whisper(folder: Path, *, multilingual: bool = False, times: bool = False) -> Path:
+    """A Whisper that hears two seconds; with ``times`` it has a token for each fiftieth of a second."""
     import torch
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
     from transformers import GenerationConfig, WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration
@@ -80,8 +80,8 @@ def make_whisper(folder: Path, *, multilingual: bool = False) -> Path:
              (("layers", 1), ("attention_heads", 2), ("ffn_dim", 64))}  # fmt: skip
     model = WhisperForConditionalGeneration(
         WhisperConfig(
-            vocab_size=tokenizer.get_vocab_size(), d_model=32, max_source_positions=100, max_target_positions=64,
-            num_mel_bins=40, classifier_proj_size=16, **sizes, **ends,
+            vocab_size=tokenizer.get_vocab_size() + 101 * times, d_model=32, max_source_positions=100,
+            max_target_positions=64, num_mel_bins=40, classifier_proj_size=16, **sizes, **ends,
         )
     )  # fmt: skip
     model.generation_config = GenerationConfig(

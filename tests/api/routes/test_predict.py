@@ -112,6 +112,21 @@ def test_the_official_client_has_a_recording_written_down(openai: OpenAI, model:
     ]
 
 
+def test_the_official_client_is_told_when_what_is_said(
+    openai: OpenAI, model: str, asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segments = [{"id": 0, "start": 0.0, "end": 1.5, "text": "Please hold.", "tokens": [1]}]
+    for name, value in {"segments": segments, "duration": 2.0, "language": "en"}.items():
+        monkeypatch.setitem(HEARD, name, value)
+    made: Callable[..., Any] = openai.audio.transcriptions.create
+    told = made(file=("a.wav", CONTENT), model=model, response_format="verbose_json")
+    assert (told.text, told.duration, told.language) == ("Please hold.", 2.0, "en")
+    assert [(each.id, each.start, each.end, each.text) for each in told.segments] == [(0, 0.0, 1.5, "Please hold.")]
+    shown = made(file=("a.wav", CONTENT), model=model, response_format="vtt")
+    assert shown == "WEBVTT\n\n00:00:00.000 --> 00:00:01.500\nPlease hold.\n"
+    assert [body for _, body in asked] == [{"content": CODED, "times": True}] * 2
+
+
 def test_subtitles_need_a_model_that_tells_times(
     client: TestClient, model: str, asked: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -62,6 +62,14 @@ def test_speech_is_written_down(tmp_path: Path, sound: str, picture: str) -> Non
         ask(HEAR, content=picture)
 
 
+def test_speech_is_written_down_with_its_times(tmp_path: Path) -> None:
+    sound = base64.b64encode(write_sound(tmp_path / "a.wav", tones("abcdef" * 3)).read_bytes()).decode()
+    told = asking(make_whisper(tmp_path / "model", times=True))(HEAR, content=sound, times=True)
+    assert {"text", "segments", "duration", "language"} <= told.keys()
+    assert all(0 <= each["start"] < each["end"] <= told["duration"] for each in told["segments"])
+    assert told["segments"]
+
+
 @pytest.mark.parametrize("make", [make_ast, make_wav2vec2])
 def test_a_model_of_sounds_without_a_head_does_not_answer(make: Callable[[Path], Path], tmp_path: Path) -> None:
     with pytest.raises(TunesmithError):

@@ -45,7 +45,8 @@ async def transcribe(
     """Write down what is said in a recording: wav, flac, ogg or mp3."""
     content = bounded(await form.file.read(MOST_BYTES + 1))
     target = await run_sync(lambda: find_target(service, by, form.model, org=acting))
-    body = sent(content, {"language": form.language})
+    timed = form.response_format in ("verbose_json", "srt", "vtt")
+    body = sent(content, {"language": form.language, "times": timed or None})
     found = await answering.whole(request, service.serving.ask(target, TRANSCRIBE, body))
     match form.response_format:
         case "text":

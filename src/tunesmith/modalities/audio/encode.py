@@ -237,8 +237,22 @@ class Vocabulary:
 
     def text(self, best: Sequence[int]) -> str:
         """Return what the best number of each frame spells: repeats count once, blanks not at all."""
-        kept = [number for place, number in enumerate(best) if place == 0 or number != best[place - 1]]
-        return " ".join("".join(self._texts.get(number, "") for number in kept).split())
+        return " ".join(word for _, _, word in self.words(best))
+
+    def words(self, best: Sequence[int]) -> list[tuple[int, int, str]]:
+        """Return each word of it, with its first frame and the one after its last."""
+        words: list[tuple[int, int, str]] = []
+        begins = True
+        for place, number in enumerate(best):
+            letter = self._texts.get(number, "")
+            if not letter or letter.isspace():
+                begins = begins or bool(letter)
+                continue
+            first, _, word = (place, place, "") if begins else words.pop()
+            repeated = not begins and number == best[place - 1]
+            words.append((first, place + 1, word if repeated else word + letter))
+            begins = False
+        return words
 
     def write(self, folder: Path) -> None:
         """Write the files by which transformers knows it."""

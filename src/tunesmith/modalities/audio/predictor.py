@@ -7,6 +7,7 @@ that writes, the best character of each frame for one that spells.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -28,7 +29,17 @@ from tunesmith.modalities.audio.encode import (
 from tunesmith.modalities.chat_template import read_json
 from tunesmith.modalities.parts.asking import Question
 from tunesmith.modalities.parts.hearing import Hearing, hearing_of
-from tunesmith.modalities.parts.sound_batches import Ears, Samples
+from tunesmith.modalities.parts.sound_batches import HOP, Ears, Samples
+from tunesmith.modalities.parts.spoken_times import (
+    FRAMES,
+    STEP,
+    Clock,
+    Segment,
+    Written,
+    clock_of,
+    segments_of,
+    told,
+)
 from tunesmith.spec.errors import NotALanguageModel, UnreadableMedia, Where
 from tunesmith.spec.examples import Speech
 from tunesmith.training.forward import inner
@@ -72,6 +83,25 @@ class Writer:
         """Write down what is said in recordings."""
         return self._written(self._states(inputs), self.longest, prompt or self.prompt)
 
+    def timed(self, features: Tensor, frames: int, prompt: Prompt, clock: Clock) -> list[Segment]:
+        """Write down what is said in a window of so many frames, and when: seconds from its begin.
+
+        ``features`` is (1, bands, frames); what follows the last pair of times is heard once more from there.
+        """
+        asked = replace(prompt, ids=prompt.ids[:-1])
+        found: list[Segment] = []
+        begin = 0
+        while begin < frames:
+            rest = nn.functional.pad(features[..., begin:], (0, begin))
+            [written] = self._tokens(self._states({"input_features": rest}), self.longest + 1, asked, clock)
+            parts, on = clock.divided(written.tokens, frames - begin)
+            for start, end, tokens in parts:
+                text = self._text([token for token in tokens if token < clock.first])
+                times = (begin + start) / FRAMES, (begin + end) / FRAMES
+                found.append(Segment(*times, text, tokens, written.chance, written.silence))
+            begin += max(STEP, on)
+        return [segment for segment in found if segment.text]
+
     def _states(self, inputs: dict[str, Tensor]) -> Tensor:
         encoder = inner(self._model).model.encoder
         states: Tensor = encoder(inputs["input_features"].to(encoder.conv1.weight.dtype)).last_hidden_state
@@ -92,12 +122,18 @@ class Writer:
         logits = model.proj_out(hidden[learned.to(states.device)]).float()
         return nn.functional.cross_entropy(logits, targets, reduction="sum")
 
-    @torch.no_grad()
     def _written(self, states: Tensor, most: int, prompt: Prompt) -> list[str]:
-        """Take the best token after the other, until all have ended."""
+        return [self._text(each.tokens) for each in self._tokens(states, most, prompt)]
+
+    def _text(self, tokens: Sequence[int]) -> str:
+        return " ".join(self._tokenizer.decode(list(tokens), skip_special_tokens=True).split())
+
+    @torch.no_grad()
+    def _tokens(self, states: Tensor, most: int, prompt: Prompt, clock: Clock | None = None) -> list[Written]:
+        """Take the best token after the other, until all have ended; with a ``clock`` tokens of time among them."""
         model, rows = inner(self._model), len(states)
         ids = torch.tensor([prompt.ids] * rows, device=states.device)
-        written: list[list[int]] = [[] for _ in range(rows)]
+        written = [Written() for _ in range(rows)]
         ended, cache = torch.zeros(rows, dtype=torch.bool, device=states.device), None
         for step in range(most):
             out = model.model.decoder(
@@ -106,15 +142,24 @@ class Writer:
             cache = out.past_key_values
             logits = model.proj_out(out.last_hidden_state[:, -1]).float()
             logits[:, [*prompt.never, *(prompt.never_first if step == 0 else [])]] = -torch.inf
+            if clock is not None:
+                if step == 0:
+                    before = model.proj_out(out.last_hidden_state[:, 0]).float().softmax(-1)[:, clock.silence]
+                    for each, silence in zip(written, before.tolist(), strict=True):
+                        each.silence = silence
+                for row, each in enumerate(written):
+                    clock.rule(logits[row], each.tokens)
+                    if not ended[row]:
+                        each.chances.append(float(logits[row].log_softmax(-1).max()))
             best = logits.argmax(-1)
             ended |= best == prompt.end
             if bool(ended.all()):
                 break
             for row, token in enumerate(best.tolist()):
                 if not ended[row]:
-                    written[row].append(token)
+                    written[row].tokens.append(token)
             ids = best.unsqueeze(1)
-        return [" ".join(self._tokenizer.decode(each, skip_special_tokens=True).split()) for each in written]
+        return written
 
 
 class Speller:
@@ -137,6 +182,11 @@ class Speller:
         """Spell what is said in recordings of so many frames."""
         with torch.no_grad():
             return self._spelled(self._logits(inputs), lengths)
+
+    def words(self, inputs: dict[str, Tensor], lengths: Sequence[int]) -> list[list[tuple[int, int, str]]]:
+        """Spell it word by word, each from its first frame to the one after its last."""
+        best = self._logits(inputs).argmax(-1).tolist()
+        return [self._vocabulary.words(each[:length]) for each, length in zip(best, lengths, strict=True)]
 
     def _logits(self, inputs: dict[str, Tensor], covered: Tensor | None = None) -> Tensor:
         hidden = {} if covered is None else {"covered": covered}
@@ -221,10 +271,19 @@ class Transcribing:
         return [self._hear(each.arrays[0]) for each in held]
 
 
+@dataclass(frozen=True)
+class Window:
+    """A part of a recording that a model hears at once."""
+
+    begin: float
+    """Seconds of the recording before it."""
+    samples: Samples
+
+
 class Listener(Protocol):
     """What a kind of model makes of the windows of a recording."""
 
-    def __call__(self, parts: list[Samples], options: dict[str, Any]) -> dict[str, Any]:
+    def __call__(self, parts: list[Window], options: dict[str, Any]) -> dict[str, Any]:
         """Return what is heard, as ``SoundPredictor.predict`` does."""
         ...
 
@@ -241,7 +300,8 @@ class SoundPredictor:
         """Return what is heard in the bytes of a sound file; a long one is heard window by window.
 
         ``{"text": ...}`` of what is said, ``{"labels": [{"label", "score"}]}`` of what it is of. Options: ``language``
-        of those that write in many, ``top_k`` of those that tell classes apart.
+        of those that write in many, ``top_k`` of those that tell classes apart, ``times`` to be told when what is said:
+        ``segments``, where the model knows, and the ``duration`` of the recording in seconds.
 
         Raises:
             UnreadableMedia: it is no recording that can be read.
@@ -251,18 +311,21 @@ class SoundPredictor:
         except ValueError as error:
             raise UnreadableMedia(Where("the upload", 1), "the recording", str(error)) from None
         with torch.no_grad():
-            return self.listener(list(windows(samples, self.hearing)), options)
+            found = self.listener(list(windows(samples, self.hearing)), options)
+        return {**found, "duration": round(len(samples) / self.hearing.rate, 3)} if options.get("times") else found
 
 
 class Writing:
     """Whisper and its like."""
 
-    def __init__(self, ears: Ears, writer: Writer, folder: Path) -> None:
+    def __init__(self, ears: Ears, writer: Writer, folder: Path, language: str) -> None:
+        """``language`` is what is spoken where nobody says it."""
         self._ears = ears
         self.writer = writer
         self._folder = folder
+        self._language = language
 
-    def __call__(self, parts: list[Samples], options: dict[str, Any]) -> dict[str, Any]:
+    def __call__(self, parts: list[Window], options: dict[str, Any]) -> dict[str, Any]:
         """Return what is heard."""
         language = options.get("language")
         prompt = self.writer.prompt
@@ -270,21 +333,38 @@ class Writing:
             refuse_language(self._folder, str(language))
             if is_multilingual(self._folder):
                 prompt = prompt_of(self._folder, str(language))
-        texts = [self.writer.texts(self._ears.inputs([part]), prompt)[0] for part in parts]
+        clock = clock_of(self._folder, prompt.ids[-1], prompt.end) if options.get("times") else None
+        if clock is not None:
+            found = [(part.begin, self._timed(part, prompt, clock)) for part in parts]
+            return {**told(found), "language": language or self._language}
+        texts = [self.writer.texts(self._ears.inputs([part.samples]), prompt)[0] for part in parts]
         return {"text": " ".join(text for text in texts if text)}
+
+    def _timed(self, part: Window, prompt: Prompt, clock: Clock) -> list[Segment]:
+        features = self._ears.inputs([part.samples])["input_features"]
+        frames = min(features.shape[-1], -(-len(part.samples) // HOP))
+        found, over = self.writer.timed(features, frames, prompt, clock), frames / FRAMES
+        return [replace(segment, end=min(segment.end, over)) for segment in found if segment.start < over]
 
 
 class Spelling:
     """Wav2Vec2 and its like."""
 
-    def __init__(self, ears: Ears, speller: Speller) -> None:
+    def __init__(self, ears: Ears, speller: Speller, frame: float) -> None:
+        """``frame`` is how many seconds a frame lasts."""
         self._ears = ears
         self._speller = speller
+        self._frame = frame
 
-    def __call__(self, parts: list[Samples], options: dict[str, Any]) -> dict[str, Any]:
+    def __call__(self, parts: list[Window], options: dict[str, Any]) -> dict[str, Any]:
         """Return what is heard."""
-        texts = [self._speller.texts(self._ears.inputs([part]), self._ears.lengths([part]))[0] for part in parts]
-        return {"text": " ".join(text for text in texts if text)}
+        found = [(part.begin, self._spelled(part.samples)) for part in parts]
+        said = told(found)
+        return said if options.get("times") else {"text": said["text"]}
+
+    def _spelled(self, heard: Samples) -> list[Segment]:
+        [words] = self._speller.words(self._ears.inputs([heard]), self._ears.lengths([heard]))
+        return segments_of(words, self._frame)
 
 
 class Classing:
@@ -295,19 +375,19 @@ class Classing:
         self._call = InFormat(model)
         self._classes = classes
 
-    def __call__(self, parts: list[Samples], options: dict[str, Any]) -> dict[str, Any]:
+    def __call__(self, parts: list[Window], options: dict[str, Any]) -> dict[str, Any]:
         """Return what is heard."""
         if not parts:
             raise UnreadableMedia(Where("the upload", 1), "the recording", "it is silent")
         scores = torch.stack(
-            [self._call(**self._ears.inputs([part])).logits[0].float().softmax(-1) for part in parts]
+            [self._call(**self._ears.inputs([part.samples])).logits[0].float().softmax(-1) for part in parts]
         ).mean(0)
         best = scores.topk(min(int(options.get("top_k", LISTED)), len(self._classes)))
         found = zip(best.values.tolist(), best.indices.tolist(), strict=True)
         return {"labels": [{"label": self._classes[place], "score": score} for score, place in found]}
 
 
-def windows(samples: Samples, hearing: Hearing) -> Iterator[Samples]:
+def windows(samples: Samples, hearing: Hearing) -> Iterator[Window]:
     """Divide a recording at quiet places into parts that the model can hear at once; silent ones are left out."""
     size, block = int(hearing.most_seconds * hearing.rate), int(BLOCK_SECONDS * hearing.rate)
     searched = int(min(SEARCHED_SECONDS, hearing.most_seconds / 4) * hearing.rate)
@@ -321,7 +401,7 @@ def windows(samples: Samples, hearing: Hearing) -> Iterator[Samples]:
         part = samples[begin:end]
         audible = int(np.abs(part.astype(np.int32)).max()) >= SILENT * 32768
         if audible and hearing.length(len(part)) > 0:
-            yield part
+            yield Window(begin / hearing.rate, part)
         begin = end
 
 
@@ -344,15 +424,16 @@ def load_predictor(
     if kind == "writes":
         model = _ready(load_writer_of_speech(model_dir, precision).model, adapter, place, precision)
         language = _trained_language(folder)
-        prompt = prompt_of(model_dir, language if is_multilingual(model_dir) else "en")
-        writing = Writing(ears, Writer(model, prompt, tokenizer_of(model_dir)), model_dir)
+        spoken = language if is_multilingual(model_dir) else "en"
+        writer = Writer(model, prompt_of(model_dir, spoken), tokenizer_of(model_dir))
+        writing = Writing(ears, writer, model_dir, spoken)
         return SoundPredictor(hearing, ears, writing)
     vocabulary = Vocabulary.of_folder(folder) or Vocabulary.of_folder(model_dir)
     if vocabulary is None:
         raise NotALanguageModel(str(folder), "it has no vocab.json, so nothing can be spelled with it")
     loaded = load_speller(model_dir, precision, 0, len(vocabulary.pieces), vocabulary.blank, own=adapter is None)
     speller = Speller(_ready(loaded.model, adapter, place, precision), vocabulary)
-    return SoundPredictor(hearing, ears, Spelling(ears, speller))
+    return SoundPredictor(hearing, ears, Spelling(ears, speller, hearing.frame_seconds))
 
 
 def _kind(model_dir: Path, adapter: Path | None) -> str:

@@ -6,6 +6,7 @@ wave: it reads the samples themselves (Wav2Vec2, HuBERT, WavLM). mel: a window o
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -48,6 +49,11 @@ class Hearing:
         for kernel, stride in self.strides:
             samples = (samples - kernel) // stride + 1
         return samples
+
+    @property
+    def frame_seconds(self) -> float:
+        """How long a frame of a model that reads samples lasts."""
+        return math.prod(stride for _, stride in self.strides) / self.rate
 
     def as_dict(self) -> dict[str, Any]:
         """Return all of it, to tell two apart."""

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from tunesmith.modalities.folders import Use
 from tunesmith.spec.errors import BadValue, ContentTooLarge, NotServed
-from tunesmith.worker.serving.fields import number, refuse_unknown, whole
+from tunesmith.worker.serving.fields import flag, number, refuse_unknown, whole
 from tunesmith.worker.serving.requests import text_or_none
 
 MOST_BYTES: Final = 25_000_000
@@ -42,13 +42,13 @@ _DRAWN: Final[dict[str, Read]] = {
     "temperature": _number(0, 2),
     "seed": _whole(-(2**63), 2**63 - 1),
 }
-_HEARD: Final[dict[str, Read]] = {"language": text_or_none}
+_TIMES: Final[dict[str, Read]] = {"times": lambda body, name: flag(body, name) or None}
 OPTIONS: Final[dict[str, dict[str, Read]]] = {
     "picture": _TOP,
     "sound": _TOP,
     "detector": {"threshold": _number(0, 1)},
-    "speech": _HEARD,
-    "ctc": {},
+    "speech": {"language": text_or_none, **_TIMES},
+    "ctc": _TIMES,
     "pair": {},
     "talker": _DRAWN,
     "diffusion": {},
