@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from integration.jobs import digest, tiny_job
 from made_sounds import make_ast, make_wav2vec2, make_whisper, tones, write_classes, write_sound, write_speech
@@ -174,6 +175,17 @@ def test_ctc_learns_letters_and_opens_as_it_is(models: dict[str, Path], speech: 
     wanted = pipeline("automatic-speech-recognition", model=str(folder))(heard)["text"]
     found = load_predictor(folder).predict(write_sound(home / "a.wav", tones("abc", seed=0)).read_bytes())
     assert found == {"text": wanted}
+
+
+def test_an_adapter_for_ctc_brings_the_head_of_its_own_letters(
+    models: dict[str, Path], speech: Path, home: Path
+) -> None:
+    folder, _ = trained(planned(models["wav2vec2"], speech, home, method="lora", epochs=1), home)
+    assert {"lm_head.weight", "lm_head.bias"} <= {
+        name.removeprefix("base_model.model.") for name in load_file(folder / "adapter_model.safetensors")
+    }
+    found = load_predictor(models["wav2vec2"], folder).predict((speech / "0.wav").read_bytes())
+    assert list(found) == ["text"]
 
 
 @pytest.mark.parametrize(
