@@ -78,14 +78,14 @@ def test_recall_rises_from_chance_on_200_pairs_that_were_held_out(tmp_path: Path
 def test_a_tiny_llava_learns_to_name_coloured_shapes(tmp_path: Path, home: Path) -> None:
     model = make_talker(tmp_path / "llava", "llava", side=32, patch=8, hidden_size=64, head_dim=16)
     rows = []
-    for number in range(1200):
+    for number in range(6000):
         shape, colour = SHAPES[number % 3], list(COLOURS)[number // 3 % 6]
         draw(tmp_path / "data" / f"{number}.png", shape, colour, seed=number)
         rows.append(json.dumps({"image": f"{number}.png", "question": "What?", "answer": f"{colour} {shape}"}))
     (tmp_path / "data" / "rows.jsonl").write_text("\n".join(rows))
     options = {"freeze_vision": False, "answered": 100, "answer_tokens": 20}
     spec = job(
-        model, tmp_path / "data" / "rows.jsonl", tmp_path / "out", epochs=30, learning_rate=2e-3, options=options,
+        model, tmp_path / "data" / "rows.jsonl", tmp_path / "out", epochs=10, learning_rate=2e-3, options=options,
         batch=BatchRecipe(size=32, accumulation=1), evaluate_every=200,
     )  # fmt: skip
     run = until_over(begin(spec, Settings(home=home)))

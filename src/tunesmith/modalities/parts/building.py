@@ -144,8 +144,8 @@ class Pieces:
         elif self._adapts:
             state = trained_copy(self.model)
             self.model.peft_config["default"].base_model_name_or_path = self.plan.model.path
-            # What is trained is in the state; where a head has another size than the base's, PEFT would look for embeddings,
-            # which a model of sounds does not have.
+            # The state has all that is trained; where a head has another size than the base's, PEFT would look for
+            # embeddings beside it, which a model of sounds does not have.
             self.model.save_pretrained(folder, state_dict=state, safe_serialization=True, save_embedding_layers=False)
         else:
             inner(self.model).save_pretrained(folder, state_dict=_separate(self.model.state_dict()))
