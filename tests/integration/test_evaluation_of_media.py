@@ -21,6 +21,7 @@ from modalities.vision.pictures import draw_classes
 from modalities.vision.test_families import write as make_classifier
 from picture_models import COLOURS, SHAPES, draw, make_pair, make_talker
 from tunesmith.modalities import task_of
+from tunesmith.runs import checkpoints
 from tunesmith.runs.event_log import read
 from tunesmith.runs.folder import RunFolder
 from tunesmith.service.jobs import evaluation
@@ -135,8 +136,12 @@ def trained(case: Case, tmp_path: Path, home: Path) -> RunFolder:
 
 def best_evaluation(run: RunFolder) -> Evaluated:
     """What the training said of the weights that its result has."""
-    found = [event.body for event in read(run.events)[0] if isinstance(event.body, Evaluated)]
+    found = evaluations(run)
     return next(each for each in found if each.validation_loss == found[-1].best_validation_loss)
+
+
+def evaluations(run: RunFolder) -> list[Evaluated]:
+    return [event.body for event in read(run.events)[0] if isinstance(event.body, Evaluated)]
 
 
 def evaluated(tunesmith: Call, capsys: pytest.CaptureFixture[str], model: str, *flags: str) -> dict[str, Any]:
@@ -196,3 +201,17 @@ def test_a_result_that_lost_weights_is_not_measured_and_a_number_format_holds(
     assert said.status == 78
     assert "its files lack 'audio_spectrogram_transformer.layernorm.weight', which was trained" in said.err
     assert len(said.err.splitlines()) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["pair", "detector", "pictures made", "pictures made, every weight"])
+def test_a_checkpoint_is_measured_as_it_was_saved(
+    name: str, tunesmith: Call, capsys: pytest.CaptureFixture[str], tmp_path: Path, home: Path
+) -> None:
+    case = {**CASES, **MORE}[name]
+    run = trained(case, tmp_path, home)
+    last = checkpoints.listed(run)[-1]
+    [told] = [each for each in evaluations(run) if each.step == last.step]
+    result = evaluated(tunesmith, capsys, str(last.path))
+    values = {each["metric"]: each["model"] for each in result["groups"][0]["measurements"]}
+    assert values == pytest.approx({**told.metrics, "loss": told.validation_loss}, rel=case.within, abs=1e-5)

@@ -472,6 +472,8 @@ def test_a_checkpoint_of_a_model_of_pictures_is_held_beside_the_result_of_its_ru
     held = pool._held(target(base, checkpoint=saved))
     assert (held.engine, held.base, held.merged, held.checkpoint) == ("predictor", base, adapter, saved)
     whole = looks_like_vit(tmp_path / "runs" / "b" / "artifacts")
+    resumed = target(base, checkpoint=tmp_path / "runs" / "c" / "checkpoints" / "checkpoint-2", result=adapter)
+    assert pool._held(resumed).merged == adapter
     saved = tmp_path / "runs" / "b" / "checkpoints" / "checkpoint-2"
     held = pool._held(target(base, checkpoint=saved, whole=True))
     assert (held.engine, held.base, held.merged, held.checkpoint) == ("predictor", whole, None, saved)

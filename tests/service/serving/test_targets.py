@@ -148,6 +148,14 @@ def test_a_checkpoint_is_found_by_its_step(service: Service, tiny: Path) -> None
         find_target(service, ACME, name)
 
 
+def test_a_checkpoint_knows_the_result_of_its_job(service: Service, tiny: Path) -> None:
+    made = Made(service, "acme", tiny)
+    saved = made.saves(20)
+    made.makes("faq")
+    found = find_target(service, ACME, f"{made.tuned}:ckpt-step-20")
+    assert (found.checkpoint, found.result) == (saved, made.run.artifacts_dir)
+
+
 def test_a_checkpoint_of_all_weights_says_so(service: Service, tiny: Path) -> None:
     made = Made(service, "acme", tiny, method=Method.FULL)
     made.saves(20)

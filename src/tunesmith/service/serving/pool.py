@@ -366,18 +366,18 @@ def _beside_its_result(target: Target) -> Target:
     """Return a checkpoint with the result of its run, which says what the model is; other targets are as they are."""
     if target.checkpoint is None or not _has_result(target):
         return target
-    result = _result_of(target.checkpoint)
+    result = _result_of(target)
     return replace(target, base=result) if target.whole else replace(target, adapter=result)
 
 
 def _has_result(target: Target) -> bool:
-    """Whether the run of a checkpoint came to a result."""
+    """Whether the run of a checkpoint, or one that resumed it, came to a result."""
+    return (folders.is_model if target.whole else folders.is_adapter)(_result_of(target))
+
+
+def _result_of(target: Target) -> Path:
     assert target.checkpoint is not None
-    return (folders.is_model if target.whole else folders.is_adapter)(_result_of(target.checkpoint))
-
-
-def _result_of(checkpoint: Path) -> Path:
-    return RunFolder(checkpoint.parents[1]).artifacts_dir
+    return target.result or RunFolder(target.checkpoint.parents[1]).artifacts_dir
 
 
 def _base_of(entry: Entry) -> Target:

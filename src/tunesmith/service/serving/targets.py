@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -65,6 +65,8 @@ class Target:
     """Its id in the registry; None for one that no job made."""
     base_org: str | None = None
     """The organisation that the base belongs to; None: everybody's."""
+    result: Path | None = None
+    """Folder of what the job of a checkpoint came to, where it came to something."""
     sees: bool = False
     """Whether it is asked about pictures, which some models of text can be too."""
 
@@ -223,8 +225,15 @@ class _Seeker:
                 raise ModelNotFound(name, f"Its base '{plan.model.source}' is not on this machine: pull it.")
             whole = not settled(plan.spec.recipe.method, "recipe.method").adapts
             owner = self._owner(base, found.org)
-            return Target(name, found.org, base, checkpoint=saved.path, whole=whole, base_org=owner)
+            result = self._result(found, is_model if whole else is_adapter)
+            return Target(name, found.org, base, checkpoint=saved.path, whole=whole, base_org=owner, result=result)
         raise NotFound("checkpoint", name)
+
+    def _result(self, found: queue.Job, is_there: Callable[[Path], bool]) -> Path | None:
+        """Return the result of a job, which a later run may have come to than the one that saved a checkpoint."""
+        runs = reversed(queue.runs_of(self._service, found))
+        folders = (RunFolder(self._service.settings.runs_dir / run.id).artifacts_dir for run in runs)
+        return next((folder for folder in folders if is_there(folder)), None)
 
     def _job_of(self, name: str) -> queue.Job:
         """Return the job that a name ends with, or that made the model of that name.

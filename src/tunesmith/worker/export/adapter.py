@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tunesmith.modalities import task_of
-from tunesmith.modalities.adapter_fit import ADAPTER_CONFIG, shapes
+from tunesmith.modalities.adapter_fit import shapes
+from tunesmith.modalities.folders import PIPELINE, is_adapter
 from tunesmith.modalities.text.builder import CARRIED
 from tunesmith.runs.checkpoints import BEST, Checkpoint, at, newest_verified, pointed, verify
 from tunesmith.runs.durable import write_json
@@ -30,7 +31,7 @@ def write_adapter_of(run: RunFolder, target: Path) -> None:
         NothingToExport: it has neither a result nor a checkpoint that verifies.
     """
     shutil.rmtree(target, ignore_errors=True)
-    if (run.artifacts_dir / ADAPTER_CONFIG).is_file():
+    if is_adapter(run.artifacts_dir):
         shutil.copytree(run.artifacts_dir, target, ignore=NOT_THE_ADAPTERS)
         return
     checkpoint = best_checkpoint(run)
@@ -70,6 +71,11 @@ def _from_checkpoint(run: RunFolder, checkpoint: Checkpoint, target: Path) -> No
 
     plan, weights = run.plan(), load_file(checkpoint.path / "weights.safetensors")
     model = Path(plan.model.path)
+    if (model / PIPELINE).is_file():
+        from tunesmith.modalities.diffusion.builder import write_adapter_of as write_for_pictures
+
+        write_for_pictures(plan, weights, target)
+        return
     write_adapter(target, _config(plan, trained_modules(weights)), weights, str(model))
     for name in CARRIED:
         if (model / name).is_file():
