@@ -61,6 +61,17 @@ def test_every_family_trains_and_its_result_opens(
     assert (said["size"], said["do_normalize"]) == ({"height": 64, "width": 64}, True)
 
 
+def test_a_last_step_of_one_small_picture_ends_no_training(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executor = Here()
+    monkeypatch.setattr(submit, "LocalExecutor", lambda: executor)
+    three = write_scenes(tmp_path / "three", train=3, val=1, size=32)
+    batch = BatchRecipe(size=2, accumulation=1, micro_tokens=32)
+    run = trained(make_detector(tmp_path / "model", size=32), three, tmp_path / "out", home, batch=batch)
+    assert status(run).state is RunState.SUCCEEDED, run.log.read_text()
+
+
 def test_the_backbone_may_stay_as_it_is(
     scenes: Path, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

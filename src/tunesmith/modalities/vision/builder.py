@@ -93,6 +93,7 @@ def build_detector(
     load = remembering(partial(load_detector, folder, classes=classes, seed=plan.spec.seed), fresh)
     model = load_base(load, plan, device, keep=fresh)
     stay_alone()
+    bear_single_values(model)
     if options.freeze_backbone:
         for part in backbones(model):
             part.requires_grad_(False)
