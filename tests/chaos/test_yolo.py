@@ -80,7 +80,7 @@ def trained(model: str, scenes: Path, output: Path, home: Path, **changes: Any) 
 def test_shapes_are_found_by_a_network_that_knew_nothing(tmp_path: Path, home: Path, said: Said) -> None:
     scenes = write_scenes(tmp_path / "scenes", train=240, val=60, size=160)
     run = trained(
-        "yolov8n.yaml", scenes, tmp_path / "out", home, epochs=24, learning_rate=0.001, evaluate_every=60,
+        "yolov8n.yaml", scenes, tmp_path / "out", home, epochs=16, learning_rate=0.001, evaluate_every=60,
         batch=BatchRecipe(size=16, accumulation=1, micro_tokens=1600), stopping=StoppingRecipe(patience=100),
         options={"image_size": 160, "random_crop": False}, resources=Resources(device="cpu"),
     )  # fmt: skip
