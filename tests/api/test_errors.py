@@ -33,6 +33,35 @@ def test_a_wrong_request_is_told_which_field_and_what_it_takes(client: TestClien
     assert sentence in message and len(message) < 400
 
 
+CHAT = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "param", "sentence"),
+    [
+        ("chat/completions", {**CHAT, "stop": 5}, "stop", "it takes text that is not empty, or a list of texts"),
+        ("chat/completions", {**CHAT, "stop": ["a"] * 17}, "stop", "that has at most 16, and not ['a'"),
+        (
+            "chat/completions",
+            {**CHAT, "messages": [{"role": "user", "content": 5}]},
+            "messages.0.content",
+            "and not 5.",
+        ),
+        ("chat/completions", {**CHAT, "model": "m" * 5000}, "model", "has at most 4096 characters"),
+        ("completions", {"model": "m"}, "prompt", "this field is missing; it takes text, or a list of whole numbers"),
+        ("completions", {"model": "m", "prompt": {}}, "prompt", "it takes text, or a list of whole numbers"),
+        ("embeddings", {"model": "m", "input": []}, "input", "or a list of entries that is not empty"),
+    ],
+)
+def test_a_field_of_several_types_is_named_as_it_was_sent(
+    client: TestClient, path: str, body: Any, param: str, sentence: str
+) -> None:
+    answer = client.post(f"/v1/{path}", json=body)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["param"]) == (422, param)
+    assert error["message"].startswith(f"{param}: ") and sentence in error["message"]
+
+
 @pytest.mark.parametrize("body", [r'{"spec": "\ud800"}', r'{"\ud800": 1}'])
 def test_half_a_character_is_repeated_and_breaks_no_answer(client: TestClient, body: str) -> None:
     answer = client.post("/api/jobs", content=body, headers={"Content-Type": "application/json"})

@@ -6,6 +6,7 @@ from pydantic import ValidationError
 from tunesmith.spec.errors import BadEntry, UnknownKey
 from tunesmith.spec.job import JobSpec, Resources
 from tunesmith.spec.recipe import AdapterRecipe, Recipe
+from tunesmith.spec.work import EvaluateSpec
 from tunesmith.spec.wrong_values import explained, translated, wanted
 
 
@@ -22,6 +23,7 @@ from tunesmith.spec.wrong_values import explained, translated, wanted
         ("one of auto, cpu, cuda", Resources.model_fields["device"]),
         ("a map of names to values", JobSpec.model_fields["labels"]),
         ("a map of settings", JobSpec.model_fields["recipe"]),
+        ("a list of entries that has at most 1000", EvaluateSpec.model_fields["prompts"]),
         ("one of 1", JobSpec.model_fields["schema_version"]),
     ],
 )

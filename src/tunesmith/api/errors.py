@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from tunesmith.spec.errors import PromptTooLong, ServerBusy, TooManyRequests, TunesmithError, did_you_mean
-from tunesmith.spec.wrong_values import bare, field_named, owner, wanted
+from tunesmith.spec.wrong_values import bare, field_named, owner, wanted, written_place
 
 
 class Shape(Protocol):
@@ -153,12 +153,14 @@ def _explained(error: RequestValidationError, scope: Scope) -> tuple[str, str | 
     """Say what is wrong with the first field that is, and which one it is."""
     fault = error.errors()[0]
     place = [part for part in fault["loc"][1:] if not (isinstance(part, str) and part.startswith("function-"))]
+    model = _model(scope)
+    if model and fault["loc"][0] == "body":
+        place = written_place(model, place)
     where = ".".join(str(part) for part in place)
     if fault["type"] == "json_invalid":
         return f"The body is no JSON: {fault['ctx']['error']}.", None
     if not where:
         return f"The {fault['loc'][0]} is not as it should be: {_lowered(fault['msg'])}.", None
-    model = _model(scope)
     if fault["type"] == "extra_forbidden":
         known = owner(model, place).model_fields if model else ()
         return f"{where}: there is no such field.{did_you_mean(str(place[-1]), known)}", where
