@@ -27,7 +27,7 @@ from tunesmith.runs.status import status
 from tunesmith.service.jobs.follow import follow
 from tunesmith.service.jobs.resume import Resumable, resume
 from tunesmith.settings import Settings
-from tunesmith.spec.errors import ModelNotFound, NothingToExport, UnreadableFile
+from tunesmith.spec.errors import ModelNotFound, UnreadableFile
 from tunesmith.spec.events import Evaluated, Warned
 from tunesmith.spec.job import Evaluation, JobSpec, Resources
 from tunesmith.spec.recipe import BatchRecipe, StoppingRecipe
@@ -222,12 +222,3 @@ def test_weights_of_another_network_and_a_network_that_is_none_are_one_sentence(
         with pytest.raises(ModelNotFound, match="has no network of this name"):
             layers_of(name)
     assert "has no network of this name" in said("pull", "yolo99x.yaml", fails=True)
-
-
-def test_onnx_is_left_to_its_package(tmp_path: Path, home: Path) -> None:
-    from tunesmith.service.jobs.work_folders import export_run
-    from tunesmith.spec.work import Export, ExportSpec
-
-    run = trained("yolov8n.yaml", few(tmp_path), tmp_path / "out", home, epochs=1)
-    with pytest.raises(NothingToExport, match="yolo export"):
-        export_run(ExportSpec(what=Export.ONNX, source=f"run:{run.id}"), Settings(home=home), tmp_path / "onnx")
