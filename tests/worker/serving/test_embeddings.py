@@ -13,7 +13,7 @@ import torch
 from transformers import AutoModel, AutoTokenizer
 
 from tiny import make_tiny_encoder
-from tunesmith.spec.errors import BadValue, NotALanguageModel, NotServed, TunesmithError, UnknownKey
+from tunesmith.spec.errors import BadValue, NotALanguageModel, TunesmithError, UnknownKey
 from tunesmith.worker.serving.endpoints import ENDPOINTS
 from tunesmith.worker.serving.loading import load_engine
 
@@ -108,7 +108,8 @@ def test_a_model_that_writes_has_vectors_of_its_own(tiny_model: Path, tmp_path: 
         reply = ENDPOINTS["POST", "/v1/embeddings"](engine, {"input": "Hello"})
         assert isinstance(reply, Mapping)
         assert vectors(reply).shape == (1, 32)
-        with pytest.raises(NotServed, match="adapter"):
-            ENDPOINTS["POST", "/v1/embeddings"](engine, {"input": "Hello", "adapter": "/lora"})
+        with pytest.raises(BadValue, match="'shop' is not a base such as") as refused:
+            ENDPOINTS["POST", "/v1/embeddings"](engine, {"input": "Hello", "adapter": "/lora", "served_as": "shop"})
+        assert refused.value.param == "model"
     finally:
         engine.close()

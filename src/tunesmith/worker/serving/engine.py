@@ -16,7 +16,7 @@ from tunesmith import __version__
 from tunesmith.generation.asking import Ask, Ticket
 from tunesmith.generation.decoder import AdapterFacts, Decoder
 from tunesmith.modalities.folders import TEXT_DOORS, WRITES
-from tunesmith.spec.errors import AdapterNotLoaded, AskedOtherwise, BadValue, NotServed
+from tunesmith.spec.errors import AdapterNotLoaded, AskedOtherwise, BadValue
 from tunesmith.worker.serving.adapters import Adapters
 from tunesmith.worker.serving.answers import Answers, Silence, Written
 from tunesmith.worker.serving.embeddings import EmbeddingRequest, Vectors
@@ -74,7 +74,7 @@ class Engine:
             TunesmithError: the adapter cannot be used, or the prompt cannot be read.
         """
         if request.n * len(request.prompts) > self._decoder.room:
-            raise BadValue("n", request.n, f"so small that no more than {self._decoder.room} answers are asked for")
+            raise BadValue("n", request.n, f"a number that asks for {self._decoder.room} answers at most")
         if request.pictures:
             raise BadValue("messages", "a picture", f"text alone: model '{self.name}' sees no pictures")
         voice = self._voice(self._own if request.adapter == OWN_ADAPTER else request.adapter)
@@ -93,10 +93,12 @@ class Engine:
         """Return the vectors of texts, which are the model's own.
 
         Raises:
-            NotServed: the request names an adapter.
+            BadValue: the model that was asked is an adapter.
         """
         if request.adapter is not None:
-            raise NotServed("adapter", ())
+            # Its sender named a model; which adapter that is was found out on the way here.
+            asked = request.served_as or request.adapter
+            raise BadValue("model", asked, f"a base such as '{self.name}', whose vectors no adapter changes")
         return self._vectors.answer(request, self.name)
 
     def load(self, adapter: str) -> dict[str, Any]:

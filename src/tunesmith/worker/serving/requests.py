@@ -118,7 +118,7 @@ def read_text(body: Mapping[str, Any]) -> Request:
     if best_of not in (None, common["n"]):
         raise BadValue("best_of", best_of, "the same number as n")
     if len(prompts) * common["n"] > CHOICES:
-        raise BadValue("n", common["n"], f"so small that no more than {CHOICES} answers are asked for")
+        raise BadValue("n", common["n"], f"a number that asks for {CHOICES} answers at most")
     longest = TEXT_TOKENS if limit is None else limit
     return Request(chat=False, prompts=prompts, max_tokens=longest, logprobs=logprobs, echo=echo, **common)
 
