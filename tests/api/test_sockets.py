@@ -128,6 +128,26 @@ def test_a_ping_is_answered_and_nonsense_too(client: TestClient, listen: Callabl
         assert "../../etc" in ear.hear("error")["error"]
 
 
+def test_bytes_are_heard_as_text_is(client: TestClient, listen: Callable[..., Ear]) -> None:
+    with client.websocket_connect(f"{HERE}/ws/training") as socket:
+        ear = listen(socket)
+        ear.hear("connected")
+        for ping in (b'{"type": "ping"}', b"ping"):
+            socket.send_bytes(ping)
+            ear.hear("pong")
+        for nonsense in (b"", b"\xff\xfe\x00", b"[" * 100_000):
+            socket.send_bytes(nonsense)
+            assert "ping" in ear.hear("error")["error"]
+
+
+def test_half_a_character_in_an_id_is_refused_in_words(client: TestClient, listen: Callable[..., Ear]) -> None:
+    with client.websocket_connect(f"{HERE}/ws/training") as socket:
+        ear = listen(socket)
+        ear.hear("connected")
+        socket.send_text('{"type": "subscribe", "task_id": "\\ud800"}')
+        assert ear.hear("error")["task_id"] == "\ud800"
+
+
 def test_silence_is_filled_with_heartbeats(
     client: TestClient, listen: Callable[..., Ear], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from fastapi import WebSocket, WebSocketDisconnect
 from starlette.websockets import WebSocketState
 
 from tunesmith.api.broadcast import Broadcast
-from tunesmith.api.doors.messages import STATE_CHANGE, Message, Story, ending, heard, said, status
+from tunesmith.api.doors.messages import STATE_CHANGE, Message, Story, ending, heard, said, status, written
 from tunesmith.api.words import TASKS
 from tunesmith.service.accounts.principal import Principal
 from tunesmith.service.context import Service
@@ -66,10 +66,10 @@ class Connection:
         return WebSocketState.DISCONNECTED not in (self.socket.client_state, self.socket.application_state)
 
     async def _listen(self) -> None:
-        while True:
-            await self._hear(await self.socket.receive_text())
+        while (message := await self.socket.receive())["type"] == "websocket.receive":
+            await self._hear(message.get("text") or message.get("bytes") or "")
 
-    async def _hear(self, text: str) -> None:
+    async def _hear(self, text: str | bytes) -> None:
         """Answer what the client says."""
         words = heard(text)
         type = words.get("type")
@@ -147,4 +147,4 @@ class Connection:
 
     async def _send(self, message: Message) -> None:
         async with self.sending:
-            await self.socket.send_json(message)
+            await self.socket.send_text(written(message))

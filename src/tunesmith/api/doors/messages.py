@@ -96,10 +96,16 @@ def ending(job: Job) -> Message | None:
     return said("error", task_id=task_id, error=error, status=TASKS.state(job))
 
 
-def heard(text: str) -> dict[str, Any]:
-    """Return a message of the client; the bare word is as good as its JSON."""
+def heard(text: str | bytes) -> dict[str, Any]:
+    """Return a message of the client; the bare word is as good as its JSON, and bytes are as good as text."""
+    text = text.decode(errors="replace") if isinstance(text, bytes) else text
     try:
         words = json.loads(text)
     except (ValueError, RecursionError):
         words = text.strip()
     return words if isinstance(words, dict) else {"type": words}
+
+
+def written(message: Message) -> str:
+    """Return a message as it is sent, in ASCII: what it repeats of the client's may hold half a character."""
+    return json.dumps(message)

@@ -116,7 +116,8 @@ def get(
         NotFound: there is none, or it belongs to an organisation that is not theirs.
     """
     with service.database.read() as connection:
-        run = None if job_id_of(written) else stored_runs.get(connection, written)
+        # No id holds what cannot be printed, and half a character cannot even be looked up.
+        run = None if job_id_of(written) or not written.isprintable() else stored_runs.get(connection, written)
         id = run.job if run else job_id_of(written)
         job = stored_jobs.get(connection, id, with_plan=with_plan) if id else None
     if job is None or not by.sees(job.org) or job.kind not in kinds:
