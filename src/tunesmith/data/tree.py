@@ -85,6 +85,11 @@ class Tree:
         path = PurePosixPath(name)
         return next((found for end in endings if self.has(found := path.with_suffix(end).as_posix())), None)
 
+    def place_of(self, name: str, folders: Sequence[PurePosixPath]) -> str:
+        """Return where a file lies that a list names: in the first of these folders that has it, else in the first."""
+        places = [(folder / name).as_posix() for folder in folders]
+        return next((place for place in places if self.has(place)), places[0])
+
     def content(self, name: str) -> bytes:
         """Return the bytes of a file.
 

@@ -31,17 +31,13 @@ def rows(tree: Tree) -> Iterator[tuple[Side, dict[str, Any]]]:
         for line in csv.DictReader(io.StringIO(tree.text(name), newline="")):
             row = {str(key).strip(): value for key, value in line.items() if key is not None and value is not None}
             path = row.get("image_path", "").strip()
-            yield side_of(name), {**row, **({"image_path": _place(tree, folder, path)} if path else {})}
+            if path:
+                row["image_path"] = tree.place_of(path, (folder, folder / IMAGES))
+            yield side_of(name), row
 
 
 def _lists(tree: Tree) -> list[str]:
     return [name for name in tree.others if PurePosixPath(name).name.lower() == LIST]
-
-
-def _place(tree: Tree, folder: PurePosixPath, path: str) -> str:
-    """Return where a picture lies: beside the list, or in the folder of pictures there."""
-    places = [(folder / path).as_posix(), (folder / IMAGES / path).as_posix()]
-    return next((place for place in places if tree.has(place)), places[0])
 
 
 LAYOUT = Layout(

@@ -37,7 +37,9 @@ def rows(tree: Tree) -> Iterator[tuple[Side, dict[str, Any]]]:
         folder, side = PurePosixPath(name).parent, side_of(name)
         try:
             for row in csv.DictReader(io.StringIO(tree.text(name)), strict=True):
-                yield side, {"image": _place(tree, folder, row.get(PATH) or ""), "caption": row.get(PROMPT) or ""}
+                path = row.get(PATH) or ""
+                place = tree.place_of(path, (folder, folder / IMAGES)) if path else ""
+                yield side, {"image": place, "caption": row.get(PROMPT) or ""}
         except csv.Error as error:
             raise UnreadableData(str(tree.root / name), f"it is no CSV ({error})", ()) from None
 
@@ -49,12 +51,6 @@ def _lists(tree: Tree) -> list[str]:
 def _header(tree: Tree, name: str) -> list[str]:
     lines = tree.text(name).splitlines()
     return next(csv.reader(lines[:1]), [])
-
-
-def _place(tree: Tree, folder: PurePosixPath, written: str) -> str:
-    """Return where a picture is; as it is written, where it is in neither place."""
-    beside = [(folder / written).as_posix(), (folder / IMAGES / written).as_posix()]
-    return next((place for place in beside if written and tree.has(place)), beside[0] if written else "")
 
 
 LAYOUT = Layout(

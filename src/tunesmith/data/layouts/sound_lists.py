@@ -34,10 +34,11 @@ def rows(tree: Tree) -> Iterator[tuple[Side, dict[str, Any]]]:
     for name in _lists(tree):
         path = PurePosixPath(name)
         side = SIDES.get(path.stem.lower()) or side_of(name)
+        places = [base / each for base in (path.parent, PurePosixPath()) for each in _FOLDERS]
         for row in _read(tree, name):
             column = next((each for each in _COLUMNS if isinstance(row.get(each), str)), None)
             if column is not None:
-                row = {"audio": _place(tree, path.parent, row.pop(column)), **row}
+                row = {"audio": tree.place_of(row.pop(column), places), **row}
             yield side, row
 
 
@@ -64,12 +65,6 @@ def _read(tree: Tree, name: str) -> Iterator[dict[str, Any]]:
             yield {str(key): value for key, value in row.items() if key is not None}
     except (ValueError, TypeError, csv.Error, RecursionError) as error:
         raise UnreadableData(str(tree.root / name), str(error), ()) from None
-
-
-def _place(tree: Tree, folder: PurePosixPath, name: str) -> str:
-    """Return where a recording lies in the tree; where it is nowhere, its name beside the list, which is a fault."""
-    tried = [base / place / name for base in (folder, PurePosixPath(".")) for place in _FOLDERS]
-    return next((path.as_posix() for path in tried if tree.has(path.as_posix())), tried[0].as_posix())
 
 
 LAYOUT = Layout(
