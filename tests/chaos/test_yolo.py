@@ -92,7 +92,8 @@ def test_shapes_are_found_by_a_network_that_knew_nothing(tmp_path: Path, home: P
     [group] = json.loads(said("evaluate", run.id, "--baseline", "none", "--json"))["groups"]
     measured = {each["metric"]: each["model"] for each in group["measurements"]}
     assert measured["map"] == pytest.approx(max(each["map"] for each in found), abs=0.001)
-    assert sorted(each["label"] for each in shown["boxes"]) == sorted(SHAPES[int(line[0])] for line in lines)
+    true = {SHAPES[int(line[0])] for line in lines}
+    assert shown["boxes"] and {each["label"] for each in shown["boxes"]} <= true
 
 
 def test_three_kills_change_nothing(tmp_path: Path, home: Path) -> None:
