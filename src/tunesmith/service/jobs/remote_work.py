@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from tunesmith.service.jobs.remote import server_of
-from tunesmith.spec.errors import Conflict, Relayed, RunError, ServerGone
+from tunesmith.spec.errors import Cancelled, Conflict, Paused, Relayed, RunError, ServerGone
 from tunesmith.spec.states import RunState
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ def done_by_server(work: EvaluateSpec | ExportSpec, settings: Settings, tell: Te
     job goes on with the next one.
 
     Raises:
-        Relayed: the server refuses it, or it failed; in its words.
-        Conflict: somebody cancelled or paused it.
+        Relayed: the server refuses it, or it failed, in its words; or somebody cancelled or paused it.
+        Conflict: somebody deleted it.
         ServerGone: the server is gone.
     """
     server = server_of(settings)
@@ -68,6 +68,9 @@ def _result(job: RemoteJob) -> dict[str, Any]:
         error = job.error or {}
         message = str(error.get("message") or f"Job {job.id} failed.")
         raise Relayed(message, str(error.get("code")), int(error.get("exit_code") or RunError.exit_code))
+    for ended in (Cancelled, Paused):
+        if job.state == ended.code:
+            raise Relayed(f"Job {job.id} is {ended.code} and has no result. Ask again.", ended.code, ended.exit_code)
     if job.state is not RunState.SUCCEEDED or job.result is None:
         raise Conflict(f"Job {job.id} is {job.state} and has no result.", "Ask again.")
     summary: dict[str, Any] = job.result["summary"]
