@@ -26,7 +26,7 @@ from tunesmith.modalities.parts.sound_batches import Ears, Samples
 from tunesmith.spec.errors import MissingTarget
 from tunesmith.spec.plan import Plan, settled
 from tunesmith.training.classification import in_32_bits
-from tunesmith.training.forward import inner
+from tunesmith.training.forward import inner, speed_up_adapters
 from tunesmith.training.loading import load_sound_classifier, load_speller, load_writer_of_speech
 from tunesmith.training.quantization import load_base
 from tunesmith.training.transcription import SpeechRows, Transcription
@@ -63,6 +63,7 @@ def _build_writer(plan: Plan, train: TokenRows, validation: TokenRows, device: t
     fresh: list[str] = []
     load = remembering(partial(load_writer_of_speech, folder), fresh)
     model = adapted(load_base(load, plan, device, keep=fresh), plan, peft=None, trained=fresh, whole=True)
+    speed_up_adapters(model)
     if options.freeze_encoder:
         inner(model).model.encoder.requires_grad_(False)
     checkpointed(model, plan)
@@ -198,6 +199,7 @@ def _adapted(model: Any, plan: Plan, options: AudioOptions, heads: Sequence[str]
     elif options.freeze_convolutions and hasattr(model, "freeze_feature_encoder"):
         model.freeze_feature_encoder()
     model = adapted(model, plan, peft=None, trained=list(heads), whole=True)
+    speed_up_adapters(model)
     if options.freeze_encoder:
         for name, parameter in model.named_parameters():
             if "lora_" in name:

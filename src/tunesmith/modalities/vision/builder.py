@@ -30,7 +30,7 @@ from tunesmith.spec.plan import Plan
 from tunesmith.training.batch_norm import bear_single_values
 from tunesmith.training.classification import in_32_bits
 from tunesmith.training.detection import Detection
-from tunesmith.training.forward import inner
+from tunesmith.training.forward import inner, speed_up_adapters
 from tunesmith.training.loading import backbone_name, head_parts, load_detector, load_picture_classifier
 from tunesmith.training.quantization import load_base
 
@@ -62,6 +62,7 @@ def build_classifier(
     if options.freeze_backbone:
         freeze(model.get_submodule(backbone_name(model)))
     model = adapted(model, plan, peft=None, trained=list(heads), whole=True)
+    speed_up_adapters(model)
     checkpointed(model, plan)
     shown = partial(_pixels, device=device, size=size, seed=plan.spec.seed)
     objective = classification(
