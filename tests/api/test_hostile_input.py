@@ -71,6 +71,14 @@ def test_no_address_is_connected_to(client: TestClient, listener: socket.socket,
         listener.accept()
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/api/datasets/{}", "/v1/files/{}", "/api/runs/{}/logs", "/v1/models/{}", "/api/models/{}", "/jobs/{}"],
+)
+def test_a_zero_byte_is_in_nobodys_name(client: TestClient, path: str) -> None:
+    assert client.get(path.format("a%00b")).status_code in (404, 422)
+
+
 COMMANDS = (
     "$(touch canary)", "`touch canary`", "; touch canary", "| touch canary", "&& touch canary", "\ntouch canary\n",
     "'; touch canary; '", '"; touch canary; "', "--output=canary", "-rf", "-o canary", "${IFS}touch${IFS}canary",

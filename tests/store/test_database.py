@@ -14,7 +14,7 @@ from database import postgres_bin, postgres_server
 from require import need
 from small_disk import small_disk
 from tunesmith.service.context import Service
-from tunesmith.spec.errors import DatabaseUnusable, DiskFull, PackageMissing
+from tunesmith.spec.errors import DatabaseUnusable, DiskFull, PackageMissing, UnstorableText
 from tunesmith.store.database import Database
 from tunesmith.store.mounts import network_file_system
 
@@ -28,6 +28,13 @@ for _ in range(50):
         count = connection.execute(text("SELECT count FROM counter")).scalar_one()
         connection.execute(text("UPDATE counter SET count = :count"), {"count": count + 1})
 """
+
+
+def test_a_text_with_a_zero_byte_is_nobodys_name_or_refused_in_words(service: Service) -> None:
+    database = service.database
+    refused = contextlib.nullcontext() if database.is_sqlite else pytest.raises(UnstorableText, match="NUL")
+    with refused, database.read() as connection:
+        assert connection.execute(text("SELECT 1 WHERE 'a' = :name"), {"name": "a\x00"}).all() == []
 
 
 def test_no_update_is_lost_among_threads_and_processes(tmp_path: Path) -> None:

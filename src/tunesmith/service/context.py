@@ -49,7 +49,8 @@ def open_service(settings: Settings) -> Service:
         DatabaseUnusable: it cannot be reached, or lies on a network file system.
     """
     url = settings.database_url or sqlite_url(settings.home / "tunesmith.db")
-    settings.home.mkdir(parents=True, exist_ok=True)
+    # What lies there is nobody else's on this machine: data, models, and the database with hashes of keys.
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = Database(url)
     upgrade(database)
     return Service(settings, database)

@@ -12,12 +12,20 @@ from typing import Any, Final, NoReturn
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InternalError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    DataError,
+    DBAPIError,
+    InternalError,
+    NoSuchModuleError,
+    OperationalError,
+)
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from tunesmith.runs.durable import disk_full
 from tunesmith.settings import masked
-from tunesmith.spec.errors import DatabaseUnusable, PackageMissing
+from tunesmith.spec.errors import DatabaseUnusable, PackageMissing, UnstorableText
 from tunesmith.store.mounts import network_file_system
 
 TIMEOUT: Final = 10.0
@@ -68,6 +76,7 @@ class Database:
 
         Raises:
             DatabaseUnusable: it cannot be reached, or others write for longer than a writer waits.
+            UnstorableText: PostgreSQL is given a text with a zero byte.
             DiskFull: there is no room for the changes.
         """
         # SQLite has whoever comes second sleep, up to tens of milliseconds at a time; a lock wakes them at once.
@@ -84,6 +93,9 @@ class Database:
                 yield connection
         except (OperationalError, InternalError, PoolExhausted) as error:
             self._refuse(error)
+        except DataError as error:
+            # PostgreSQL keeps no text with a zero byte.
+            raise UnstorableText(str(error.orig).strip().splitlines()[0].rstrip(".")) from error
         except DBAPIError as error:
             # Of SQLite's errors the plain one, of no kind in particular, says that the file is damaged or no database.
             if error.connection_invalidated or type(error) is DatabaseError:

@@ -143,7 +143,10 @@ def why_waiting(
         return refused
     lanes = {name: lane(group, offers, has_gpu_lane=has_gpu_lane) for name, offers in machines.items()}
     usable = {name: (machines[name][kind], slots) for name, (kind, slots) in lanes.items() if kind is not None}
-    what = {CPU: "CPU slot", GPU: "GPU", SIDE: "place beside its trainings"}.get(group.device, "device")
+    # A job for GPUs takes the CPU where nobody has one: what it waits for is then what it gets.
+    kinds = {kind for kind, _ in lanes.values() if kind is not None} or {group.device}
+    words = {CPU: "CPU slot", GPU: "GPU", SIDE: "place beside its trainings"}
+    what = words.get(kinds.pop(), "device") if len(kinds) == 1 else "device"
     if not usable:
         if group.device == GPU and silent:
             return f"The server for GPUs on {', '.join(sorted(silent))} is not heard of; the job waits for it."

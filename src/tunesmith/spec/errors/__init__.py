@@ -34,7 +34,7 @@ TunesmithError
 │   ├── ModelGone, NoMemoryLeft, ModelNotReady, ModelTooLarge, AdapterTooLarge, NoMemoryYet
 │   ├── AskedOtherwise, UnreadableContent, ContentTooLarge, CheckpointSilent, Untrained
 ├── ServiceError            exit 78, HTTP 4xx   the service cannot do what was asked
-│   ├── Unauthenticated, Forbidden, NotFound, PathNotAllowed
+│   ├── Unauthenticated, Forbidden, NotFound, PathNotAllowed, UnstorableText
 │   ├── Conflict, WrongJobState, KeyReused, LeaseLost
 │   ├── QuotaExceeded, TooManyRequests, TooLarge
 │   ├── ServerBusy, AdapterNotLoaded, NoRoomForAdapter
@@ -171,6 +171,7 @@ from tunesmith.spec.errors.service import (
     TooLarge,
     TooManyRequests,
     Unauthenticated,
+    UnstorableText,
     WrongContentType,
     WrongJobState,
 )
@@ -338,6 +339,7 @@ __all__ = [
     "UnreadableFile",
     "UnreadableMedia",
     "UnreadableRow",
+    "UnstorableText",
     "Untrained",
     "UploadBusy",
     "UploadGone",

@@ -114,6 +114,16 @@ class PathNotAllowed(ServiceError):
         super().__init__(f"'{path[:200]}' lies outside of what requests may name ({roots}). Choose a path inside.")
 
 
+class UnstorableText(ServiceError):
+    """A request has a text that the database cannot keep."""
+
+    code = "unstorable_text"
+    status = 422
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"The request has a text that the database cannot keep: {why}. Leave such characters out.")
+
+
 class DatabaseUnusable(ServiceError):
     """The database cannot be used at all."""
 
