@@ -226,6 +226,12 @@ def test_each_wrong_question_has_one_clear_answer(
         assert set(body) == {"message", "type", "param", "code"}
 
 
+def test_options_of_a_stream_without_one_are_refused(shop: Shop) -> None:
+    with pytest.raises(APIStatusError, match="stream_options") as refused:
+        shop.client.chat.completions.create(model="tiny", messages=ASK, stream_options={"include_usage": True})
+    assert 400 <= refused.value.status_code < 500
+
+
 def test_the_consumer_of_the_organisations_api_is_answered_without_naming_one(shop: Shop, tuned: Tuned) -> None:
     base = f"{shop.server.url}/api/v1"
     asked = {

@@ -428,8 +428,8 @@ class _AsyncEngine:
 
 
 def _unstreamed(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out what asks for a stream; embeddings do not even know the word."""
-    return {name: value for name, value in body.items() if name not in ("stream", "stream_options")}
+    """Leave out the word for a stream, which embeddings do not know; options of one are the engine's to refuse."""
+    return {name: value for name, value in body.items() if name != "stream"}
 
 
 class _Chunks:
