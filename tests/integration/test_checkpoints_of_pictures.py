@@ -31,7 +31,7 @@ def server(home: Path, tmp_path: Path) -> Iterator[Served]:
 
 def scores(server: Served, model: str, picture: bytes) -> dict[str, float]:
     body = {"model": model, "content": base64.b64encode(picture).decode()}
-    answer = httpx.post(f"{server.url}/api/predict", json=body, timeout=60)
+    answer = httpx.post(f"{server.url}/api/predict", json=body, timeout=120)
     assert answer.status_code == 200, answer.text
     return {each["label"]: each["score"] for each in answer.json()["labels"]}
 
@@ -45,7 +45,7 @@ def test_a_checkpoint_of_a_finished_job_answers_with_its_own_weights(
     id = httpx.post(f"{server.url}/api/jobs", json={"spec": job}).raise_for_status().json()["id"]
     jobs = f"{server.url}/v1/fine_tuning/jobs/{id}"
     over = partial(_in, jobs, "succeeded", "failed")
-    done = until(over, "the job is over", 120)
+    done = until(over, "the job is over", 300)
     assert done["status"] == "succeeded", done
     *_, first = [each["fine_tuned_model_checkpoint"] for each in httpx.get(f"{jobs}/checkpoints").json()["data"]]
     assert ":ckpt-step-" in first
@@ -67,7 +67,7 @@ def test_a_checkpoint_of_a_job_that_goes_on_is_refused_in_a_sentence(server: Ser
     saved = httpx.get(f"{jobs}/checkpoints").json()["data"]
     picture = base64.b64encode((data / "white" / "0.png").read_bytes()).decode()
     body = {"model": saved[0]["fine_tuned_model_checkpoint"], "content": picture}
-    answer = httpx.post(f"{server.url}/api/predict", json=body, timeout=60)
+    answer = httpx.post(f"{server.url}/api/predict", json=body, timeout=120)
     assert answer.status_code == 422, answer.text
     assert "answers only with the result of its run: let the run finish or land" in answer.text
 
