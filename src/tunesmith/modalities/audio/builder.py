@@ -25,6 +25,7 @@ from tunesmith.modalities.parts.hearing import PREPROCESSOR, Hearing, hearing_of
 from tunesmith.modalities.parts.sound_batches import Ears, Samples
 from tunesmith.spec.errors import MissingTarget
 from tunesmith.spec.plan import Plan, settled
+from tunesmith.training.bf16_attention import speed_up_attention
 from tunesmith.training.classification import in_32_bits
 from tunesmith.training.forward import inner, speed_up_adapters
 from tunesmith.training.loading import load_sound_classifier, load_speller, load_writer_of_speech
@@ -64,6 +65,7 @@ def _build_writer(plan: Plan, train: TokenRows, validation: TokenRows, device: t
     load = remembering(partial(load_writer_of_speech, folder), fresh)
     model = adapted(load_base(load, plan, device, keep=fresh), plan, peft=None, trained=fresh, whole=True)
     speed_up_adapters(model)
+    speed_up_attention(inner(model))
     if options.freeze_encoder:
         inner(model).model.encoder.requires_grad_(False)
     checkpointed(model, plan)
@@ -200,6 +202,7 @@ def _adapted(model: Any, plan: Plan, options: AudioOptions, heads: Sequence[str]
         model.freeze_feature_encoder()
     model = adapted(model, plan, peft=None, trained=list(heads), whole=True)
     speed_up_adapters(model)
+    speed_up_attention(inner(model))
     if options.freeze_encoder:
         for name, parameter in model.named_parameters():
             if "lora_" in name:

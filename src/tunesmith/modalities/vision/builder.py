@@ -28,6 +28,7 @@ from tunesmith.modalities.vision.options import VisionOptions
 from tunesmith.spec.errors import NothingTrained
 from tunesmith.spec.plan import Plan
 from tunesmith.training.batch_norm import bear_single_values
+from tunesmith.training.bf16_attention import speed_up_attention
 from tunesmith.training.classification import in_32_bits
 from tunesmith.training.detection import Detection
 from tunesmith.training.forward import inner, speed_up_adapters
@@ -63,6 +64,7 @@ def build_classifier(
         freeze(model.get_submodule(backbone_name(model)))
     model = adapted(model, plan, peft=None, trained=list(heads), whole=True)
     speed_up_adapters(model)
+    speed_up_attention(inner(model))
     checkpointed(model, plan)
     shown = partial(_pixels, device=device, size=size, seed=plan.spec.seed)
     objective = classification(
