@@ -103,6 +103,16 @@ def test_a_vit_with_an_adapter_computes_what_peft_computes(vit: Path, data: Path
     compared(planned(vit, data, "lora"), base, tmp_path)
 
 
+@pytest.mark.parametrize("method", ["lora", "qlora", "full"])
+def test_a_frozen_backbone_leaves_the_head_alone_to_learn(vit: Path, data: Path, method: str, tmp_path: Path) -> None:
+    plan = plan_of(vit, data, method=method, options={"freeze_backbone": True}, adapter=AdapterRecipe(rank=4, alpha=8))
+    pieces, _ = built(plan, tmp_path)
+    names = sorted(trained(pieces.model))
+    assert names and all("classifier." in name for name in names)
+    pieces.loss(pieces.train.batch([0, 1], 0)).backward()
+    assert all(bool(weight.grad.any()) for weight in trained(pieces.model).values() if weight.grad is not None)
+
+
 @pytest.mark.parametrize(
     ("method", "bits", "double"), [("qlora", 4, False), ("qlora", 4, True), ("lora-8bit", 8, False)]
 )

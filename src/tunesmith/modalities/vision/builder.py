@@ -65,6 +65,10 @@ def build_classifier(
     model = adapted(model, plan, peft=None, trained=list(heads), whole=True)
     speed_up_adapters(model)
     speed_up_attention(inner(model))
+    if options.freeze_backbone:  # An adapter there would change what the user wants left alone: only the head learns.
+        for name, parameter in model.named_parameters():
+            if "lora_" in name:
+                parameter.requires_grad_(False)
     checkpointed(model, plan)
     shown = partial(_pixels, device=device, size=size, seed=plan.spec.seed)
     objective = classification(
