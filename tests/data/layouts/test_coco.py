@@ -9,7 +9,7 @@ import pytest
 from tunesmith.data.layouts import coco
 from tunesmith.data.mixture import ReadRow, locate, stream
 from tunesmith.data.tree import Tree
-from tunesmith.spec.errors import BadBox, UnreadableData
+from tunesmith.spec.errors import BadBox, UnreadableData, UnreadableRow
 from tunesmith.spec.examples import Box, BoxedImage
 from tunesmith.spec.job import DatasetRef
 
@@ -68,6 +68,16 @@ def test_reads_both_sides_with_their_own_pictures(
 def test_a_crowd_is_no_thing(tmp_path: Path) -> None:
     write(tmp_path, {"annotations/train.json": annotations("a.jpg", {**CIRCLE, "iscrowd": 1})}, "a.jpg")
     assert read(tmp_path)[0][1].boxes == ()
+
+
+def test_boxes_of_pictures_that_are_not_listed_are_one_fault_of_their_file(tmp_path: Path) -> None:
+    strays = [{**CIRCLE, "image_id": 77}, {**CIRCLE, "image_id": 78}, {**CIRCLE, "image_id": 79, "iscrowd": 1}]
+    write(tmp_path, {"annotations/train.json": annotations("a.jpg", CIRCLE, *strays)}, "a.jpg")
+    row, fault = stream(locate([DatasetRef(uri=str(tmp_path))]))
+    assert isinstance(row, ReadRow) and isinstance(row.example, BoxedImage) and len(row.example.boxes) == 1
+    assert isinstance(fault, UnreadableRow)
+    assert "2 annotation(s) are of pictures that annotations/train.json does not list, such as" in fault.message
+    assert "image_id 77" in fault.message
 
 
 def test_other_annotations_are_passed_over(tmp_path: Path) -> None:

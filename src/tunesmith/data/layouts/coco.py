@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from tunesmith.data.layouts import SIDES, Layout, Side
+from tunesmith.data.layouts import SIDES, Layout, Side, broken
 from tunesmith.data.tree import Tree
 from tunesmith.spec.errors import UnreadableData
 
@@ -56,7 +56,12 @@ def _rows_of(tree: Tree, file: str, places: _Places) -> Iterator[dict[str, Any]]
             )
     for each in said["images"]:
         name = str(each.get("file_name", ""))
-        yield {"image": places.of(name, file), "boxes": boxes[each.get("id")], "names": order}
+        yield {"image": places.of(name, file), "boxes": boxes.get(each.get("id"), []), "names": order}
+    listed = {each.get("id") for each in said["images"]}
+    strays = [image for image in boxes if image not in listed]
+    if strays:
+        count, first = sum(len(boxes[image]) for image in strays), strays[0]
+        yield broken(f"{count} annotation(s) are of pictures that {file} does not list, such as image_id {first}")
 
 
 def _read(tree: Tree, file: str) -> dict[str, list[dict[str, Any]]]:
