@@ -8,6 +8,7 @@ import pytest
 from made_sounds import make_wav2vec2, make_whisper, tones, write_sound
 from tunesmith.data.media.payload import unpack
 from tunesmith.modalities.audio.encode import SoundEncoder, Vocabulary
+from tunesmith.service.datasets.preview import bracketed
 from tunesmith.spec.errors import BadValue, KindRefused, NotALanguageModel, RowFault, Where
 from tunesmith.spec.examples import LabelledSound, PlainText, Speech
 
@@ -39,6 +40,14 @@ def test_whisper_learns_what_follows_the_prompt(whisper: Path, sound: str) -> No
     payload = unpack(np.frombuffer(row.media, np.uint8))
     assert payload.facts == {"frames": 100, "text": "Hi"}
     assert payload.arrays[0].shape == (9600,)
+
+
+def test_what_is_trained_of_a_transcript_is_shown(whisper: Path, wav2vec2: Path, sound: str) -> None:
+    written, spelled = SoundEncoder(whisper), SoundEncoder(wav2vec2)
+    said = Speech(sound, "Hi", WHERE)
+    assert bracketed(written(said)[0], written) == "<|startoftranscript|><|notimestamps|>[[ Hi<|endoftext|>]]"
+    assert bracketed(spelled(said)[0], spelled) == "[[Hi]]"
+    assert bracketed(spelled(LabelledSound(sound, "dog", WHERE))[0], spelled) == ""
 
 
 def test_a_model_of_many_languages_is_told_which(tmp_path: Path, sound: str) -> None:

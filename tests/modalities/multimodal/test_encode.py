@@ -17,6 +17,7 @@ from tunesmith.modalities.multimodal.encode import MARK, PairEncoder, TalkEncode
 from tunesmith.modalities.multimodal.options import MultimodalOptions
 from tunesmith.modalities.parts.picture_inputs import picture_inputs
 from tunesmith.modalities.parts.picture_rules import DEFAULTS
+from tunesmith.service.datasets.preview import bracketed
 from tunesmith.spec.errors import KindRefused, Where
 from tunesmith.spec.examples import (
     CaptionedImage,
@@ -154,6 +155,15 @@ def test_all_answers_of_a_talk_are_trained_and_each_picture_stands_where_it_is_n
     said = encoder.turns.spell(row.ids).replace("<image>" * 4, "PICTURE")
     assert "user\nPICTUREWhat?" in said
     assert "user\nAndPICTURE?" in said
+
+
+def test_what_is_trained_is_shown_with_a_picture_written_once(talkers: dict[str, Path], picture: Path) -> None:
+    encoder = talker(talkers["llava"])
+    [row] = encoder(ImageQuestion(str(picture), "Which shape?", "A circle.", WHERE))
+    assert row.ids.count(encoder.words.token) > 1
+    shown = bracketed(row, encoder)
+    assert shown.count("<image>") == 1 and "Which shape?" in shown
+    assert "[[A circle.<|im_end|>" in shown
 
 
 def test_a_conversation_without_a_picture_brings_none(talkers: dict[str, Path]) -> None:

@@ -83,6 +83,12 @@ class SoundEncoder:
                 return [EncodedRow([0] * length, mask, payload.pack({}, [heard]))]
         raise KindRefused(example.where, KINDS[type(example)], "it learns from recordings")
 
+    def spell(self, ids: Sequence[int]) -> str:
+        """Return what the numbers of a transcript say: tokens, special ones included, or characters."""
+        if self.hearing.way == "mel":
+            return str(self._tokenizer.decode(list(ids), skip_special_tokens=False))
+        return "".join(map(chr, ids))
+
     def _heard(self, example: Speech | LabelledSound) -> sounds.Samples:
         heard = sounds.decode(example.audio, example.where, self.hearing.rate, self.hearing.most_seconds)
         if self.hearing.length(len(heard)) < 1:

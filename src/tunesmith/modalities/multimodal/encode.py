@@ -160,6 +160,11 @@ class TalkEncoder:
         finally:
             self.template.pictures = []
 
+    def spell(self, ids: Sequence[int]) -> str:
+        """Return what tokens say, those of a picture once: there may be hundreds of them, all alike."""
+        once = (each for place, each in enumerate(ids) if place == 0 or not each == ids[place - 1] == self.words.token)
+        return self.turns.spell(list(once))
+
     def asked(self, example: Example) -> tuple[tuple[Message, ...], list[Pixels]]:
         """Return what is said up to the last answer of an example, a ``MARK`` for each picture, and the pictures.
 
