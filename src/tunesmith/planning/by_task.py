@@ -44,8 +44,8 @@ class TaskDefaults:
 BY_TASK: Final = {
     "image-classification": TaskDefaults(epochs=10 / 3, whole_rate=5e-5, rows_at_once=16),
     "object-detection": TaskDefaults(epochs=50 / 3, whole_rate=5e-5, rows_at_once=16, effective_batch=16, patience=20),
-    "speech-recognition": TaskDefaults(epochs=10 / 3, whole_rate=1e-4),
-    "audio-classification": TaskDefaults(epochs=10 / 3, whole_rate=3e-5),
+    "speech-recognition": TaskDefaults(epochs=10 / 3, whole_rate=1e-4, rows_at_once=8),
+    "audio-classification": TaskDefaults(epochs=10 / 3, whole_rate=3e-5, rows_at_once=8),
     "image-text-contrastive": TaskDefaults(base_rate=1e-4, whole_rate=1e-5, effective_batch=64),
     "image-text-to-text": TaskDefaults(base_rate=2e-4, whole_rate=2e-5),
     "dpo": TaskDefaults(rate=0.025),
