@@ -224,7 +224,7 @@ def damaged(models: Callable[[str], Path], tmp_path: Path, name: str) -> Path:
 
 @pytest.mark.parametrize(
     ("model_type", "architecture"),
-    [("beit", "BeitForImageClassification"), ("sew", "SEWForCTC"), ("blip", "BlipForConditionalGeneration")],
+    [("levit", "LevitForImageClassification"), ("sew", "SEWForCTC"), ("blip", "BlipForConditionalGeneration")],
 )
 def test_a_model_that_no_table_names_is_refused_in_a_sentence(
     models: Callable[[str], Path], tmp_path: Path, model_type: str, architecture: str
