@@ -54,6 +54,14 @@ def test_what_is_not_there_is_said_before_anything_is_loaded(
     assert word in capfd.readouterr().err
 
 
+def test_a_folder_of_pictures_is_not_said_to_be_missing(
+    model: str, pictures: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["predict", model, pictures[0], str(tmp_path)]) == 65
+    said = capfd.readouterr()
+    assert "it is a folder, whose files are to be named" in said.err and not said.out
+
+
 def test_a_model_of_text_says_where_it_is_asked(
     tiny_model: Path, pictures: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:

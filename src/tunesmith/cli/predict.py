@@ -51,11 +51,13 @@ def _read(file: Path) -> bytes:
 
     Raises:
         DataNotFound: it is not there.
-        ContentTooLarge, UnreadableContent: it is too large, or empty.
+        ContentTooLarge, UnreadableContent: it is too large, empty, or a folder.
     """
     from tunesmith.service.serving.showing import MOST_BYTES, bounded
-    from tunesmith.spec.errors import DataNotFound
+    from tunesmith.spec.errors import DataNotFound, UnreadableContent
 
+    if file.is_dir():
+        raise UnreadableContent(f"it is a folder, whose files are to be named: {file / '*'}", str(file))
     if not file.is_file():
         raise DataNotFound(str(file), "Give a picture or a recording")
     with file.open("rb") as opened:

@@ -78,5 +78,5 @@ def test_what_cannot_be_answered_is_one_sentence(tmp_path: Path) -> None:
     predictor = load_predictor(make_pair(tmp_path))
     with pytest.raises(BadValue, match="a picture"):
         predictor.predict(b"nothing", "a cat")
-    with pytest.raises(BadValue, match="candidates"):
+    with pytest.raises(BadValue, match="labels: "):
         predictor.predict(b"", None)

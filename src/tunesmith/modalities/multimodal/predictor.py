@@ -138,7 +138,7 @@ class PairPredictor:
         if image is None:
             raise BadValue("image", None, "a picture")
         if not candidates:
-            raise BadValue("candidates", candidates, "a list of texts to compare the picture with")
+            raise BadValue("labels", candidates, "a list of texts to compare the picture with")
         model = inner(self._model)
         near = torch.from_numpy(self.embed_image(image) @ self.embed_text(candidates).T)[0]
         logits = near * model.logit_scale.detach().float().exp().cpu()
