@@ -174,3 +174,23 @@ def flat(tree: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
             yield from flat(value, f"{before}{name}.")
         else:
             yield f"{before}{name}", value
+
+
+@pytest.mark.parametrize(
+    ("task", "options", "warning"),
+    [
+        ("object-detection", {"balance": True}, "--balance-classes is for image-classification: it has no effect"),
+        ("speech-recognition", {"balance": True}, "--balance-classes is for audio-classification: it has no effect"),
+        ("image-text-contrastive", {"answered": 3}, "--answered-rows is for image-text-to-text: it has no effect"),
+        ("image-text-to-text", {"freeze_text_tower": True}, "--freeze-text-tower is for image-text-contrastive: it"),
+        ("image-classification", {"balance": True}, None),
+        ("image-text-to-text", {"answered": 3}, None),
+        ("object-detection", {"balance": False}, None),
+    ],
+)
+def test_an_option_of_another_task_is_said_to_do_nothing(
+    task: str, options: dict[str, Any], warning: str | None
+) -> None:
+    warnings = media_world(*MEDIA[task]).plan(options=options).warnings
+    found = [each for each in warnings if "has no effect" in each]
+    assert (found == []) if warning is None else found[0].startswith(warning)

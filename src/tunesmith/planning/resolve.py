@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from pydantic import BaseModel
+
 from tunesmith.modalities import task_of
 from tunesmith.modalities.base import Family, Modality
 from tunesmith.planning import methods
@@ -66,6 +68,7 @@ def resolve(
     task = choose_task(spec.task, model, data, modality.tasks, choices)
     known = replace(known, task=task)
     options = modality.options.model_validate(spec.options)
+    _warn_of_options(known, options)
     resources = _resources(known)
     _refuse_impossible_shares(known)
     evaluation = spec.evaluation.model_copy(update={"validation_split": _split(known)})
@@ -99,6 +102,14 @@ def resolve(
         length_chosen=spec.recipe.length is None,
         split_chosen="evaluation.validation_split" in suggested or asked.evaluation.validation_split is None,
     )
+
+
+def _warn_of_options(known: Known, options: BaseModel) -> None:
+    """Say which options were given a value that the task has no use for."""
+    for name, field in type(options).model_fields.items():
+        extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+        if extra.get("task", known.task) != known.task and getattr(options, name) != field.get_default():
+            known.choices.warn(f"{extra['flag']} is for {extra['task']}: it has no effect in {known.task}.")
 
 
 def _unused(recipe: Recipe) -> list[str]:

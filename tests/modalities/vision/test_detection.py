@@ -89,16 +89,6 @@ def test_the_backbone_may_stay_as_it_is(
     assert not [name for name in moved if name.startswith("model.backbone")]
 
 
-def test_that_things_are_not_balanced_is_said(
-    scenes: Path, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    executor = Here()
-    monkeypatch.setattr(submit, "LocalExecutor", lambda: executor)
-    run = trained(make_detector(tmp_path / "model"), scenes, tmp_path / "out", home, options={"balance": True})
-    assert status(run).state is RunState.SUCCEEDED, run.log.read_text()
-    assert "Classes of things are not balanced" in run.events.read_text()
-
-
 def test_a_detector_takes_no_adapter_and_no_16_bits(scenes: Path, tmp_path: Path, home: Path) -> None:
     model = make_detector(tmp_path / "model")
     for changes, error in (({"method": "lora"}, BadValue), ({"precision": "bf16"}, PrecisionUnusable)):

@@ -16,7 +16,7 @@ class AudioOptions(Part):
     """Longest recording that is used; longer ones are faults. Open: 30, or less where the model hears less."""
     spec_augment: bool = Field(False, json_schema_extra={"flag": "--spec-augment"})
     """Cover stretches of time and bands of frequency at random while training (SpecAugment)."""
-    balance: bool = Field(False, json_schema_extra={"flag": "--balance-classes"})
+    balance: bool = Field(False, json_schema_extra={"flag": "--balance-classes", "task": "audio-classification"})
     """Let each class count the same in the loss, however many recordings it has."""
     freeze_encoder: bool = Field(False, json_schema_extra={"flag": "--freeze-encoder"})
     """Leave what hears as it is: only Whisper's decoder, or the head behind another model, is trained."""

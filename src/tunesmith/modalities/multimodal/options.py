@@ -18,15 +18,23 @@ class MultimodalOptions(Part):
     """File with a Jinja chat template. Open: the model's own."""
     drop_duplicates: bool = Field(False, json_schema_extra={"flag": "--drop-duplicates"})
     """Train on an example only once however often the data holds it; duplicates are counted either way."""
-    freeze_vision: bool = Field(True, json_schema_extra={"flag": "--freeze-vision"})
+    freeze_vision: bool = Field(True, json_schema_extra={"flag": "--freeze-vision", "task": "image-text-to-text"})
     """Leave what reads pictures as it is, where the model writes about them; else it is trained too."""
-    freeze_image_tower: bool = Field(False, json_schema_extra={"flag": "--freeze-image-tower"})
+    freeze_image_tower: bool = Field(
+        False, json_schema_extra={"flag": "--freeze-image-tower", "task": "image-text-contrastive"}
+    )
     """Leave what reads pictures as it is, where pictures are compared with texts."""
-    freeze_text_tower: bool = Field(False, json_schema_extra={"flag": "--freeze-text-tower"})
+    freeze_text_tower: bool = Field(
+        False, json_schema_extra={"flag": "--freeze-text-tower", "task": "image-text-contrastive"}
+    )
     """Leave what reads texts as it is, where pictures are compared with texts."""
-    prompt: str = Field("Describe the picture.", json_schema_extra={"flag": "--caption-prompt"})
+    prompt: str = Field(
+        "Describe the picture.", json_schema_extra={"flag": "--caption-prompt", "task": "image-text-to-text"}
+    )
     """What a captioned picture is asked with, by a model that writes about pictures."""
-    answered: int = Field(24, ge=0, le=500, json_schema_extra={"flag": "--answered-rows"})
+    answered: int = Field(24, ge=0, le=500, json_schema_extra={"flag": "--answered-rows", "task": "image-text-to-text"})
     """Held-out rows whose answers are written and compared with the expected ones, at each evaluation."""
-    answer_tokens: int = Field(64, ge=1, le=2048, json_schema_extra={"flag": "--answer-tokens"})
+    answer_tokens: int = Field(
+        64, ge=1, le=2048, json_schema_extra={"flag": "--answer-tokens", "task": "image-text-to-text"}
+    )
     """Most tokens of such an answer."""

@@ -18,9 +18,11 @@ class TextOptions(Part):
     """File with a Jinja chat template. Open: the model's own."""
     drop_duplicates: bool = Field(False, json_schema_extra={"flag": "--drop-duplicates"})
     """Train on an example only once however often the data holds it; duplicates are counted either way."""
-    dpo_beta: float = Field(0.1, gt=0, le=10, json_schema_extra={"flag": "--dpo-beta"})
+    dpo_beta: float = Field(0.1, gt=0, le=10, json_schema_extra={"flag": "--dpo-beta", "task": "dpo"})
     """Preference tuning: how closely the model stays with its base; smaller lets it go further."""
-    dpo_label_smoothing: float = Field(0.0, ge=0, lt=0.5, json_schema_extra={"flag": "--dpo-label-smoothing"})
+    dpo_label_smoothing: float = Field(
+        0.0, ge=0, lt=0.5, json_schema_extra={"flag": "--dpo-label-smoothing", "task": "dpo"}
+    )
     """Preference tuning: share of the pairs that may be labelled the wrong way round (cDPO)."""
-    mlm_probability: float = Field(0.15, gt=0, lt=1, json_schema_extra={"flag": "--mlm-probability"})
+    mlm_probability: float = Field(0.15, gt=0, lt=1, json_schema_extra={"flag": "--mlm-probability", "task": "mlm"})
     """Masked language model: share of the tokens that are covered and learned, others in each epoch."""

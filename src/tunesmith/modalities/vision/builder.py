@@ -108,8 +108,6 @@ def build_detector(
     objective = Detection(model, make=make, classes=classes)
     heads = ("class", "score", "bbox", "cv3")  # cv3: the classes of YOLOs of ultralytics
     objective.warnings += of_random_parts([name for name in fresh if not any(head in name for head in heads)])
-    if options.balance:
-        objective.warnings.append("Classes of things are not balanced: a detector's loss has no weights of classes.")
 
     def finish(result: Path) -> None:
         write_detector_preprocessor(folder, size, model.config.model_type, result)

@@ -20,7 +20,7 @@ class VisionOptions(Part):
     """Mirror every second picture, left to right. Turn it off where left and right mean something, such as digits."""
     colour: float = Field(0.1, ge=0, le=1, json_schema_extra={"flag": "--colour-jitter"})
     """By what share brightness, contrast and saturation vary at most; 0 leaves them alone."""
-    balance: bool = Field(False, json_schema_extra={"flag": "--balance-classes"})
+    balance: bool = Field(False, json_schema_extra={"flag": "--balance-classes", "task": "image-classification"})
     """Let each class count the same in the loss, however many pictures it has."""
     freeze_backbone: bool = Field(False, json_schema_extra={"flag": "--freeze-backbone"})
     """Train the head alone: fast, and enough where the pictures are like those that the model knows."""
