@@ -52,7 +52,7 @@ def test_a_server_for_gpus_without_any_computes_on_the_cpu_and_says_so(shop: Sho
 def test_what_a_job_waits_for_is_said_and_taken_back(shop: Shop) -> None:
     first, second = shop.submit("one", does="wait"), shop.submit("two")
     shop.until_state(first, RunState.RUNNING)
-    shop.turn_until(lambda: shop.job(second).waiting == "Every device is taken.")
+    shop.turn_until(lambda: shop.job(second).waiting == "Every CPU slot is taken.")
     queue.cancel(shop.service, first.id, OPERATOR)
     assert shop.until_state(second, RunState.SUCCEEDED).waiting is None
 

@@ -329,7 +329,7 @@ def test_a_prompt_must_fit_and_its_tokens_must_be_known(load: Load) -> None:
 
 def test_more_answers_than_may_ever_wait_are_refused_for_good(load: Load) -> None:
     engine = load(rows=1, waiting=2)
-    with pytest.raises(BadValue, match="no more than 2 answers"):
+    with pytest.raises(BadValue, match="asks for 2 answers at most"):
         ask(engine, n=3)
     assert ask(engine, n=2) == ask(engine)
 
