@@ -182,6 +182,7 @@ def flat(tree: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
         ("object-detection", {"balance": True}, "--balance-classes is for image-classification: it has no effect"),
         ("speech-recognition", {"balance": True}, "--balance-classes is for audio-classification: it has no effect"),
         ("image-text-contrastive", {"answered": 3}, "--answered-rows is for image-text-to-text: it has no effect"),
+        ("image-text-contrastive", {"train_on": "all"}, "--train-on is for image-text-to-text: it has no effect"),
         ("image-text-to-text", {"freeze_text_tower": True}, "--freeze-text-tower is for image-text-contrastive: it"),
         ("image-classification", {"balance": True}, None),
         ("image-text-to-text", {"answered": 3}, None),

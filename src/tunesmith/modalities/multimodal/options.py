@@ -12,9 +12,13 @@ from tunesmith.spec.recipe import Part
 class MultimodalOptions(Part):
     """What of a model of pictures and texts is trained, and how it is asked."""
 
-    train_on: Literal["assistant", "all"] = Field("assistant", json_schema_extra={"flag": "--train-on"})
+    train_on: Literal["assistant", "all"] = Field(
+        "assistant", json_schema_extra={"flag": "--train-on", "task": "image-text-to-text"}
+    )
     """assistant: only what the assistant says is trained; all: every token of a conversation."""
-    chat_template: str | None = Field(None, min_length=1, json_schema_extra={"flag": "--chat-template"})
+    chat_template: str | None = Field(
+        None, min_length=1, json_schema_extra={"flag": "--chat-template", "task": "image-text-to-text"}
+    )
     """File with a Jinja chat template. Open: the model's own."""
     drop_duplicates: bool = Field(False, json_schema_extra={"flag": "--drop-duplicates"})
     """Train on an example only once however often the data holds it; duplicates are counted either way."""
