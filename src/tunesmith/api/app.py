@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.params import Form
 from fastapi.routing import APIRoute
 
@@ -24,6 +24,7 @@ from tunesmith.api.middleware.headers import SafeHeaders
 from tunesmith.api.middleware.hosts import Hosts
 from tunesmith.api.middleware.once import Once
 from tunesmith.api.middleware.timing import Timing
+from tunesmith.api.query_names import refuse_unknown_names
 from tunesmith.api.routes import routers
 from tunesmith.service.context import Service
 from tunesmith.service.system.tidying import tidy
@@ -48,6 +49,7 @@ def create_app(service: Service, token: str | None = None) -> FastAPI:
         lifespan=_lifespan,
         docs_url=None,
         redoc_url=None,
+        dependencies=[Depends(refuse_unknown_names)],
     )
     app.state.service = service
     app.state.broadcast = Broadcast(service)

@@ -88,8 +88,6 @@ class Family:
     """Whether the flash-attn package may compute its own attention (on a GPU, where it is installed)."""
     fp16: bool = True
     """Whether 16-bit floats of the small range are enough for it; some families overflow in them."""
-    depthwise: bool = False
-    """Whether its networks are made of convolutions of single channels, for which CPUs have no fast 16 bits."""
     four_bit: bool = False
     """Whether its base may be stored in 4 bits."""
     eight_bit: bool = True

@@ -32,8 +32,6 @@ def choose_precision(known: Known) -> tuple[Precision, str]:
     device = known.device.kind
     if known.family.kind == "detector":
         return Precision.FP32, "the sides of boxes need more digits than 16 bits have"
-    if device == "cpu" and known.family.depthwise:
-        return Precision.FP32, "a cpu has no fast convolutions of single channels in bf16"
     if known.device.bf16:
         return Precision.BF16, f"the {device} computes in it; trained weights keep 32-bit masters"
     if device == "cpu":

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tunesmith.api.doors import tasks, train_view
+from tunesmith.api.doors import tasks_answers, train_view
 from tunesmith.spec.recipe import Part
 
 
@@ -10,7 +10,7 @@ from tunesmith.spec.recipe import Part
     "shown",
     [
         train_view.Submitted, train_view.JobRow, train_view.JobView,
-        tasks.Started, tasks.TaskRow, tasks.TaskView,
+        tasks_answers.Started, tasks_answers.TaskRow, tasks_answers.TaskView,
     ],
 )  # fmt: skip
 def test_what_the_pages_show_is_a_whole_answer(shown: type[Part]) -> None:

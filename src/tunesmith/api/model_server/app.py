@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 import tunesmith
 from tunesmith.api import errors, reference
@@ -16,6 +16,7 @@ from tunesmith.api.middleware.hosts import Hosts
 from tunesmith.api.model_server.allowance import Allowance
 from tunesmith.api.model_server.keyed import Keyed
 from tunesmith.api.model_server.routes import ROUTERS
+from tunesmith.api.query_names import refuse_unknown_names
 from tunesmith.spec.errors import TooLarge
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def create_app(model: ServedModel, settings: Settings, keys: Service | None = No
         description="One model that answers.",
         docs_url=None,
         redoc_url=None,
+        dependencies=[Depends(refuse_unknown_names)],
     )
     app.state.model = model
     # What is added last is passed first.

@@ -10,7 +10,7 @@ from fastapi.responses import FileResponse
 from pydantic import ConfigDict, Field
 
 from tunesmith.api.deps import Asker, Broadcasting, Serving
-from tunesmith.api.doors.tasks import Envelope
+from tunesmith.api.doors.tasks_answers import Envelope
 from tunesmith.api.waiting import until_over
 from tunesmith.service.accounts.principal import Principal
 from tunesmith.service.context import Service

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 
 from tunesmith.api import answering
 from tunesmith.api.deps import Asker, Serving
-from tunesmith.api.doors.tasks import Envelope
+from tunesmith.api.doors.tasks_answers import Envelope
 from tunesmith.service.jobs import queue
 from tunesmith.service.jobs.queue import Job
 from tunesmith.service.serving.pool import CHAT, COMPLETIONS

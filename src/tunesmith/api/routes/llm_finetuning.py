@@ -10,7 +10,8 @@ from tunesmith.api.deps import Asker, Serving
 from tunesmith.api.doors.incoming import named, stored
 from tunesmith.api.doors.llm import Adapter, AdapterForm, AdapterJob, method_of, submission
 from tunesmith.api.doors.llm_defaults import QLORA_FORM_DEFAULTS, defaults_for
-from tunesmith.api.doors.tasks import Before, Envelope, Limit, Started, TaskRow, TaskView, row, started, view
+from tunesmith.api.doors.tasks import Before, Limit, row, started, view
+from tunesmith.api.doors.tasks_answers import Envelope, Started, TaskRow, TaskView
 from tunesmith.service.accounts.principal import Principal
 from tunesmith.service.context import Service
 from tunesmith.service.datasets.counting import count_rows

@@ -12,6 +12,7 @@ from tunesmith.api.deps import Asker, Serving
 from tunesmith.api.doors.openai import Acting, After, Limit, Page, page
 from tunesmith.api.doors.openai_jobs import CreateRequest, submission
 from tunesmith.api.doors.openai_view import FineTuningJob, view
+from tunesmith.api.query_names import FILTERS
 from tunesmith.api.words import OPENAI_PREFIX
 from tunesmith.service.accounts.paths import organisation_folder
 from tunesmith.service.accounts.principal import Principal
@@ -41,7 +42,7 @@ def create(request: CreateRequest, service: Serving, by: Asker, acting: Acting) 
     return view(queue.submit(service, wanted, by))
 
 
-@router.get("")
+@router.get("", openapi_extra={FILTERS: ["metadata"]})
 def listing(
     request: Request, service: Serving, by: Asker, acting: Acting, after: After = None, limit: Limit = 20
 ) -> Page[FineTuningJob]:

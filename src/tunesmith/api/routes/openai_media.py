@@ -11,14 +11,9 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from tunesmith.api import answering
 from tunesmith.api.deps import Asker, Serving
+from tunesmith.api.doors.drawing import DrawingRequest, DrawnPicture, DrawnPictures
 from tunesmith.api.doors.openai import Acting
-from tunesmith.api.doors.showing import (
-    DrawingRequest,
-    DrawnPicture,
-    DrawnPictures,
-    Transcription,
-    TranscriptionForm,
-)
+from tunesmith.api.doors.showing import Transcription, TranscriptionForm
 from tunesmith.api.doors.subtitles import subtitles
 from tunesmith.service.serving.pool import DRAW, TRANSCRIBE
 from tunesmith.service.serving.showing import MOST_BYTES, bounded, sent

@@ -11,6 +11,7 @@ from pydantic import ConfigDict
 from tunesmith.api import answering
 from tunesmith.api.deps import Asker, Serving
 from tunesmith.api.doors.organisation import NAMED
+from tunesmith.api.doors.organisation_answers import ModelInfo, TunedModels
 from tunesmith.api.doors.organisation_asking import (
     Generated,
     GenerateRequest,
@@ -19,7 +20,7 @@ from tunesmith.api.doors.organisation_asking import (
     generated,
     model_of,
 )
-from tunesmith.api.doors.organisation_view import ModelInfo, TunedModels, about, path_of, tuned
+from tunesmith.api.doors.organisation_view import about, path_of, tuned
 from tunesmith.service.accounts import keys
 from tunesmith.service.accounts.principal import OPERATOR, Role
 from tunesmith.service.jobs.organisation_defaults import read_organisation_defaults

@@ -10,7 +10,8 @@ from pydantic import BeforeValidator, Field
 
 from tunesmith.api.deps import Asker, Broadcasting, Serving
 from tunesmith.api.doors.organisation import NAMED, StartRequest, submission
-from tunesmith.api.doors.organisation_view import TrainingList, TrainingStatus, path_of, view
+from tunesmith.api.doors.organisation_answers import TrainingList, TrainingStatus
+from tunesmith.api.doors.organisation_view import path_of, view
 from tunesmith.api.waiting import until_over
 from tunesmith.service.accounts.principal import Role
 from tunesmith.service.idempotency import job_id

@@ -7,7 +7,8 @@ from typing import Final, Literal
 from fastapi import APIRouter
 
 from tunesmith.api.deps import Asker, Serving
-from tunesmith.api.doors.tasks import Before, Envelope, Limit, TaskRow, TaskView, row, view
+from tunesmith.api.doors.tasks import Before, Limit, row, view
+from tunesmith.api.doors.tasks_answers import Envelope, TaskRow, TaskView
 from tunesmith.api.words import TASKS
 from tunesmith.service.accounts.principal import Role
 from tunesmith.service.jobs import deletion, queue

@@ -10,7 +10,8 @@ from tunesmith.api.deps import Asker, Serving
 from tunesmith.api.doors import images
 from tunesmith.api.doors.images import ClassifierForm, DetectorForm, ImageJob, ModelType
 from tunesmith.api.doors.incoming import named, pieces
-from tunesmith.api.doors.tasks import Before, Limit, Started, TaskRow, TaskView, row, started, view
+from tunesmith.api.doors.tasks import Before, Limit, row, started, view
+from tunesmith.api.doors.tasks_answers import Started, TaskRow, TaskView
 from tunesmith.service.accounts.principal import Principal
 from tunesmith.service.context import Service
 from tunesmith.service.datasets import sets

@@ -9,7 +9,8 @@ from pydantic import Field
 
 from tunesmith.api.deps import Asker, Serving
 from tunesmith.api.doors.incoming import pieces
-from tunesmith.api.doors.tasks import Before, Envelope, Limit
+from tunesmith.api.doors.tasks import Before, Limit
+from tunesmith.api.doors.tasks_answers import Envelope
 from tunesmith.api.words import stamp
 from tunesmith.service.datasets import sets
 from tunesmith.service.datasets.counting import count_set

@@ -27,6 +27,7 @@ from tunesmith.spec.errors import MissingTarget
 from tunesmith.spec.plan import Plan, settled
 from tunesmith.training.bf16_attention import speed_up_attention
 from tunesmith.training.classification import in_32_bits
+from tunesmith.training.convolutions import hear_side_by_side
 from tunesmith.training.forward import inner, speed_up_adapters
 from tunesmith.training.loading import load_sound_classifier, load_speller, load_writer_of_speech
 from tunesmith.training.quantization import load_base
@@ -203,6 +204,7 @@ def _adapted(model: Any, plan: Plan, options: AudioOptions, heads: Sequence[str]
     model = adapted(model, plan, peft=None, trained=list(heads), whole=True)
     speed_up_adapters(model)
     speed_up_attention(inner(model))
+    hear_side_by_side(model)
     if options.freeze_encoder:
         for name, parameter in model.named_parameters():
             if "lora_" in name:

@@ -4,7 +4,7 @@ TunesmithError
 ├── UsageError              exit 2,  HTTP 422   the request itself is off
 │   ├── BadValue, Contradiction, NeverCut
 │   ├── PromptTooLong, MessagesRefused, NotServed
-│   └── UnknownName
+│   └── UnknownName, UnknownParameter
 ├── DataError               exit 65, HTTP 422   the data is off
 │   ├── DataNotFound, UnreadableData, NoSuchColumn
 │   ├── NoUsableRow, NoTaskFits, NoAnswerToLearn, TooFewAnswers
@@ -205,6 +205,7 @@ from tunesmith.spec.errors.usage import (
     NotServed,
     PromptTooLong,
     UnknownName,
+    UnknownParameter,
     UsageError,
 )
 
@@ -334,6 +335,7 @@ __all__ = [
     "UnknownKey",
     "UnknownLabel",
     "UnknownName",
+    "UnknownParameter",
     "UnreadableContent",
     "UnreadableData",
     "UnreadableFile",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from tunesmith.spec.errors.base import TunesmithError, did_you_mean
@@ -28,6 +28,18 @@ class BadValue(UsageError):
         shown = repr(value)
         shown = shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}..."
         super().__init__(f"{name}: {shown} is not {wanted}. Give {wanted}.")
+        self.param = name
+
+
+class UnknownParameter(UsageError):
+    """A name in the query of a request that the route does not have."""
+
+    code = "unknown_parameter"
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        have = f"Known here: {', '.join(known)}." if known else "This takes none."
+        name = name[:SHOWN]
+        super().__init__(f"{name}: there is no such parameter.{did_you_mean(name, known)} {have}")
         self.param = name
 
 
