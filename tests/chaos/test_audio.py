@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from openai import OpenAI
 
+from fleet import until
 from integration.jobs import begin, digest, kill, tiny_job, until_over, until_step
 from made_sounds import SMALL, make_wav2vec2, write_speech
 from require import need
+from served import served
 from spoken import prompts, write_digits, write_prompts
 from tunesmith.modalities.audio.metrics import errors
 from tunesmith.modalities.audio.predictor import load_predictor
@@ -22,7 +28,7 @@ from tunesmith.settings import Settings
 from tunesmith.spec.errors import PullFailed
 from tunesmith.spec.job import DatasetRef, Evaluation, JobSpec, ModelRef, Output, Resources
 from tunesmith.spec.recipe import BatchRecipe, CheckpointRecipe, Recipe
-from tunesmith.spec.states import RunState
+from tunesmith.spec.states import JOB_OVER, RunState
 
 pytestmark = pytest.mark.chaos
 
@@ -34,34 +40,38 @@ HEARD = tuple(
 UNHEARD = ("en+m7", "en+f5", "en+m6")
 
 
-def trained(
-    model: Path, data: Path, home: Path, *, options: dict[str, Any], held_out: float | None = None, **recipe: Any
-) -> RunFolder:
-    """A run that has succeeded."""
-    spec = JobSpec(
+def spec_of(
+    model: Path, data: Path, output: Path, *, options: dict[str, Any], held_out: float | None = None, **recipe: Any
+) -> JobSpec:
+    """A job on recordings."""
+    return JobSpec(
         model=ModelRef(source=str(model)),
         datasets=[DatasetRef(uri=str(data))],
         options=options,
         recipe=Recipe.model_validate(recipe),
         evaluation=Evaluation(test_prompts=0, validation_split=held_out),
-        output=Output(dir=str(home.parent / "out")),
+        output=Output(dir=str(output)),
         resources=Resources(device="cpu"),
     )
+
+
+def trained(spec: JobSpec, home: Path) -> RunFolder:
+    """A run that has succeeded."""
     run = until_over(begin(plan_job(spec, Settings(home=home)), Settings(home=home)))
     assert status(run).state is RunState.SUCCEEDED, run.log.read_text()
     return run
 
 
-def word_errors(predictor: Any, held_out: Path) -> float:
+def word_errors(hear: Callable[[Path], str], held_out: Path) -> float:
     wrong = words = 0
     for line in (held_out / "metadata.csv").read_text().splitlines()[1:]:
         name, _, said = line.partition(",")
-        found = errors(said.strip('"'), predictor.predict((held_out / name).read_bytes())["text"])
+        found = errors(said.strip('"'), hear(held_out / name))
         wrong, words = wrong + found.wrong_words, words + found.words
     return wrong / words
 
 
-def test_whisper_makes_a_third_fewer_mistakes_with_prompts(home: Path, tmp_path: Path) -> None:
+def test_whisper_makes_a_third_fewer_mistakes_with_prompts_as_openais_client_hears(home: Path, tmp_path: Path) -> None:
     try:
         model = pull("whisper-tiny-en", Settings(home=home), lambda stage, done: None)
     except PullFailed as failed:
@@ -69,12 +79,19 @@ def test_whisper_makes_a_third_fewer_mistakes_with_prompts(home: Path, tmp_path:
         raise
     every = prompts(tmp_path / "packages")
     data = write_prompts(tmp_path / "asterisk", {"test": every[:50], "train": every[50:]})
-    run = trained(
-        model, data, home, options={"freeze_encoder": True}, method="lora", epochs=3, learning_rate=1e-3,
+    spec = spec_of(
+        model, data, tmp_path / "out", options={"freeze_encoder": True}, method="lora", epochs=3, learning_rate=1e-3,
         batch=BatchRecipe(size=8, accumulation=1),
     )  # fmt: skip
-    before = word_errors(load_predictor(model), data / "test")
-    after = word_errors(load_predictor(model, run.artifacts_dir), data / "test")
+    untuned = load_predictor(model)
+    before = word_errors(lambda clip: str(untuned.predict(clip.read_bytes())["text"]), data / "test")
+    with served(home, folder=tmp_path) as server, OpenAI(base_url=f"{server.url}/v1", api_key="none") as client:
+        asked = httpx.post(f"{server.url}/api/jobs", json={"spec": spec.model_dump(mode="json", exclude_unset=True)})
+        job = f"{server.url}/api/jobs/{asked.json()['id']}"
+        until(lambda: httpx.get(job).json()["state"] in JOB_OVER, "the job is over", 1200)
+        assert httpx.get(job).json()["state"] == "succeeded", httpx.get(job).json()
+        tuned = partial(client.audio.transcriptions.create, model=asked.json()["id"])
+        after = word_errors(lambda clip: tuned(file=clip).text, data / "test")
     print(f"WER {before:.3f} -> {after:.3f}")
     assert after <= before * 2 / 3
 
@@ -90,11 +107,12 @@ def test_ctc_learns_forty_clips_by_heart(home: Path, tmp_path: Path) -> None:
         ("hidden_dropout", "attention_dropout", "feat_proj_dropout", "final_dropout", "layerdrop"), 0.0
     )  # fmt: skip
     model = make_wav2vec2(tmp_path / "wav2vec2", **wider)
-    run = trained(
-        model, data, home, options={"freeze_convolutions": False}, held_out=0.0, method="full", epochs=120,
+    spec = spec_of(
+        model, data, tmp_path / "out", options={"freeze_convolutions": False}, held_out=0.0, method="full", epochs=120,
         learning_rate=1e-3, precision="fp32", force_epochs=True,
         batch=BatchRecipe(size=8, accumulation=1), evaluate_every=1000,
     )  # fmt: skip
+    run = trained(spec, home)
     predictor = load_predictor(run.artifacts_dir)
     wrong = total = 0
     for each in every:
@@ -116,10 +134,11 @@ def test_digits_are_told_by_voices_that_were_not_heard(home: Path, tmp_path: Pat
         )
     ).save_pretrained(model)  # fmt: skip
     ASTFeatureExtractor(num_mel_bins=64, max_length=128).save_pretrained(model)
-    run = trained(
-        model, data, home, options={"spec_augment": True}, method="full", epochs=25, learning_rate=1e-3,
+    spec = spec_of(
+        model, data, tmp_path / "out", options={"spec_augment": True}, method="full", epochs=25, learning_rate=1e-3,
         precision="fp32", force_epochs=True, batch=BatchRecipe(size=16, accumulation=1),
     )  # fmt: skip
+    run = trained(spec, home)
     predictor = load_predictor(run.artifacts_dir)
     right = [
         predictor.predict(file.read_bytes(), top_k=1)["labels"][0]["label"] == file.parent.name
