@@ -25,6 +25,7 @@ from pydantic_settings import (
 )
 
 from tunesmith.spec.errors import BadValue, UnknownKey, UnreadableFile, did_you_mean
+from tunesmith.spec.home_paths import expanded
 from tunesmith.spec.wrong_values import wanted
 
 PREFIX: Final = "TUNESMITH_"
@@ -36,7 +37,7 @@ _YES: Final = frozenset({"1", "true", "yes", "on"})
 
 
 def _absolute(path: Path) -> Path:
-    return Path(os.path.abspath(path.expanduser()))
+    return Path(os.path.abspath(expanded(path)))
 
 
 def _words(value: object) -> object:

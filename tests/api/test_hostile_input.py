@@ -120,3 +120,14 @@ def test_no_pickle_is_loaded(client: TestClient, service: Service, tiny_model: P
     assert not canary.exists()
     pickle.loads(content)  # noqa: S301 - What the canary would look like.
     assert canary.exists()
+
+
+@pytest.mark.parametrize("where", ["~nobody-of-this-name/rows.jsonl", "~\x0ey7\u00b1R\U0001078f>"])
+def test_the_home_of_nobody_is_one_sentence(client: TestClient, where: str) -> None:
+    for path, body in (
+        ("/api/datasets", {"name": "rows", "uri": where}),
+        ("/api/plans", {"spec": {"model": {"source": where}, "datasets": [{"uri": where}]}}),
+        ("/train", {"category": "LangText", "model_name": where, "dataset_path": where, "output_dir": where}),
+    ):
+        answer = client.post(path, json=body)
+        assert 400 <= answer.status_code < 500, (path, answer.text)

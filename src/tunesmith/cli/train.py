@@ -13,6 +13,7 @@ import click
 
 from tunesmith.cli.job_flags import JobCommand, job_options
 from tunesmith.cli.monitor import CHARTS_PORT
+from tunesmith.spec.home_paths import expanded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,7 +140,7 @@ def _charts_only(params: dict[str, Any], settings: Settings, port: int) -> int:
 
     typed, directory = changes_from_flags(params), params.get("model_directory")
     where = directory if directory and "output.dir" not in typed else _output(params, typed)
-    return show(str(Path(where).expanduser().absolute()), settings, port=port)
+    return show(str(expanded(where).absolute()), settings, port=port)
 
 
 def _with_charts(

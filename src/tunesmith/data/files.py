@@ -24,6 +24,7 @@ from tunesmith.data.source_file import SourceFile
 from tunesmith.data.sources import READERS
 from tunesmith.data.tree import Tree, places_in, tree_of_archive, tree_of_folder
 from tunesmith.spec.errors import DataNotFound, UnreadableData
+from tunesmith.spec.home_paths import expanded
 
 NAMED: Final = 3
 """Files passed over that a note calls by name."""
@@ -96,7 +97,7 @@ def layout_at(folder: Path) -> Layout | None:
 def is_there(name: str) -> bool:
     """Whether a file or folder has this name, whatever the name holds."""
     try:
-        return bool(name) and Path(name).expanduser().exists()
+        return bool(name) and expanded(name).exists()
     except (OSError, ValueError, RuntimeError):
         return False
 
@@ -110,7 +111,7 @@ def divided(part: str) -> tuple[Path, list[str]] | None:
     """Divide ``folder:split`` or ``folder:config:split`` into the folder, which is there, and the rest."""
     pieces = part.split(":")
     for length in range(len(pieces) - 1, max(0, len(pieces) - 3), -1):
-        base = Path(":".join(pieces[:length])).expanduser()
+        base = expanded(":".join(pieces[:length]))
         if pieces[0] and base.is_dir():
             return base, pieces[length:]
     return None
@@ -122,7 +123,7 @@ def _identity(file: SourceFile) -> tuple[object, ...]:
 
 
 def _expand(part: str, format: str, within: tuple[str, ...] | None) -> Found:
-    path = Path(part).expanduser()
+    path = expanded(part)
     if is_there(part):
         return _folder(path, format, within) if path.is_dir() else _named(path, format, within)
     if chosen := divided(part):

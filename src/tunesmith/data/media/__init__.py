@@ -26,6 +26,7 @@ from tunesmith.spec.examples import (
     PictureTalk,
     Speech,
 )
+from tunesmith.spec.home_paths import expanded
 
 PICTURES: Final = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 SOUNDS: Final = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".g722")
@@ -134,7 +135,7 @@ def is_as_stamped(stamps: Iterable[tuple[str, int, int]]) -> bool:
 
 def _place(name: str, beside: Path, within: Sequence[str] | None, where: Where) -> str:
     try:
-        start = Path(name).expanduser() if name.startswith("~") and within is None else beside / name
+        start = expanded(name) if name.startswith("~") and within is None else beside / name
         path = Path(os.path.normpath(start))
         if within is not None:
             real = _real(path)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tunesmith.spec.errors import PathNotAllowed
+from tunesmith.spec.home_paths import expanded
 
 if TYPE_CHECKING:
     from tunesmith.service.accounts.principal import Principal
@@ -54,7 +55,7 @@ class Reach:
         if "\0" in written:
             raise PathNotAllowed(written, "no path holds a zero byte")
         if self.roots is None:
-            return self.start / Path(written).expanduser()
+            return self.start / expanded(written)
         if written.startswith("~"):
             raise PathNotAllowed(written, self.shown)
         try:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tunesmith.data import media
 from tunesmith.spec.errors import RowFault
 from tunesmith.spec.examples import PictureTalk
+from tunesmith.spec.home_paths import expanded
 
 if TYPE_CHECKING:
     from tunesmith.spec.examples import Example
@@ -47,7 +48,7 @@ def folders_of(uri: str) -> tuple[str, ...]:
     """Return where the names in rows of data at a uri begin: at a folder or an archive itself, else beside a file."""
     from tunesmith.data import archives, files
 
-    places = [Path(os.path.abspath(Path(part).expanduser())) for part in files.parts(uri)]
+    places = [Path(os.path.abspath(expanded(part))) for part in files.parts(uri)]
     return tuple(str(each if each.is_dir() or archives.is_archive(each.name) else each.parent) for each in places)
 
 

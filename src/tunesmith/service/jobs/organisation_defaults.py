@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tunesmith.spec.errors import BadValue
+from tunesmith.spec.home_paths import expanded
 from tunesmith.spec.recipe import PRECISION_NAMES
 from tunesmith.spec.wrong_values import wanted
 
@@ -159,7 +160,7 @@ def use_model_cache() -> None:
     """Have what is fetched from the hub in MODEL_CACHE_DIR, unless the hub's own variables say where it goes."""
     folder = Places().model_cache_dir
     if folder and not (os.environ.get("HF_HUB_CACHE") or os.environ.get("HF_HOME")):
-        os.environ["HF_HUB_CACHE"] = os.path.abspath(os.path.expanduser(folder))
+        os.environ["HF_HUB_CACHE"] = os.path.abspath(expanded(folder))
 
 
 def read_organisation_defaults() -> OrganisationDefaults:

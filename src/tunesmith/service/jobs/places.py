@@ -19,6 +19,7 @@ from tunesmith.service.models.directory import ModelDirectory, is_model_director
 from tunesmith.service.models.resolve import is_data_name, is_model_name, no_such_model, not_a_model
 from tunesmith.service.models.yolo import yolo_named
 from tunesmith.spec.errors import BadValue, DataNotFound, ModelNotFound, OutputUnusable, PathNotAllowed
+from tunesmith.spec.home_paths import expanded
 from tunesmith.spec.ids import job_id_of
 from tunesmith.spec.job import DatasetRef, JobSpec, ModelRef, Output
 from tunesmith.store import datasets as stored_datasets
@@ -232,7 +233,7 @@ def _divided(asked: _Asked, part: str) -> str | None:
 
 def _matches(asked: _Asked, part: str, place: Path) -> Iterator[str]:
     """Yield what a glob means: for the operator the glob itself, within limits each file by its real path."""
-    written = Path(part).expanduser() if asked.reach.roots is None else Path(part)
+    written = expanded(part) if asked.reach.roots is None else Path(part)
     pattern = str(written) if written.is_absolute() else os.path.join(glob.escape(str(asked.reach.start)), written)
     if asked.reach.roots is None:
         if next(glob.iglob(pattern, recursive=True), None) is None:

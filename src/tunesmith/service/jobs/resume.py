@@ -19,6 +19,7 @@ from tunesmith.service.jobs.index import find
 from tunesmith.service.jobs.submit import start, with_data_found
 from tunesmith.settings import Settings
 from tunesmith.spec.errors import NothingToResume, ResumeDiffers, RunNotFound, WrongRunState
+from tunesmith.spec.home_paths import expanded
 from tunesmith.spec.job import Device, JobSpec
 from tunesmith.spec.modes import CIRCULAR
 from tunesmith.spec.plan import Plan
@@ -169,9 +170,9 @@ def _checkpoint_folder(settings: Settings, reference: str, output: Path | None) 
     """
     bases = [Path.cwd()]
     if output is not None:
-        runs = _trained_into(settings, os.path.realpath(output.expanduser()))
-        bases += [output.expanduser(), *(run.path for run in runs)]
-    folders = [(base / Path(reference).expanduser()).resolve() for base in bases]
+        runs = _trained_into(settings, os.path.realpath(expanded(output)))
+        bases += [expanded(output), *(run.path for run in runs)]
+    folders = [(base / expanded(reference)).resolve() for base in bases]
     found = [folder for folder in folders if (folder / checkpoints.MANIFEST).is_file()]
     return next((folder for folder in found if not _is_finished(folder)), found[0] if found else None)
 
@@ -191,7 +192,7 @@ def _by_checkpoint(folder: Path) -> Resumable:
 
 def _newest_of(settings: Settings, output: Path) -> RunFolder:
     """Return the newest unfinished run of an output, else its newest finished one, that has a checkpoint."""
-    wanted = os.path.realpath(output.expanduser())
+    wanted = os.path.realpath(expanded(output))
     finished = None
     runs = list(_trained_into(settings, wanted))
     # A run that another one went on with is that one's past, however it ended.
@@ -278,7 +279,7 @@ def _is_same(path: str, was: object, now: object, run: RunFolder, plan: Plan, se
 def _located(datasets: Any, folder: Path) -> list[Any]:
     """Write data sets so that the same files read the same, wherever they are named from."""
     return [
-        {**_plain(data), "uri": [os.path.realpath(folder / Path(part).expanduser()) for part in data.uri.split(",")]}
+        {**_plain(data), "uri": [os.path.realpath(folder / expanded(part)) for part in data.uri.split(",")]}
         for data in datasets
     ]
 

@@ -19,6 +19,7 @@ from tunesmith.service.jobs.continuation import continued_run, take_over
 from tunesmith.service.models.directory import directory_of_output
 from tunesmith.settings import Settings
 from tunesmith.spec.errors import OutputUnusable
+from tunesmith.spec.home_paths import expanded
 from tunesmith.spec.job import JobSpec
 from tunesmith.spec.plan import Plan
 
@@ -91,7 +92,7 @@ def start(
     """
     spec = plan.spec
     folder = Path(parent.header().folder) if parent else attempt.folder if attempt else Path.cwd()
-    output = folder / Path(spec.output.dir).expanduser()
+    output = folder / expanded(spec.output.dir)
     _refuse_the_model_itself(output, plan)
     run = RunFolder.create(
         settings.home,

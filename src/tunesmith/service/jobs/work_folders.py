@@ -34,6 +34,7 @@ from tunesmith.spec.errors import (
     RunNotFound,
     WrongRunState,
 )
+from tunesmith.spec.home_paths import expanded
 from tunesmith.spec.job import DatasetRef, Device, ModelRef, Resources
 from tunesmith.spec.plan import DeviceFacts, settled
 from tunesmith.spec.recipe import Precision
@@ -190,7 +191,7 @@ def model_folders(
     """
     if source.startswith(PREFIX):
         return _of_run(find(settings, source.removeprefix(PREFIX)), settings, base)
-    folder = Path(os.path.join(start, Path(source).expanduser()))
+    folder = Path(os.path.join(start, expanded(source)))
     if _is_checkpoint(folder, settings):
         run = RunFolder(folder.parent.parent)
         found = _of_run(run, settings, base)

@@ -12,6 +12,7 @@ from typing import Any, Final
 from tunesmith.runs.durable import read_json, write_json
 from tunesmith.settings import Settings
 from tunesmith.spec.errors import NotAModelDirectory
+from tunesmith.spec.home_paths import expanded
 
 WHERE: Final = Path("~/LLM/models")
 """Where models are installed unless somebody says otherwise."""
@@ -76,7 +77,7 @@ def directory_of_output(output: Path) -> Path | None:
 
 def directories(settings: Settings) -> list[ModelDirectory]:
     """Return the model directories that are where they are looked for, or were installed elsewhere, by path."""
-    usual = WHERE.expanduser()
+    usual = expanded(WHERE)
     paths = {path for path in (usual.iterdir() if usual.is_dir() else ()) if is_model_directory(path)}
     return [ModelDirectory(path) for path in sorted(paths | set(_remembered(settings)))]
 
@@ -87,7 +88,7 @@ def find(name: str, settings: Settings) -> ModelDirectory:
     Raises:
         NotAModelDirectory: there is none, or more than one.
     """
-    path = Path(name).expanduser()
+    path = expanded(name)
     if is_model_directory(path):
         return ModelDirectory(Path(os.path.abspath(path)))
     known = directories(settings)

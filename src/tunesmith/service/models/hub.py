@@ -22,6 +22,7 @@ from typing import Final, cast
 from tunesmith.planning.model_files import PICKLED
 from tunesmith.runs.durable import room_for
 from tunesmith.spec.errors import ModelNotFound, NotALanguageModel, Offline, PullFailed
+from tunesmith.spec.home_paths import expanded
 
 WANTED: Final = ("*.safetensors", "*.json", "*.jinja", "tokenizer*", "*.model", "*.txt", "LICENSE*", "README.md")
 """What is fetched of a repository: no pickled weights, no copies in other formats."""
@@ -58,7 +59,7 @@ def cached(repository: str, revision: str | None = None) -> Path | None:
 def cache_dir() -> Path:
     """Return the hub's cache, where every program that uses it looks."""
     home = Path(os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface")
-    return Path(os.environ.get("HF_HUB_CACHE") or home / "hub").expanduser()
+    return expanded(os.environ.get("HF_HUB_CACHE") or home / "hub")
 
 
 def is_complete(folder: Path) -> bool:

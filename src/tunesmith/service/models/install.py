@@ -28,6 +28,7 @@ from tunesmith.service.models.launchers import SCRIPTS, write_scripts
 from tunesmith.service.models.pull import is_pulled, pull
 from tunesmith.service.models.resolve import resolve_model
 from tunesmith.spec.errors import DirectoryTaken, NotAModelDirectory, OutputUnusable
+from tunesmith.spec.home_paths import expanded
 from tunesmith.spec.job import ModelRef
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def install(
     """
     source = source if source is not None else _installed_source(directory)
     name = identity(source)
-    target = ModelDirectory(Path(os.path.abspath((directory or WHERE / name.replace("/", "_")).expanduser())))
+    target = ModelDirectory(Path(os.path.abspath(expanded(directory or WHERE / name.replace("/", "_")))))
     _refuse_another(target, name)
     folder = None if target.is_complete else _model_folder(source, settings, progress)
     facts = model_facts(folder, source) if folder is not None else None
@@ -72,7 +73,7 @@ def install(
 
 def identity(source: str) -> str:
     """Return the name of a model: owner/name where its makers publish it, else the name of its folder."""
-    folder = Path(source).expanduser()
+    folder = expanded(source)
     if (folder / "config.json").is_file():
         snapshot = next((part for part in folder.resolve().parts if part.startswith("models--")), None)
         return snapshot.removeprefix("models--").replace("--", "/") if snapshot else folder.resolve().name
@@ -98,7 +99,7 @@ def _installed_source(directory: Path | None) -> str:
     """Return what was installed in a directory."""
     if directory is None:
         raise NotAModelDirectory("--dir")
-    found = ModelDirectory(directory.expanduser())
+    found = ModelDirectory(expanded(directory))
     source = found.info.get("source")
     if not source:
         raise NotAModelDirectory(directory)
@@ -107,7 +108,7 @@ def _installed_source(directory: Path | None) -> str:
 
 def _lasting(source: str) -> str:
     """Return what names the model from any working folder."""
-    folder = Path(source).expanduser()
+    folder = expanded(source)
     return str(folder.resolve()) if folder.is_dir() else source
 
 
@@ -152,7 +153,7 @@ def _fill(
 
 def _model_folder(source: str, settings: Settings, progress: Progress) -> Path:
     """Return the folder of the model's files, fetching it first where a name is known and nothing is there."""
-    if source in ALIASES and not Path(source).expanduser().is_dir() and not is_pulled(source, settings):
+    if source in ALIASES and not expanded(source).is_dir() and not is_pulled(source, settings):
         return pull(source, settings, progress)
     return resolve_model(ModelRef(source=source), settings)
 

@@ -19,6 +19,7 @@ from tunesmith.service.models.directory import ModelDirectory, is_model_director
 from tunesmith.service.models.pull import made_yolo
 from tunesmith.service.models.yolo import yolo_named
 from tunesmith.spec.errors import DataNotFound, ModelNotFound, did_you_mean
+from tunesmith.spec.home_paths import expanded
 from tunesmith.spec.job import DatasetRef, ModelRef
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def resolve_model(ref: ModelRef, settings: Settings, start: Path = WORKING_FOLDE
         TrainedElsewhere: it is a YOLO of the package ultralytics, which is not installed, or one that is not trained.
         PullFailed: what it is made of is not what its name says.
     """
-    folder = Path(_path_from(start, ref.source)).expanduser()
+    folder = expanded(_path_from(start, ref.source))
     if is_model_directory(folder):
         folder = ModelDirectory(folder).model
     if is_model(folder):
@@ -176,7 +177,7 @@ class _Splits:
 
 def _own_splits(uri: str) -> _Splits | None:
     """Return the splits of a folder; None if it has no further ones beside ``train``, or one is named already."""
-    folder, choice = files.divided(uri) or (Path(uri).expanduser(), [])
+    folder, choice = files.divided(uri) or (expanded(uri), [])
     layout = files.layout_at(folder) if folder.is_dir() else None
     if layout is None or len(choice) > 1 or (choice and layout.split(layout.default, choice[0])):
         return None

@@ -11,6 +11,7 @@ from tunesmith.service.models import hub
 from tunesmith.service.models.aliases import ALIASES
 from tunesmith.service.models.directory import ModelDirectory, is_model_directory
 from tunesmith.spec.errors import TunesmithError
+from tunesmith.spec.home_paths import expanded
 
 if TYPE_CHECKING:
     from tunesmith.settings import Settings
@@ -38,7 +39,7 @@ def _counted(source: str, settings: Settings) -> int | None:
 
 
 def _folder(source: str, settings: Settings) -> Path | None:
-    folder = Path(source).expanduser()
+    folder = expanded(source)
     if is_model_directory(folder):
         return ModelDirectory(folder).model
     if folder.is_dir():

@@ -19,6 +19,7 @@ from tunesmith.service.serving.standalone import named, standalone
 from tunesmith.service.serving.targets import Target, find_target
 from tunesmith.service.system.server_file import live_server
 from tunesmith.spec.errors import AskedOtherwise, ModelNotFound, NotFound
+from tunesmith.spec.home_paths import expanded
 from tunesmith.spec.job import Device
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def session_with(
         assert model is not None
         return _of_service(settings, model, way) or _own(settings, _on_disk(settings, model, checkpoint), way)
     _refuse_silent(settings, model, adapter)
-    if model is None or adapter is not None or is_model_directory(Path(model).expanduser()):
+    if model is None or adapter is not None or is_model_directory(expanded(model)):
         about = standalone(settings, named(model, adapter), device=Device.AUTO, precision=None)
         return OwnSession(settings, about.target, device=about.device, precision=about.precision, notes=about.notes)
     name = f"{model}:{STEP}{checkpoint}" if checkpoint and model.startswith(f"{TUNED}:") else model
@@ -72,7 +73,7 @@ def _own(settings: Settings, target: Target, way: Way) -> Session:
 
 def _refuse_silent(settings: Settings, model: str | None, adapter: Path | None) -> None:
     """Refuse a folder of something that does not chat before its files are looked at as those of text."""
-    folders = [adapter, None if model is None else Path(model).expanduser()]
+    folders = [adapter, None if model is None else expanded(model)]
     for folder in folders:
         use = use_of(folder, folder if is_adapter(folder) else None) if folder is not None else None
         if folder is not None and use is not None and "chat" not in use.ways:

@@ -15,6 +15,7 @@ from tunesmith.service.models.install import identity
 from tunesmith.service.models.resolve import resolve_model
 from tunesmith.service.serving.targets import Target
 from tunesmith.spec.errors import BadValue, ModelNotFound, PrecisionUnusable
+from tunesmith.spec.home_paths import expanded
 from tunesmith.spec.job import Device, ModelRef, Resources
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def named(model: str | None, adapter: Path | None, *, trained: bool = True) -> N
     """
     if model is None:
         return Named(_base_of(adapter), adapter)
-    folder = Path(model).expanduser()
+    folder = expanded(model)
     if not is_model_directory(folder):
         return Named(model, adapter)
     directory = ModelDirectory(folder.resolve())
@@ -145,7 +146,7 @@ def _base_of(adapter: Path | None) -> str:
 
 
 def _name(source: str, folder: Path) -> str:
-    return identity(source) if Path(source).expanduser().is_dir() else source or folder.name
+    return identity(source) if expanded(source).is_dir() else source or folder.name
 
 
 def _precision(asked: str | None, device: DeviceFacts, family: Family) -> str:

@@ -20,6 +20,7 @@ from tunesmith.service.jobs.index import find
 from tunesmith.service.models.directory import is_model_directory
 from tunesmith.settings import Settings
 from tunesmith.spec.errors import NoFreePort, NoLogsYet, PackageMissing, RunNotFound
+from tunesmith.spec.home_paths import expanded
 
 HOST: Final = "127.0.0.1"
 """Whoever sees the charts sees the data's names: nobody but this machine."""
@@ -100,7 +101,7 @@ def runs_to_show(settings: Settings, reference: str | None) -> list[RunFolder]:
     """
     runs = [run for run in run_folders(settings.runs_dir) if run.header().kind is Kind.TRAIN]
     if reference is not None:
-        runs = _of_folder(runs, Path(reference).expanduser()) or _of_name(settings, reference)
+        runs = _of_folder(runs, expanded(reference)) or _of_name(settings, reference)
     shown = [run for run in runs if any(run.logs_dir.iterdir())] if runs else []
     if not shown:
         raise NoLogsYet(reference or settings.runs_dir)
@@ -144,7 +145,7 @@ def _of_name(settings: Settings, reference: str) -> list[RunFolder]:
     try:
         return [find(settings, reference)]
     except RunNotFound:
-        if Path(reference).expanduser().is_dir() or os.sep in reference:
+        if expanded(reference).is_dir() or os.sep in reference:
             return []
         raise
 
