@@ -119,7 +119,7 @@ def test_overfitting_stops_a_run_and_forced_epochs_are_trained_to_the_end(
 
 
 def test_an_exploding_perplexity_stops_a_run(
-    here: Here, tiny_model: Path, unlearnable: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    here: Here, home: Path, tiny_model: Path, unlearnable: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wild = ("--learning-rate", "1", "--epochs", "60", "--overfitting-threshold", "1000", "--warmup-ratio", "0.9")
     assert train(tiny_model, unlearnable, tmp_path / "one", *wild) == 0

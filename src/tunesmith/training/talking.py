@@ -76,7 +76,7 @@ class Talking:
 
     def measure(self, batch: TalkBatch) -> dict[str, float]:
         """Sum the loss of a batch, and the scores of the answers to what is asked of it."""
-        sums = {"loss": float(self.loss(batch)), "answered": float(len(batch.asked))}
+        sums = {"loss": float(self.loss(batch).detach()), "answered": float(len(batch.asked))}
         sums |= dict.fromkeys(self._scores, 0.0)
         for asked in batch.asked:
             said = self._answer(asked.inputs)
