@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from fastapi.dependencies.utils import get_flat_params
@@ -13,6 +14,9 @@ from tunesmith.spec.errors import UnknownParameter
 
 FILTERS: Final = "x-filters"
 """In a route's ``openapi_extra``: names that take a key in brackets, ``NAME[KEY]=VALUE``."""
+FILTER: Final = re.compile(r"([^\[]+)\[.+\]")
+OPEN: Final = frozenset({"/", "/docs", "/healthz", "/readyz", "/metrics", "/health"})
+"""What people and probes open, to whose addresses browsers and proxies add names of their own."""
 
 
 async def refuse_unknown_names(connection: HTTPConnection) -> None:
@@ -22,11 +26,12 @@ async def refuse_unknown_names(connection: HTTPConnection) -> None:
         UnknownParameter: it has one.
     """
     route = connection.scope.get("route")
-    if not connection.query_params or not isinstance(route, APIRoute) or not route.include_in_schema:
+    if not connection.query_params or not isinstance(route, APIRoute) or route.path in OPEN:
         return
     plain, filters = _names(route)
     for name in connection.query_params:
-        if name not in plain and name.partition("[")[0] not in filters:
+        filter = FILTER.fullmatch(name)
+        if name not in plain | filters and not (filter and filter[1] in filters):
             raise UnknownParameter(name, sorted(plain | filters))
 
 

@@ -23,7 +23,7 @@ from tunesmith.data.media import is_media
 from tunesmith.data.source_file import SourceFile
 from tunesmith.data.sources import READERS
 from tunesmith.data.tree import Tree, places_in, tree_of_archive, tree_of_folder
-from tunesmith.spec.errors import DataNotFound, UnreadableData
+from tunesmith.spec.errors import DataNotFound, NobodysHome, UnreadableData
 from tunesmith.spec.home_paths import expanded
 
 NAMED: Final = 3
@@ -98,7 +98,7 @@ def is_there(name: str) -> bool:
     """Whether a file or folder has this name, whatever the name holds."""
     try:
         return bool(name) and expanded(name).exists()
-    except (OSError, ValueError, RuntimeError):
+    except (OSError, ValueError, NobodysHome):
         return False
 
 

@@ -5,13 +5,19 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from tunesmith.spec.errors import NobodysHome
+
 
 def expanded(path: str | Path) -> Path:
-    """Return a path with a leading ``~`` or ``~NAME`` replaced; as it was written where nobody has that name.
+    """Return a path with a leading ``~`` or ``~NAME`` replaced.
 
-    ``Path.expanduser`` raises there what no caller expects, and anybody may send such a path.
+    Raises:
+        NobodysHome: nobody has that name, or nobody runs this. (``Path.expanduser`` raises there what nobody catches.)
     """
     try:
-        return Path(os.path.expanduser(path))
-    except ValueError:  # A name with a zero byte, or half a character, is nobody's.
-        return Path(path)
+        found = os.path.expanduser(path)
+    except ValueError as error:  # A name with a zero byte, or half a character.
+        raise NobodysHome(path) from error
+    if str(path).startswith("~") and found == str(path):
+        raise NobodysHome(path)
+    return Path(found)

@@ -111,6 +111,14 @@ def test_the_loss_of_ctc_is_that_of_transformers(models: dict[str, Path], speech
         torch.testing.assert_close(pieces.loss(batch), wanted, rtol=1e-5, atol=1e-3)
 
 
+def test_normalised_convolutions_hear_side_by_side(speech: Path, home: Path, tmp_path: Path) -> None:
+    model = make_wav2vec2(tmp_path / "normalised", feat_extract_norm="layer", do_stable_layer_norm=True)
+    pieces = built(planned(model, speech, home, method="lora"), home)
+    layers = inner(pieces.model).wav2vec2.feature_extractor.conv_layers
+    assert all("forward" in vars(layer) for layer in layers)
+    assert torch.isfinite(pieces.loss(pieces.train.batch([0, 1, 2], 0)))
+
+
 @pytest.mark.parametrize("name", ["whisper", "wav2vec2"])
 def test_any_split_of_a_batch_has_the_same_loss(name: str, models: dict[str, Path], speech: Path, home: Path) -> None:
     options = {"spec_augment": True}

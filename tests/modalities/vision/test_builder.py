@@ -123,3 +123,20 @@ def test_a_vit_over_few_bits_computes_what_peft_over_bitsandbytes_computes(
     model = compared(plan, reference(vit, bits, "nf4", double, LOADER, head="classifier"), tmp_path)
     stored = [each for each in model.modules() if isinstance(each, FourBit if bits == 4 else EightBit)]
     assert len(stored) == 12  # Six linear layers in each of two; neither the patches nor the head.
+
+
+def test_a_network_of_convolutions_is_laid_out_to_be_quick(data: Path, tmp_path: Path) -> None:
+    folder, shown = tmp_path / "mobilenet", []
+    transformers.MobileNetV2Model(transformers.MobileNetV2Config(depth_multiplier=0.35)).save_pretrained(folder)
+    (folder / "preprocessor_config.json").write_text(json.dumps({"size": {"height": 32, "width": 32}}))
+    pieces, _ = built(plan_of(folder, data, method="full"), tmp_path)
+    wide = [
+        layer for layer in pieces.model.modules() if isinstance(layer, torch.nn.Conv2d) and layer.kernel_size[0] > 1
+    ]
+    assert {layer.padding for layer in wide if layer.stride == (1, 1)} == {(1, 1)}
+    hook = pieces.model.register_forward_pre_hook(
+        lambda module, given, named: shown.append(named["pixel_values"]), with_kwargs=True
+    )
+    pieces.loss(pieces.train.batch([0, 1], 0))
+    hook.remove()
+    assert [pixels.is_contiguous(memory_format=torch.channels_last) for pixels in shown] == [True]

@@ -15,7 +15,7 @@ from typing import Final
 
 from tunesmith.data import archives
 from tunesmith.data.archives import Member
-from tunesmith.spec.errors import MediaMissing, MediaOutside, UnreadableMedia, Where
+from tunesmith.spec.errors import MediaMissing, MediaOutside, NobodysHome, UnreadableMedia, Where
 from tunesmith.spec.examples import (
     BoxedImage,
     CaptionedImage,
@@ -141,7 +141,7 @@ def _place(name: str, beside: Path, within: Sequence[str] | None, where: Where) 
             real = _real(path)
             if not any(real.is_relative_to(os.path.realpath(root)) for root in within):
                 raise MediaOutside(where, name)
-    except (OSError, ValueError, RuntimeError):  # A zero byte, a name that is too long, a user that nobody is.
+    except (OSError, ValueError, NobodysHome):  # A zero byte, a name that is too long, a user that nobody is.
         raise MediaMissing(where, name) from None
     return str(path)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tunesmith.spec.errors import PathNotAllowed
+from tunesmith.spec.errors import NobodysHome, PathNotAllowed
 from tunesmith.spec.home_paths import expanded
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Reach:
         try:
             place = self.real(written)
             return place if written and place.exists() else None
-        except (PathNotAllowed, OSError, ValueError, RuntimeError):
+        except (PathNotAllowed, NobodysHome, OSError, ValueError):
             return None
 
     def refuse_links_out(self, folder: Path) -> None:

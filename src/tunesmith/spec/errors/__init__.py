@@ -2,7 +2,7 @@
 
 TunesmithError
 ├── UsageError              exit 2,  HTTP 422   the request itself is off
-│   ├── BadValue, Contradiction, NeverCut
+│   ├── BadValue, Contradiction, NeverCut, NobodysHome
 │   ├── PromptTooLong, MessagesRefused, NotServed
 │   └── UnknownName, UnknownParameter
 ├── DataError               exit 65, HTTP 422   the data is off
@@ -202,6 +202,7 @@ from tunesmith.spec.errors.usage import (
     Contradiction,
     MessagesRefused,
     NeverCut,
+    NobodysHome,
     NotServed,
     PromptTooLong,
     UnknownName,
@@ -273,6 +274,7 @@ __all__ = [
     "NoTaskFits",
     "NoUsableRow",
     "NoWeight",
+    "NobodysHome",
     "NotALanguageModel",
     "NotAModelDirectory",
     "NotANumber",

@@ -43,6 +43,15 @@ class UnknownParameter(UsageError):
         self.param = name
 
 
+class NobodysHome(UsageError):
+    """A path that begins with the home of somebody who is not there."""
+
+    code = "nobodys_home"
+
+    def __init__(self, path: object) -> None:
+        super().__init__(f"{str(path)[:SHOWN]}: there is nobody here whose home this could be. Write the path in full.")
+
+
 class NotServed(UsageError):
     """A field of OpenAI's that asks a model for something that is not done here."""
 

@@ -39,3 +39,9 @@ def test_foreign_names_are_not_answered_to(client: TestClient) -> None:
     assert client.get("/", headers={"Host": "evil.example"}).status_code == 421
     answer = client.post("/generate", json={"prompt": "Hello"}, headers={"Origin": "http://evil.example"})
     assert (answer.status_code, answer.json()["code"]) == (403, "foreign_origin")
+
+
+def test_a_name_that_a_route_does_not_have_is_refused_but_where_people_and_probes_look(client: TestClient) -> None:
+    assert [client.get(path).status_code for path in ("/health?probe=1", "/?theme=dark")] == [200, 200]
+    refused = client.get("/info?lora=1")
+    assert (refused.status_code, "lora: there is no such parameter" in refused.text) == (422, True)
