@@ -112,6 +112,14 @@ def test_a_whole_upload_with_a_wrong_hash_begins_again(client: TestClient, servi
     assert offset(client, where) == 0 and files.list_files(service, OPERATOR) == []
 
 
+@pytest.mark.parametrize("purpose", ["finetune", "datasets", ""])
+def test_what_an_upload_is_for_is_one_of_what_is_known(client: TestClient, service: Service, purpose: str) -> None:
+    headers = {**TUS, "Upload-Length": "3", "Upload-Metadata": f"purpose {b64(purpose)}"}
+    answer = client.post("/api/uploads", headers=headers)
+    assert answer.status_code == 422 and "one of dataset, assistants, batch, fine-tune" in answer.text
+    assert on_disk(service) == []
+
+
 def test_nothing_at_all_is_a_file_too(client: TestClient) -> None:
     assert client.get(begun(client, length=0)).json()["became"].startswith("file-")
 

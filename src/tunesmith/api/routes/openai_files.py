@@ -21,7 +21,6 @@ from tunesmith.service.jobs import queue
 from tunesmith.spec.recipe import Part
 
 router = APIRouter(prefix="/v1/files", tags=["openai"])
-Purpose = Literal["assistants", "batch", "fine-tune", "vision", "user_data", "evals"]
 CHUNK: Final = 1 << 20
 MOST: Final = 10_000
 FILE: Final[dict[str, Any]] = {
@@ -44,7 +43,7 @@ class Upload(Part):
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     file: UploadFile
-    purpose: Purpose
+    purpose: files.Purpose
     anchor: Literal["created_at"] | None = Field(None, alias="expires_after[anchor]")
     seconds: int | None = Field(None, alias="expires_after[seconds]", ge=3600, le=2_592_000)
     """Seconds until the file is removed. Open: it stays."""

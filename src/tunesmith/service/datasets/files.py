@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from sqlalchemy import Connection
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["File", "WantedFiles"]
 
+Purpose = Literal["assistants", "batch", "fine-tune", "vision", "user_data", "evals"]
+"""What OpenAI's clients may say that a file is for."""
 ALL: Final = WantedFiles()
 INCOMING: Final = ".incoming-"
 """Begins the name of a folder whose content is not whole yet."""

@@ -13,7 +13,7 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, get_args
 
 from tunesmith.runs.durable import disk_full, room_for, sync_folder
 from tunesmith.service.accounts.organisations import ensure
@@ -51,6 +51,7 @@ DATASET: Final = "dataset"
 """Purpose of what becomes a data set; everything else becomes a file."""
 PURPOSE: Final = "fine-tune"
 """Purpose of what says nothing else."""
+PURPOSES: Final = (DATASET, *get_args(files.Purpose))
 CHECKSUMS: Final = ("sha1", "sha256")
 """Ways in which the bytes of one request may be checked."""
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -65,13 +66,15 @@ def create(service: Service, by: Principal, *, org: str | None = None, length: i
     Raises:
         Forbidden: the role or the organisation does not allow it.
         TooLarge, QuotaExceeded, DiskFull: there is no room for that many bytes.
-        BadValue: the sha256 is none.
+        BadValue: the sha256 is none, or nothing is known of such a purpose.
     """
     by.needs(Role.MEMBER)
     org, limit = by.acting_for(org), int(service.settings.upload_limit_gb * 1e9)
     sha256 = metadata.get("sha256", "").lower() or None
     if sha256 is not None and not _SHA256.fullmatch(sha256):
         raise BadValue("sha256", sha256, "64 hexadecimal digits")
+    if metadata.get("purpose", PURPOSE) not in PURPOSES:
+        raise BadValue("purpose", metadata["purpose"], f"one of {', '.join(PURPOSES)}")
     if length > limit:
         raise TooLarge(limit)
     id = new_id(PREFIX)
@@ -332,8 +335,8 @@ def _into_file(service: Service, upload: Upload, id: str, name: str, digest: str
         os.rename(path, draft / name)
     whole = draft / name if draft.exists() else folder / id / name
     digest = digest or _digest_of(whole)
-    purpose = upload.metadata.get("purpose") or PURPOSE
-    kept = files.Draft(id, upload.org, draft, name, purpose[:24], upload.length, digest)
+    purpose = upload.metadata.get("purpose", PURPOSE)
+    kept = files.Draft(id, upload.org, draft, name, purpose, upload.length, digest)
     files.keep(service, kept, before=lambda connection: stored.change(connection, upload.id, became=id))
 
 
