@@ -68,12 +68,12 @@ def resolve(
     task = choose_task(spec.task, model, data, modality.tasks, choices)
     known = replace(known, task=task)
     options = modality.options.model_validate(spec.options)
-    _warn_of_options(known, options)
     resources = _resources(known)
     _refuse_impossible_shares(known)
     evaluation = spec.evaluation.model_copy(update={"validation_split": _split(known)})
     split = held_out(evaluation)
     recipe, fitted = _recipe(known, split)
+    _warn_of_options(known, options, recipe)
     execution = execution_of(known, recipe, resources)
     _warn_of_data(known, recipe)
     choices.note_typed()
@@ -104,12 +104,16 @@ def resolve(
     )
 
 
-def _warn_of_options(known: Known, options: BaseModel) -> None:
-    """Say which options were given a value that the task has no use for."""
+def _warn_of_options(known: Known, options: BaseModel, recipe: Recipe) -> None:
+    """Say which options were given a value that the task has no use for, or leave an adapter nothing to do."""
+    adapts = settled(recipe.method, METHOD).adapts
     for name, field in type(options).model_fields.items():
         extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-        if extra.get("task", known.task) != known.task and getattr(options, name) != field.get_default():
+        changed = getattr(options, name) != field.get_default()
+        if changed and extra.get("task", known.task) != known.task:
             known.choices.warn(f"{extra['flag']} is for {extra['task']}: it has no effect in {known.task}.")
+        if changed and adapts and extra.get("head_alone") == known.task:
+            known.choices.warn(f"{extra['flag']} trains the head alone: what an adapter is made of has no effect.")
 
 
 def _unused(recipe: Recipe) -> list[str]:

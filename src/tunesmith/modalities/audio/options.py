@@ -18,7 +18,9 @@ class AudioOptions(Part):
     """Cover stretches of time and bands of frequency at random while training (SpecAugment)."""
     balance: bool = Field(False, json_schema_extra={"flag": "--balance-classes", "task": "audio-classification"})
     """Let each class count the same in the loss, however many recordings it has."""
-    freeze_encoder: bool = Field(False, json_schema_extra={"flag": "--freeze-encoder"})
+    freeze_encoder: bool = Field(
+        False, json_schema_extra={"flag": "--freeze-encoder", "head_alone": "audio-classification"}
+    )
     """Leave what hears as it is: only Whisper's decoder, or the head behind another model, is trained."""
     freeze_convolutions: bool = Field(True, json_schema_extra={"flag": "--freeze-convolutions"})
     """Leave the first layers of Wav2Vec2, HuBERT and WavLM as they are; turn it off for a model that knows nothing."""

@@ -22,5 +22,7 @@ class VisionOptions(Part):
     """By what share brightness, contrast and saturation vary at most; 0 leaves them alone."""
     balance: bool = Field(False, json_schema_extra={"flag": "--balance-classes", "task": "image-classification"})
     """Let each class count the same in the loss, however many pictures it has."""
-    freeze_backbone: bool = Field(False, json_schema_extra={"flag": "--freeze-backbone"})
+    freeze_backbone: bool = Field(
+        False, json_schema_extra={"flag": "--freeze-backbone", "head_alone": "image-classification"}
+    )
     """Train the head alone: fast, and enough where the pictures are like those that the model knows."""
