@@ -20,6 +20,10 @@ def pid() -> int:
     return os.getpid()
 
 
+def folder() -> str:
+    return os.getcwd()
+
+
 def get_ready() -> None:
     os.environ["READY_SINCE"] = str(os.getpid())
 

@@ -17,7 +17,8 @@ from tunesmith.service.system.subtasks import FUNCTIONS, Subtasks
 from tunesmith.spec.errors import DataNotFound, Relayed, SubtaskDied, SubtaskTooSlow
 
 HERE = Path(__file__).parent
-NAMES = ("get_ready", "echo", "pid", "loaded", "ready_since", "hang", "lack_data", "crash", "die", "fill_memory")
+NAMES = ("get_ready", "echo", "pid", "folder", "loaded", "ready_since", "hang", "lack_data", "crash", "die",
+         "fill_memory")  # fmt: skip
 TABLE = {name: f"subtask_functions:{name}" for name in NAMES}
 SOON = 60.0
 """Seconds within which any of these is done on the slowest machine."""
@@ -54,6 +55,18 @@ def test_a_child_that_cannot_get_ready_keeps_nobody_from_starting(monkeypatch: p
     made = Subtasks(1, {"get_ready": "subtask_functions:die"})
     made.get_ready()
     made.close()
+
+
+def test_the_folder_that_the_server_was_started_in_may_go_away(
+    subtasks: Subtasks, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    start = tmp_path / "start"
+    start.mkdir()
+    monkeypatch.chdir(start)
+    subtasks.get_ready()
+    monkeypatch.undo()
+    start.rmdir()
+    assert subtasks.call("folder", timeout=SOON) == "/"
 
 
 def test_one_child_does_many_things_one_after_another(subtasks: Subtasks) -> None:

@@ -28,6 +28,7 @@ LEAST_MEMORY: Final = 2 * 2**30
 
 def main() -> None:
     """Answer line by line; end when the input does, whatever is being worked on."""
+    os.chdir("/")  # The folder that the server was started in may go away; paths come whole.
     _limit_memory()
     answers = _own_output()
     requests: queue.SimpleQueue[bytes] = queue.SimpleQueue()
