@@ -9,6 +9,7 @@ How both sides are measured: ``benchmarks/beside_trainer.py``. Whisper is the pu
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -101,4 +102,4 @@ BENCH = Bench(
 )  # fmt: skip
 
 if __name__ == "__main__":
-    main(BENCH, __doc__)
+    sys.exit(main(BENCH, __doc__))

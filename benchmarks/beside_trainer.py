@@ -4,6 +4,7 @@ The Trainer gets its inputs made before the clock starts, as its recipes do; tun
 stand beside the speeds: dropout is off, so they agree to the noise of the number format. Speed is rows divided by time,
 the median over the steps after the first two. The Trainer runs as it comes (32 bits) and with ``bf16=True``; tunesmith
 in 32 bits, and as its plan chooses. Beside tunesmith's stands the share of a step that making its batch takes.
+Ends with exit status 1 if a ratio is below what we require of ourselves, or first losses in 32 bits are not equal.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ SIDES = ("ours-fp32", "ours", "trainer", "trainer-bf16")
 SETTLED = 2
 """First steps that are not counted."""
 RATE, ROWS_A_STEP, SEED = 1e-4, 8, 42
+REQUIRED = {"the Trainer as it comes": 1.2, "its best": 0.95}
+"""Least ratios, as both plan and come; one run differs from the next by some hundredths: 0.95 is "not slower"."""
+SAME = 1e-3
+"""Largest difference of first losses in 32 bits, as a share."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +54,8 @@ class Bench:
     """Bring the Trainer's losses to tunesmith's unit."""
 
 
-def main(bench: Bench, about: str | None) -> None:
-    """Run the cases that the command line names."""
+def main(bench: Bench, about: str | None) -> int:
+    """Run the cases that the command line names; return the exit status."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--only", help="comma list of " + ", ".join(bench.cases))
@@ -59,12 +64,16 @@ def main(bench: Bench, about: str | None) -> None:
     given = parser.parse_args()
     if given.side:
         print(json.dumps(_measured(bench, given.only, given.side, Path(given.scratch), given.steps)))
-        return
+        return 0
+    faults = []
     for case in given.only.split(",") if given.only else bench.cases:
         with tempfile.TemporaryDirectory(prefix="tunesmith-bench-") as scratch:
             (Path(scratch) / case).mkdir()
             bench.write(case, Path(scratch) / case, given.steps * ROWS_A_STEP)
-            _report(bench, case, {side: _alone(bench, case, side, Path(scratch), given.steps) for side in SIDES})
+            found = {side: _alone(bench, case, side, Path(scratch), given.steps) for side in SIDES}
+        faults += [f"{case}: {fault}" for fault in _report(bench, case, found)]
+    print("\n".join(["", *faults]) if faults else "\nall as required")
+    return 1 if faults else 0
 
 
 def _alone(bench: Bench, case: str, side: str, scratch: Path, steps: int) -> dict[str, Any]:
@@ -194,7 +203,8 @@ def _summed(seconds: list[float], losses: list[float]) -> dict[str, Any]:
     return {"rows_per_second": ROWS_A_STEP / statistics.median(seconds[SETTLED - 1 :]), "losses": losses}
 
 
-def _report(bench: Bench, case: str, found: dict[str, dict[str, Any]]) -> None:
+def _report(bench: Bench, case: str, found: dict[str, dict[str, Any]]) -> list[str]:
+    """Print what was found; return what falls short."""
     print(f"\n{case}: {bench.rows} a second, and the losses of the first and the last step")
     for side, each in found.items():
         making = f"   making batches: {each['making']:.1%} of a step" if "making" in each else ""
@@ -204,3 +214,13 @@ def _report(bench: Bench, case: str, found: dict[str, dict[str, Any]]) -> None:
     best = max(found[side]["rows_per_second"] for side in ("trainer", "trainer-bf16"))
     as_it_comes = default / found["trainer"]["rows_per_second"]
     print(f"  ratio {as_it_comes:.2f} as both come, {default / best:.2f} to its best, {exact:.2f} in 32 bits")
+    ratios = {"the Trainer as it comes": as_it_comes, "its best": default / best}
+    faults = [
+        f"{ratios[beside]:.2f} beside {beside}, required {least}"
+        for beside, least in REQUIRED.items()
+        if ratios[beside] < least
+    ]
+    ours, theirs = (found[side]["losses"][0] for side in ("ours-fp32", "trainer"))
+    if abs(ours - theirs) > SAME * abs(theirs):
+        faults.append(f"the first losses in 32 bits are {ours:.5f} and {theirs:.5f}")
+    return faults

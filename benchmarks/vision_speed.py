@@ -10,6 +10,7 @@ How both sides are measured: ``benchmarks/beside_trainer.py``. The models have r
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -76,4 +77,4 @@ BENCH = Bench(
 )  # fmt: skip
 
 if __name__ == "__main__":
-    main(BENCH, __doc__)
+    sys.exit(main(BENCH, __doc__))

@@ -41,6 +41,12 @@ def scene(random: random.Random, size: int = 128) -> tuple[Image.Image, list[Sha
     return picture, shapes
 
 
+PROCESSORS = {
+    "yolos": "YolosImageProcessor", "detr": "DetrImageProcessor", "conditional_detr": "ConditionalDetrImageProcessor",
+    "deformable_detr": "DeformableDetrImageProcessor",
+}  # fmt: skip
+
+
 def write_scenes(folder: Path, *, train: int, val: int, size: int = 128, seed: int = 0) -> Path:
     """Write scenes in YOLO's layout."""
     chance = random.Random(seed)
@@ -113,6 +119,7 @@ def make_detector(folder: Path, kind: str = "rt_detr", *, able: bool = False, si
             decoder_ffn_dim=32, encoder_attention_heads=2, decoder_attention_heads=2, **more,
         )  # fmt: skip
     AutoModelForObjectDetection.from_config(config).save_pretrained(folder)
-    said = {"size": {"height": size, "width": size}, "image_processor_type": "RTDetrImageProcessor"}
+    processor = PROCESSORS.get(kind, "RTDetrImageProcessor")
+    said = {"size": {"height": size, "width": size}, "image_processor_type": processor}
     (folder / "preprocessor_config.json").write_text(json.dumps(said))
     return folder

@@ -22,6 +22,7 @@ import openai
 import psutil
 import pytest
 
+from fleet import until
 from integration.guide_data import ROWS, write_guide_data
 from tunesmith.runs.event_log import read
 from tunesmith.runs.folder import RunFolder
@@ -347,10 +348,12 @@ def test_what_was_trained_is_served_as_it_was_printed(place: Place) -> None:
 def test_a_server_that_is_killed_leaves_no_model_behind(place: Place) -> None:
     process = place.begin("./start.sh --port 0 --no-lora")
     read_until(process, "answers at")
-    children = psutil.Process(process.pid).children(recursive=True)
+    server = psutil.Process(process.pid)
+    children = until(
+        lambda: server.children(recursive=True), "the model has a process"
+    )  # It is loaded after that line.
     process.kill()
     process.communicate()
-    assert children
     _, left = psutil.wait_procs(children, timeout=30)
     assert left == []
 

@@ -14,8 +14,10 @@ from picture_models import COLOURS, SHAPES, draw, make_pair, make_talker
 from tunesmith.planning.modality_choice import choose_modality
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.status import status
+from tunesmith.service.jobs.follow import follow
 from tunesmith.settings import Settings
-from tunesmith.spec.job import DatasetRef, JobSpec, ModelRef
+from tunesmith.spec.events import Warned
+from tunesmith.spec.job import DatasetRef, Evaluation, JobSpec, ModelRef
 from tunesmith.spec.recipe import BatchRecipe
 from tunesmith.spec.states import RunState
 
@@ -43,6 +45,15 @@ def trained(model: Path, data: Path, output: Path, home: Path, **changes: Any) -
     run = until_over(begin(tiny_job(model, data, output, **given | changes), Settings(home=home)))
     assert status(run).state is RunState.SUCCEEDED, run.log.read_text()
     return run
+
+
+def test_captions_longer_than_a_pair_reads_are_counted(shapes: Path, tmp_path: Path, home: Path) -> None:
+    rows = [f"{shapes}/images/{number}.png,{'long ' * (40 if number < 3 else 1)}{number}" for number in range(12)]
+    (tmp_path / "captions.csv").write_text("\n".join(["image_path,caption", *rows]))
+    model = make_pair(tmp_path / "clip")
+    run = trained(model, tmp_path / "captions.csv", tmp_path / "out", home, evaluation=Evaluation(validation_split=0.0))
+    told = [event.body.message for event in follow(run) if isinstance(event.body, Warned)]
+    assert "3 captions are longer than the 64 tokens that the model reads: what is beyond is not read." in told
 
 
 @pytest.mark.parametrize("method", ["full", "lora"])

@@ -186,6 +186,10 @@ def flat(tree: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
         ("image-text-to-text", {"freeze_text_tower": True}, "--freeze-text-tower is for image-text-contrastive: it"),
         ("image-classification", {"freeze_backbone": True}, "--freeze-backbone trains the head alone: what an"),
         ("audio-classification", {"freeze_encoder": True}, "--freeze-encoder trains the head alone: what an"),
+        ("audio-classification", {"language": "de"}, "--language is for speech-recognition: it has no effect"),
+        ("speech-recognition", {"language": "de"}, "--language is for other models: it has no effect on Wav2Vec2"),
+        ("speech-recognition", {"freeze_convolutions": False}, "--no-freeze-convolutions is for method full: it has"),
+        ("image-text-to-text", {"freeze_vision": False}, None),
         ("speech-recognition", {"freeze_encoder": True}, None),
         ("object-detection", {"freeze_backbone": True}, None),
         ("image-classification", {"balance": True}, None),
@@ -199,3 +203,9 @@ def test_an_option_that_does_nothing_or_leaves_an_adapter_nothing_is_named(
     warnings = media_world(*MEDIA[task]).plan(options=options).warnings
     found = [each for each in warnings if "no effect" in each]
     assert (found == []) if warning is None else found[0].startswith(warning)
+
+
+def test_a_length_that_was_suggested_is_dropped_where_nothing_is_cut() -> None:
+    plan = media_world(*MEDIA["image-classification"]).plan(suggested={"recipe.length": 64})
+    assert plan.spec.recipe.length == 196
+    assert "64 was suggested, and nothing is cut here" in reason(plan, "recipe.length")

@@ -19,7 +19,9 @@ SOURCE = (
     click.option("--adapter", type=click.Path(path_type=Path), metavar="DIR", help="Folder of an adapter, instead."),
 )
 MODEL = click.option("--model", metavar="MODEL", help="The adapter's base, where it names none or it has moved.")
-FORMAT = click.option("--dtype", metavar="FORMAT", help="bf16, fp16 or fp32. Default: that of the base.")
+FORMAT = click.option(
+    "--dtype", metavar="FORMAT", help="bf16, fp16 or fp32. Default: that of the base; fp32 for pictures and sounds."
+)
 QUANTIZATION = click.option(
     "--quantization", metavar="FORMAT", help="f32, bf16, f16, q8_0, q5_1, q5_0, q4_1 or q4_0. Default: f16."
 )

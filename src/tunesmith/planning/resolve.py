@@ -8,7 +8,7 @@ To choose something else automatically, change one ``choose`` function (``method
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from pydantic import BaseModel
 
@@ -105,15 +105,25 @@ def resolve(
 
 
 def _warn_of_options(known: Known, options: BaseModel, recipe: Recipe) -> None:
-    """Say which options were given a value that the task has no use for, or leave an adapter nothing to do."""
+    """Say which options were given a value without effect, and which leave an adapter nothing to do.
+
+    A field of options says beside its flag what it is for: ``task``, kinds of ``models``, ``whole`` (method full);
+    and ``head_alone`` is the task in which it trains nothing but the head.
+    """
     adapts = settled(recipe.method, METHOD).adapts
     for name, field in type(options).model_fields.items():
-        extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-        changed = getattr(options, name) != field.get_default()
-        if changed and extra.get("task", known.task) != known.task:
-            known.choices.warn(f"{extra['flag']} is for {extra['task']}: it has no effect in {known.task}.")
-        if changed and adapts and extra.get("head_alone") == known.task:
-            known.choices.warn(f"{extra['flag']} trains the head alone: what an adapter is made of has no effect.")
+        if getattr(options, name) == field.get_default():
+            continue
+        extra: dict[str, Any] = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+        flag = f"--no-{extra['flag'][2:]}" if field.get_default() is True else extra["flag"]
+        if extra.get("task", known.task) != known.task:
+            known.choices.warn(f"{flag} is for {extra['task']}: it has no effect in {known.task}.")
+        elif known.model.kind not in extra.get("models", [known.model.kind]):
+            known.choices.warn(f"{flag} is for other models: it has no effect on {known.kin}.")
+        elif adapts and extra.get("whole"):
+            known.choices.warn(f"{flag} is for method full: it has no effect beside an adapter.")
+        elif adapts and extra.get("head_alone") == known.task:
+            known.choices.warn(f"{flag} trains the head alone: what an adapter is made of has no effect.")
 
 
 def _unused(recipe: Recipe) -> list[str]:
@@ -259,6 +269,8 @@ def _settle_length(known: Known) -> int:
                     "recipe.length", known.recipe.length, lambda: (known.recipe.length or 0, "")
                 )
             raise NeverCut(known.recipe.length)
+        if known.choices.suggests("recipe.length"):
+            known.choices.drop("recipe.length", f"{known.recipe.length} was suggested, and nothing is cut here")
         longest = known.data.lengths["max"]
         return known.choices.settle("recipe.length", None, lambda: (max(16, longest), f"{WHOLE}, and rows stay whole"))
     length = known.choices.settle("recipe.length", known.recipe.length, lambda: _choose_length(known))

@@ -104,6 +104,10 @@ def test_a_picture_that_is_not_there_keeps_its_name(tmp_path: Path) -> None:
         ("[]", "it has no list of images"),
         ({"images": [], "annotations": []}, "it has no list of categories"),
         ({"images": [], "annotations": [], "categories": [{"id": 1, "name": "a"}] * 2}, "the same id or name"),
+        ({"images": [], "annotations": [], "categories": [{"id": [1]}]}, "an id in its categories is neither"),
+        ({"images": [{"id": {}}], "annotations": [], "categories": []}, "an id in its images is neither"),
+        ({"images": [], "annotations": [{"image_id": [1]}], "categories": []}, "an id in its annotations is neither"),
+        ({"images": [], "annotations": [{"category_id": {}}], "categories": []}, "in its annotations is neither"),
     ],
 )  # fmt: skip
 def test_annotations_that_cannot_be_used_are_one_sentence(tmp_path: Path, said: object, why: str) -> None:

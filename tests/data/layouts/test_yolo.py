@@ -149,6 +149,12 @@ def test_nothing_of_its_own_and_a_path_outside_is_one_sentence(tmp_path: Path) -
         ("names: {0: a, 2: b}\n", "the numbers of its names must be 0 to 1"),
         ("names: a\n", "names must be a list of names"),
         ("names: [a]\ntrain: 3\n", "train must be a folder, or a list of folders"),
+        ("names: [a]\npath: [b]\n", "path must be a folder"),
+        ("names: [a]\nmade: 2020-99-99\n", "it is not plain YAML: month must be in 1..12"),
+        ("nc: 3000000\n", "nc is 3000000; 100000 classes are the most"),
+        ("a: &a [1, &b [*a]]\n", "stands inside of what it means"),
+        ("a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 8)),
+         "its aliases unfold to more than 100 times what is written"),
     ],
 )  # fmt: skip
 def test_a_data_yaml_that_cannot_be_used_is_one_sentence(tmp_path: Path, said: str, why: str) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import soundfile
 
 from made_sounds import tones, write_sound
+from tunesmith.data.media import sounds
 from tunesmith.data.media.sounds import decode, samples_of
 from tunesmith.spec.errors import MediaMissing, UnreadableMedia, Where
 
@@ -39,6 +41,33 @@ def test_a_tone_keeps_its_pitch_at_another_rate(rate: int, tmp_path: Path) -> No
     found = decode(str(file), WHERE, 16_000, 30)
     assert len(found) == 16_000
     assert np.abs(np.fft.rfft(found)).argmax() == 440
+
+
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+def test_a_block_at_a_time_is_the_whole(rate: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    waves = np.random.default_rng(0).normal(0, 0.1, (30_000, 3)).astype(np.float32)
+    with io.BytesIO() as file:
+        soundfile.write(file, waves, rate, format="WAV", subtype="FLOAT")
+        whole = samples_of(file.getvalue(), 16_000)
+        monkeypatch.setattr(sounds, "BLOCK", 1_000)
+        found = samples_of(file.getvalue(), 16_000)
+    assert len(found) == len(whole) == round(30_000 * 16_000 / rate)
+    assert np.abs(found.astype(int) - whole).max() <= 1
+
+
+def test_hours_in_many_channels_take_little_memory() -> None:
+    frames, channels = 20_000_000, 8
+    with io.BytesIO() as file:
+        with soundfile.SoundFile(file, "w", 48_000, channels, format="FLAC") as sound:
+            for _ in range(frames // 1_000_000):
+                sound.write(np.zeros((1_000_000, channels), np.int16))
+        content = file.getvalue()
+    tracemalloc.start()
+    found = samples_of(content, 16_000)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(found) == pytest.approx(frames / 3, abs=1)
+    assert peak < frames * 4  # Decoded at once it is 32 bytes a frame.
 
 
 def test_channels_become_one(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from safetensors.torch import load_file
 from integration.jobs import tiny_job
 from tunesmith.modalities.diffusion.builder import build
 from tunesmith.modalities.diffusion.predictor import load_predictor
+from tunesmith.modalities.folders import Use
 from tunesmith.runs.event_log import read
 from tunesmith.runs.folder import RunFolder
 from tunesmith.service.jobs.submit import plan_job
@@ -27,6 +29,7 @@ from tunesmith.spec.plan import Plan
 from tunesmith.spec.recipe import AdapterRecipe, BatchRecipe
 from tunesmith.training.device import Ranks
 from tunesmith.worker import train
+from tunesmith.worker.export.whole import write_whole
 from tunesmith.worker.prepare import prepare_data
 from tunesmith.worker.reporting import Reporter
 
@@ -170,6 +173,48 @@ def _far(one: bytes, other: bytes) -> int:
     """Largest difference of a colour."""
     pixels = [np.asarray(Image.open(io.BytesIO(content)), np.int16) for content in (one, other)]
     return int(np.abs(pixels[0] - pixels[1]).max())
+
+
+@pytest.fixture
+def halves(sd: Path, tmp_path: Path) -> Path:
+    """The pipeline as many are stored: every file of weights is one of fp16."""
+    folder = shutil.copytree(sd, tmp_path / "halves")
+    for file in folder.rglob("*.safetensors"):
+        file.rename(file.with_name(file.name.replace(".safetensors", ".fp16.safetensors")))
+    return folder
+
+
+def test_a_pipeline_of_one_variant_is_written_whole(halves: Path, shapes: Path, home: Path) -> None:
+    from diffusers import DiffusionPipeline
+
+    pieces, run = built(planned(halves, shapes, home, method="full"), home)
+    pieces.save(run.artifacts_dir)
+    opened = DiffusionPipeline.from_pretrained(run.artifacts_dir, local_files_only=True)
+    before = load_file(halves / "text_encoder" / "model.fp16.safetensors")
+    after = opened.text_encoder.state_dict()
+    assert all(torch.equal(weight, after[name]) for name, weight in before.items())
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_an_adapter_is_worked_into_a_pipeline_of_one_variant(
+    dtype: str, halves: Path, shapes: Path, home: Path, tmp_path: Path
+) -> None:
+    pieces, run = built(planned(halves, shapes, home), home)
+    with torch.no_grad():
+        for name, weight in pieces.model.named_parameters():
+            if "lora_B" in name:
+                weight.normal_(std=0.1)
+    pieces.save(run.artifacts_dir)
+    write_whole(Use("diffusion", "diffusion"), halves, run.artifacts_dir, tmp_path / "whole", dtype)
+    weights = load_file(tmp_path / "whole" / "unet" / "diffusion_pytorch_model.safetensors")
+    assert {str(weight.dtype) for weight in weights.values()} == {
+        f"torch.{'float32' if dtype == 'fp32' else 'bfloat16'}"
+    }
+    [drawn] = load_predictor(tmp_path / "whole").generate("a circle", steps=1, seed=3)
+    [base] = load_predictor(halves).generate("a circle", steps=1, seed=3)
+    [tuned] = load_predictor(halves, run.artifacts_dir).generate("a circle", steps=1, seed=3)
+    assert _far(drawn, tuned) < _far(drawn, base)
+    assert _far(drawn, tuned) <= 2 or dtype == "bf16"
 
 
 def test_longer_captions_than_the_model_reads_are_counted(sd: Path, tmp_path: Path, home: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from integration.conftest import Here
 from integration.jobs import begin, tiny_job
@@ -19,7 +20,7 @@ from tunesmith.service.jobs.follow import follow
 from tunesmith.service.jobs.submit import plan_job
 from tunesmith.settings import Settings
 from tunesmith.spec.errors import BadValue, PrecisionUnusable
-from tunesmith.spec.events import Evaluated
+from tunesmith.spec.events import Evaluated, Warned
 from tunesmith.spec.job import Evaluation
 from tunesmith.spec.recipe import BatchRecipe
 from tunesmith.spec.states import RunState
@@ -52,11 +53,18 @@ def test_every_family_trains_and_its_result_opens(
     assert judged.judged_by == "map"
     assert {f"ap of {name}" for name in SHAPES} >= {name for name in judged.metrics if name.startswith("ap of")}
     assert len(list((run.artifacts_dir / "samples").glob("*.png"))) == 4
-    from transformers import AutoModelForObjectDetection
+    from transformers import AutoModelForObjectDetection, pipeline
+
+    from tunesmith.modalities.vision.predictor import load_predictor
 
     model = AutoModelForObjectDetection.from_pretrained(run.artifacts_dir)
     assert [model.config.id2label[number] for number in range(3)] == list(SHAPES)
     assert torch.isfinite(model(pixel_values=torch.zeros(1, 3, 64, 64)).pred_boxes).all()
+    shown = scenes / "images/val/0.png"
+    found = pipeline("object-detection", str(run.artifacts_dir), threshold=0.0)(Image.open(shown))
+    own = load_predictor(run.artifacts_dir).predict(shown.read_bytes(), threshold=0.0)["boxes"]
+    assert max(each["score"] for each in found) == pytest.approx(max(each["score"] for each in own), abs=1e-3)
+    assert {each["label"] for each in found} <= set(SHAPES)
     said = json.loads((run.artifacts_dir / "preprocessor_config.json").read_text())
     assert (said["size"], said["do_normalize"]) == ({"height": 64, "width": 64}, True)
 
@@ -70,6 +78,27 @@ def test_a_last_step_of_one_small_picture_ends_no_training(
     batch = BatchRecipe(size=2, accumulation=1, micro_tokens=32)
     run = trained(make_detector(tmp_path / "model", size=32), three, tmp_path / "out", home, batch=batch)
     assert status(run).state is RunState.SUCCEEDED, run.log.read_text()
+
+
+@pytest.mark.parametrize(("kind", "able"), [("yolos", True), ("rt_detr", False)])
+def test_activations_are_computed_again_where_that_is_asked_or_it_is_said_that_they_are_not(
+    kind: str, able: bool, scenes: Path, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import PreTrainedModel
+
+    executor, asked = Here(), []
+    monkeypatch.setattr(submit, "LocalExecutor", lambda: executor)
+    enable = PreTrainedModel.gradient_checkpointing_enable
+    monkeypatch.setattr(
+        PreTrainedModel, "gradient_checkpointing_enable",
+        lambda model, *given, **named: (asked.append(model.config.model_type), enable(model, *given, **named)),
+    )  # fmt: skip
+    model = make_detector(tmp_path / "model", kind)
+    run = trained(model, scenes, tmp_path / "out", home, gradient_checkpointing=True)
+    assert status(run).state is RunState.SUCCEEDED, run.log.read_text()
+    told = [event.body.message for event in follow(run) if isinstance(event.body, Warned)]
+    assert asked == ([kind] if able else [])
+    assert any("gradient checkpointing has no effect" in each for each in told) is not able
 
 
 def test_the_backbone_may_stay_as_it_is(

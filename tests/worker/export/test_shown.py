@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from made_scenes import make_detector
 from tunesmith.modalities.folders import Use
 from tunesmith.spec.errors import ParityFailed
 from tunesmith.spec.work import Export, ExportRun, ModelFolders
@@ -118,6 +119,45 @@ def test_an_onnx_file_answers_as_the_model_whatever_the_number_of_pictures(
     [found] = session.run(["logits"], {"pixel_values": pixels.numpy()})
     with torch.inference_mode():
         assert np.abs(found - predictor.model(pixel_values=pixels).logits.numpy()).max() < 1e-4
+
+
+def varied(folder: Path) -> Path:
+    """Give a detector weights that tell places apart, and let it look into all: among equals chance decides."""
+    from safetensors.torch import load_file, save_file
+
+    file, chance = folder / "model.safetensors", torch.Generator().manual_seed(1)
+    weights = load_file(file)
+    for weight in weights.values():
+        if weight.dim() > 1:
+            weight.normal_(std=1.0 / weight[0].numel() ** 0.5, generator=chance)
+    save_file(weights, file, {"format": "pt"})
+    config = json.loads((folder / "config.json").read_text())
+    if "num_queries" in config:
+        config["num_queries"] = 64 // 8 * 64 // 8 + 64 // 16 * 64 // 16 + 64 // 32 * 64 // 32
+        (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["rt_detr", "d_fine", "yolos"])
+def test_an_onnx_file_of_a_detector_finds_what_the_model_finds(kind: str, tmp_path: Path) -> None:
+    import onnxruntime
+
+    model = varied(make_detector(tmp_path / "model", kind))
+    summary = exported(Export.ONNX, ModelFolders(name="it", model=str(model)), tmp_path / "onnx")
+    assert summary["parity"]["largest_difference"] < 1e-3
+    session = onnxruntime.InferenceSession(str(tmp_path / "onnx" / "model.onnx"), providers=["CPUExecutionProvider"])
+    logits, boxes = session.run(["logits", "pred_boxes"], {"pixel_values": np.zeros((3, 3, 64, 64), np.float32)})
+    assert len(logits) == len(boxes) == 3
+
+
+def test_what_a_detector_finds_may_stand_in_another_order_but_must_be_there() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits, boxes = (torch.rand((2, 6, size), generator=generator) for size in (3, 4))
+    order = torch.randperm(6, generator=generator)
+    assert onnx_file._apart((logits, boxes), (logits[:, order], boxes[:, order])) == 0
+    moved = boxes.clone()
+    moved[0, logits[0].amax(-1).argmax()] += 0.1
+    assert onnx_file._apart((logits, boxes), (logits, moved)) > 0.05
 
 
 def test_an_export_that_answers_otherwise_is_refused(

@@ -83,7 +83,7 @@ class ImageJob(_Common):
     output_dir: str | None = Field(None, min_length=1, max_length=4096)
     """Folder that receives the result. Open: saved_models/MODEL_TYPE/TASK."""
     learning_rate: float | None = Field(None, ge=1e-7, le=0.1)
-    """Open: 1e-4."""
+    """Open: 1e-4; of object_detector what is usual for the model's family."""
     save_steps: int | None = Field(None, ge=1, le=1_000_000)
     """Steps between two checkpoints."""
     eval_steps: int | None = Field(None, ge=1, le=1_000_000)

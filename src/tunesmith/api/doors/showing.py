@@ -27,7 +27,7 @@ class Options(Part):
     threshold: float | None = Field(None, ge=0, le=1)
     """Smallest chance of a thing that is found in a picture."""
     language: str | None = Field(None, min_length=1, max_length=40)
-    """What is spoken, such as en. Open: the model finds out."""
+    """What is spoken, such as en. Open: what the model was tuned with, else en."""
     temperature: float | None = Field(None, ge=0, le=2)
     """0 takes the likeliest each time."""
     max_tokens: int | None = Field(None, ge=1, le=1_048_576)
@@ -99,7 +99,7 @@ class TranscriptionForm(Part):
     file: UploadFile
     model: Model
     language: str | None = Field(None, min_length=1, max_length=40)
-    """What is spoken, such as en. Open: the model finds out."""
+    """What is spoken, such as en. Open: what the model was tuned with, else en."""
     response_format: Literal["json", "text", "verbose_json", "srt", "vtt"] = "json"
     temperature: float | None = Field(None, ge=0, le=0)
     """Only 0: the likeliest is written each time."""

@@ -21,6 +21,7 @@ _NAMES: Final = re.compile(
     r"(^|/)annotations?/[^/]*\.json$|instances[^/]*\.json$|coco[^/]*\.json$|(^|/)annotations\.json$"
 )
 _OTHERS: Final = re.compile(r"(captions|person_keypoints|stuff|panoptic|image_info)[^/]*\.json$")
+_IDS: Final = ("id", "image_id", "category_id")
 
 
 def sniff(tree: Tree) -> int:
@@ -75,6 +76,8 @@ def _read(tree: Tree, file: str) -> dict[str, list[dict[str, Any]]]:
     for key, value in parts.items():
         if not isinstance(value, list) or not all(isinstance(each, Mapping) for each in value):
             raise UnreadableData(str(tree.root / file), f"it has no list of {key}, as annotations of COCO have", ())
+        if any(isinstance(each.get(id), list | dict) for each in value for id in _IDS):
+            raise UnreadableData(str(tree.root / file), f"an id in its {key} is neither a number nor a text", ())
     return parts  # type: ignore[return-value]
 
 

@@ -20,10 +20,13 @@ import yaml
 
 from tunesmith.data import media
 from tunesmith.data.layouts import SIDES, Layout, Side
+from tunesmith.data.plain_yaml import refused
 from tunesmith.data.tree import Tree
 from tunesmith.spec.errors import UnreadableData
 
 _FILES: Final = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
+MAX_CLASSES: Final = 100_000
+"""Most classes that a number alone may ask for; sets of pictures with boxes have a few thousand at most."""
 _KEYS: Final[dict[str, Side]] = {"train": "", "val": "validation", "test": "test"}
 
 
@@ -76,10 +79,14 @@ def _said(tree: Tree) -> _Said:
     file = next((name for name in _FILES if tree.has(name)), None)
     if file is None:
         return _Said("", [], "", {})
+    text = tree.text(file)
     try:
-        said = yaml.safe_load(tree.text(file))
-    except (yaml.YAMLError, RecursionError) as error:
+        why = refused(text)
+        said = None if why else yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UnreadableData(str(tree.root / file), f"it is not plain YAML: {_in_a_line(error)}", ()) from None
+    if why:
+        raise UnreadableData(str(tree.root / file), why, ())
     if not isinstance(said, dict):
         raise UnreadableData(str(tree.root / file), "it holds no keys; it needs names, train and val", ())
     names = _names(tree, file, said.get("names"))
@@ -87,9 +94,14 @@ def _said(tree: Tree) -> _Said:
     if count is not None and names and count != len(names):
         raise UnreadableData(str(tree.root / file), f"nc is {count}, and there are {len(names)} names", ())
     if not names and isinstance(count, int):
+        if count > MAX_CLASSES:
+            raise UnreadableData(str(tree.root / file), f"nc is {count}; {MAX_CLASSES} classes are the most", ())
         names = [str(number) for number in range(count)]
     sides = {key: _strings(tree, file, key, said.get(key)) for key in _KEYS}
-    return _Said(file, names, str(said.get("path") or ""), sides)
+    base = said.get("path") or ""
+    if not isinstance(base, str):
+        raise UnreadableData(str(tree.root / file), "path must be a folder", ())
+    return _Said(file, names, base, sides)
 
 
 def _in_a_line(error: Exception) -> str:

@@ -17,6 +17,8 @@ SILENT: Final = 0.001
 """Loudest sample of a recording that holds nothing, as a share of the loudest possible one (60 dB below it)."""
 LONGEST_SECONDS: Final = 6 * 3600
 """What is longer is not decoded at all: a small file can say that it lasts for days."""
+BLOCK: Final = 2**18
+"""Frames that are decoded at a time."""
 MAX_CHANNELS: Final = 32
 
 Samples = NDArray[np.int16]
@@ -50,30 +52,44 @@ def samples_of(content: bytes, rate: int, most_seconds: float = LONGEST_SECONDS)
         ValueError: they are no recording, or a longer one; the message says why.
         PackageMissing: soundfile or soxr is not installed.
     """
-    soundfile, soxr = _packages()
+    soundfile, _ = _packages()
     if not content:
         raise ValueError("the file is empty")
     try:
         with soundfile.SoundFile(io.BytesIO(content)) as sound:
-            own, seconds = int(sound.samplerate), sound.frames / max(1, sound.samplerate)
+            seconds = sound.frames / max(1, sound.samplerate)
             if sound.channels > MAX_CHANNELS:
                 raise ValueError(f"it has {sound.channels} channels; {MAX_CHANNELS} is the most")
             if seconds > min(most_seconds, LONGEST_SECONDS) + 1 / rate:
                 raise ValueError(f"it lasts {seconds:.1f} s; {min(most_seconds, LONGEST_SECONDS):g} s is the most")
-            heard = sound.read(dtype="float32", always_2d=True).mean(axis=1)
+            heard, read = _heard(sound, rate)
             expected = sound.frames
     except soundfile.LibsndfileError as error:
         why = str(error.error_string).rstrip(".")
         raise ValueError(f"it is no recording that can be read ({why[:1].lower()}{why[1:]})") from None
     except (RuntimeError, TypeError) as error:
         raise ValueError(f"it is no recording that can be read ({error})") from None
-    if len(heard) < expected:
-        raise ValueError(f"it is cut off: {len(heard):,} of {expected:,} samples are there")
-    if own != rate and len(heard):
-        heard = soxr.resample(heard, own, rate, quality="HQ")
-    finite = np.nan_to_num(heard, nan=0.0, posinf=1.0, neginf=-1.0)
-    samples: Samples = np.clip(np.rint(finite * 32768), -32768, 32767).astype(np.int16)
-    return samples
+    if read < expected:
+        raise ValueError(f"it is cut off: {read:,} of {expected:,} samples are there")
+    return heard
+
+
+def _heard(sound: Any, rate: int) -> tuple[Samples, int]:
+    """Return one channel of ``rate`` samples a second, and how many frames were read; a block at a time is whole.
+
+    Minutes compressed to a few bytes, in many channels, would else be gigabytes in 32 bits.
+    """
+    _, soxr = _packages()
+    own, read, pieces = int(sound.samplerate), 0, [np.empty(0, np.int16)]
+    stream = soxr.ResampleStream(own, rate, 1, dtype="float32", quality="HQ") if own != rate else None
+    for block in sound.blocks(BLOCK, dtype="float32", always_2d=True):
+        read += len(block)
+        mixed = block.mean(axis=1)
+        if stream is not None:
+            mixed = stream.resample_chunk(mixed, last=read >= sound.frames)
+        finite = np.nan_to_num(mixed, nan=0.0, posinf=1.0, neginf=-1.0)
+        pieces.append(np.clip(np.rint(finite * 32768), -32768, 32767).astype(np.int16))
+    return np.concatenate(pieces), read
 
 
 def _packages() -> tuple[Any, Any]:

@@ -39,6 +39,7 @@ MODALITY: Final = Modality(
             loader="pipeline",
             cuts=False,
             judged_by="-wer",
+            may_judge=("-cer",),
         ),
         Task(
             name="audio-classification",
@@ -55,6 +56,7 @@ MODALITY: Final = Modality(
             loader="AutoModelForAudioClassification",
             cuts=False,
             judged_by="accuracy",
+            may_judge=("macro_f1",),
         ),
     ),
     families=FAMILIES,

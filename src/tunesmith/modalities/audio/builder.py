@@ -69,11 +69,11 @@ def _build_writer(plan: Plan, train: TokenRows, validation: TokenRows, device: t
     speed_up_attention(inner(model))
     if options.freeze_encoder:
         inner(model).model.encoder.requires_grad_(False)
-    checkpointed(model, plan)
+    unable = checkpointed(model, plan)
     writer = Writer(model, prompt, tokenizer_of(folder))
     make = partial(SpeechRows, hear=partial(_hear, ears), numbers=list, prompt=len(prompt.ids))
     objective = Transcription(writer, make=make, errors=errors)
-    objective.warnings += of_random_parts(fresh)
+    objective.warnings += unable + of_random_parts(fresh)
     pieces = Pieces(
         plan, model, objective, (train, validation), load=load, carried=_carried(folder),
         respondent=Transcribing(lambda samples: writer.texts(ears.inputs([samples]))[0]),
@@ -101,11 +101,11 @@ def _build_speller(plan: Plan, train: TokenRows, validation: TokenRows, device: 
     model = load_base(load, plan, device, keep=fresh)
     in_32_bits(model.lm_head)
     model = _adapted(model, plan, options, heads=["lm_head"])
-    checkpointed(model, plan)
+    unable = checkpointed(model, plan)
     speller = Speller(model, vocabulary)
     make = partial(SpeechRows, hear=partial(_hear, ears), numbers=vocabulary.ids, prompt=0)
     objective = Transcription(speller, make=make, errors=errors)
-    objective.warnings += of_random_parts([name for name in fresh if name != "lm_head"])
+    objective.warnings += unable + of_random_parts([name for name in fresh if name != "lm_head"])
     lacking = vocabulary.lacks(codes)
     if lacking:
         shown = " ".join(lacking[:20])
@@ -148,13 +148,13 @@ def build_classifier(
     for name in heads:
         in_32_bits(model.get_submodule(name))
     model = _adapted(model, plan, options, heads=heads)
-    checkpointed(model, plan)
+    unable = checkpointed(model, plan)
     heard = partial(_heard, ears=Ears(hearing, device))
     objective = classification(
         InFormat(model), plan, device, heard, classes=classes, labels=labels,
         counts=counts if options.balance else None,
     )  # fmt: skip
-    objective.warnings += of_random_parts([name for name in fresh if name.partition(".")[0] not in heads])
+    objective.warnings += unable + of_random_parts([name for name in fresh if name.partition(".")[0] not in heads])
     pieces = Pieces(
         plan, model, objective, (train, validation), load=load, respondent=Silent(), about={"classes": classes},
         carried=_carried(folder), finish=partial(_finish, folder, hearing, None),

@@ -10,7 +10,9 @@ from tunesmith.spec.recipe import Part
 class AudioOptions(Part):
     """How recordings are read, varied and weighted."""
 
-    language: str = Field("en", json_schema_extra={"flag": "--language"})
+    language: str = Field(
+        "en", json_schema_extra={"flag": "--language", "task": "speech-recognition", "models": ["speech"]}
+    )
     """Language that is spoken, as Whisper names it (en, de, zh); models of one language or of none ignore en."""
     max_seconds: float | None = Field(None, gt=0, le=300, json_schema_extra={"flag": "--max-seconds"})
     """Longest recording that is used; longer ones are faults. Open: 30, or less where the model hears less."""
@@ -22,5 +24,7 @@ class AudioOptions(Part):
         False, json_schema_extra={"flag": "--freeze-encoder", "head_alone": "audio-classification"}
     )
     """Leave what hears as it is: only Whisper's decoder, or the head behind another model, is trained."""
-    freeze_convolutions: bool = Field(True, json_schema_extra={"flag": "--freeze-convolutions"})
+    freeze_convolutions: bool = Field(
+        True, json_schema_extra={"flag": "--freeze-convolutions", "models": ["ctc"], "whole": True}
+    )
     """Leave the first layers of Wav2Vec2, HuBERT and WavLM as they are; turn it off for a model that knows nothing."""

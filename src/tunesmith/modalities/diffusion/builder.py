@@ -26,7 +26,7 @@ from tunesmith.training.denoising import Denoiser, Denoising, NoisyRows
 from tunesmith.training.forward import speed_up_adapters
 from tunesmith.training.latents import Keeping
 from tunesmith.training.lora_names import DIFFUSERS_FILE, lora_of, weights_of, write_lora
-from tunesmith.training.pipelines import encoders_of, load_noise, load_text_encoder, load_unet
+from tunesmith.training.pipelines import encoders_of, load_noise, load_text_encoder, load_unet, variant_of
 from tunesmith.training.quantization import load_base
 
 PARTS: Final = ("unet.", "encoders.")
@@ -155,6 +155,16 @@ def _write_pipeline(plan: Plan, model: Denoiser, folder: Path) -> None:
     for name in ("model_index.json", "scheduler", "tokenizer", "tokenizer_2", "text_encoder", "text_encoder_2", "vae"):
         if (base / name).is_dir():
             shutil.copytree(base / name, folder / name, dirs_exist_ok=True)
+            _name_plainly(folder / name)
         elif (base / name).is_file():
             shutil.copyfile(base / name, folder / name)
     model.unet.save_pretrained(folder / "unet")
+
+
+def _name_plainly(part: Path) -> None:
+    """Take fp16 and the like out of the names of weights, as the UNet beside them is written without."""
+    variant = variant_of(part)
+    for file in sorted(part.glob(f"*.{variant}*")) if variant else ():
+        if file.suffix == ".json":
+            file.write_text(file.read_text().replace(f".{variant}", ""))
+        file.rename(part / file.name.replace(f".{variant}", ""))

@@ -51,6 +51,7 @@ MODALITY: Final = Modality(
             does="writes about pictures",
             loader="AutoModelForImageTextToText",
             cuts=False,
+            may_judge=("exact_match", "rougeL"),
         ),
     ),
     families=FAMILIES,

@@ -64,6 +64,16 @@ class PairBatches:
         self._kind = kind
         self._dtype = dtype
 
+    def cut(self) -> list[str]:
+        """Say how many captions are longer than what the model reads."""
+        media, encoder = self._rows.media, self._encoder
+        full = np.flatnonzero(self.lengths >= encoder.patches + encoder.limit) if media is not None else ()
+        count = sum(encoder.cuts(media[int(row)].facts["text"]) for row in full) if media is not None else 0
+        if not count:
+            return []
+        said = f"{count} captions are" if count > 1 else "1 caption is"
+        return [f"{said} longer than the {encoder.limit} tokens that the model reads: what is beyond is not read."]
+
     def labels(self, rows: Sequence[int], epoch: int = 0) -> int:
         """Count the pairs."""
         return len(rows)
@@ -155,13 +165,15 @@ def build_pairs(
     _freeze(model, [name for tower in frozen for name in TOWERS[tower]])
     left_out = "|".join(name for tower in frozen for name in TOWERS[tower])
     model = adapted(model, plan, peft=None, whole=True, left_out=rf"(.*\.)?({left_out})(\..*)?" if left_out else None)
-    _prepare(model, plan)
+    unable = _prepare(model, plan)
+    encoder = PairEncoder(folder)
     batch = plan.spec.recipe.batch
     make = partial(
-        PairBatches, device=device, encoder=PairEncoder(folder), padding=padding_of(folder, model),
+        PairBatches, device=device, encoder=encoder, padding=padding_of(folder, model),
         kind=plan.model.model_type, dtype=format_of(inner(model)),
     )  # fmt: skip
     objective = Contrastive(model, make=make, batch=(batch.size or 1) * (batch.accumulation or 1))
+    objective.warnings += [*unable, *make(train).cut()]
     return Pieces(plan, model, objective, (train, validation), load=load, respondent=Silent(), carried=_carried(plan))
 
 
@@ -176,7 +188,7 @@ def build_talker(
     if options.freeze_vision:
         _freeze(model, [name for name, _ in model.named_modules() if _reads_pictures(name)])
     model = adapted(model, plan, peft="CAUSAL_LM", whole=not options.freeze_vision)
-    _prepare(model, plan)
+    unable = _prepare(model, plan)
     encoder = TalkEncoder(folder, family, options)
     make = partial(
         TalkBatches, device=device, encoder=encoder, kind=plan.model.model_type, dtype=format_of(inner(model)),
@@ -187,6 +199,7 @@ def build_talker(
         model, make=partial(make, answered=options.answered), perplexity=perplexity, scores=ANSWERS,
         answer=partial(predictor.answer, max_tokens=options.answer_tokens),
     )  # fmt: skip
+    objective.warnings += unable
     pieces = Pieces(
         plan, model, objective, (train, validation), load=partial(load_talker, folder), respondent=Describing(),
         carried=_carried(plan), finish=partial(write_processor, encoder.rule),
@@ -205,9 +218,9 @@ def write_processor(rule: PictureRule, folder: Path) -> None:
             (folder / name).write_text(json.dumps(said, indent=2))
 
 
-def _prepare(model: Any, plan: Plan) -> None:
+def _prepare(model: Any, plan: Plan) -> list[str]:
     speed_up_adapters(model)
-    checkpointed(model, plan)
+    return checkpointed(model, plan)
 
 
 def _keeping(load: Callable[[str], Any], kept: list[str]) -> Callable[[str], Any]:

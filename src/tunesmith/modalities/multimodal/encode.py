@@ -93,8 +93,15 @@ class PairEncoder:
 
     def text(self, caption: str) -> list[int]:
         """Return the tokens of a text; of a long one the beginning, with the token that ends it."""
-        ids = list(self._tokenizer.encode(caption.lower() if self._lower else caption).ids)
+        ids = self._whole(caption)
         return ids if len(ids) <= self.limit else [*ids[: self.limit - 1], ids[-1]]
+
+    def cuts(self, caption: str) -> bool:
+        """Whether a text is longer than what the model reads."""
+        return len(self._whole(caption)) > self.limit
+
+    def _whole(self, caption: str) -> list[int]:
+        return list(self._tokenizer.encode(caption.lower() if self._lower else caption).ids)
 
 
 class TalkEncoder:

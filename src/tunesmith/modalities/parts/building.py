@@ -174,10 +174,15 @@ def of_random_parts(names: Sequence[str]) -> list[str]:
     return [f"The model's files do not hold {', '.join(names)}: they start at random, from the seed."]
 
 
-def checkpointed(model: Any, plan: Plan) -> None:
-    """Let a model compute activations again in the backward pass where the plan says so and the model can."""
-    if plan.spec.recipe.gradient_checkpointing and inner(model).supports_gradient_checkpointing:
-        inner(model).gradient_checkpointing_enable({"use_reentrant": False})
+def checkpointed(model: Any, plan: Plan) -> list[str]:
+    """Let a model compute activations again in the backward pass where the plan says so; say if it cannot."""
+    if not plan.spec.recipe.gradient_checkpointing:
+        return []
+    if not inner(model).supports_gradient_checkpointing:
+        kind = plan.model.model_type
+        return [f"A model of the kind {kind} keeps all activations: gradient checkpointing has no effect on it."]
+    inner(model).gradient_checkpointing_enable({"use_reentrant": False})
+    return []
 
 
 def own_pass(model: Any, plan: Plan) -> None:

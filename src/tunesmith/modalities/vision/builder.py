@@ -71,13 +71,13 @@ def build_classifier(
         for name, parameter in model.named_parameters():
             if "lora_" in name:
                 parameter.requires_grad_(False)
-    checkpointed(model, plan)
+    unable = checkpointed(model, plan)
     shown = partial(_pixels, device=device, size=size, seed=plan.spec.seed)
     objective = classification(
         _InFormat(model), plan, device, partial(shown, variation=STILL), classes=classes, labels=labels,
         counts=counts if options.balance else None,
     )  # fmt: skip
-    objective.warnings += of_random_parts([name for name in fresh if name.partition(".")[0] not in heads])
+    objective.warnings += unable + of_random_parts([name for name in fresh if name.partition(".")[0] not in heads])
     pieces = Pieces(
         plan, model, objective, (train, validation), load=load, respondent=Silent(), about={"classes": classes},
         carried={}, finish=partial(write_preprocessor, size),
@@ -106,10 +106,11 @@ def build_detector(
     if options.freeze_backbone:
         for part in backbones(model):
             part.requires_grad_(False)
+    unable = checkpointed(model, plan)
     make = partial(BoxedBatches, classes=classes, device=device, size=size, seed=plan.spec.seed)
     objective = Detection(model, make=make, classes=classes)
     heads = ("class", "score", "bbox", "cv3")  # cv3: the classes of YOLOs of ultralytics
-    objective.warnings += of_random_parts([name for name in fresh if not any(head in name for head in heads)])
+    objective.warnings += unable + of_random_parts([name for name in fresh if not any(head in name for head in heads)])
 
     def finish(result: Path) -> None:
         write_detector_preprocessor(folder, size, model.config.model_type, result)

@@ -43,7 +43,7 @@ MADE_READY: Final = (
 def write_whole(use: Use, base: Path, adapter: Path, target: Path, dtype: str) -> None:
     """Write the base with the adapter worked into its weights."""
     if use.kind == "diffusion":
-        _pipeline(base, adapter, target)
+        _pipeline(base, adapter, target, dtype)
         return
     import transformers
 
@@ -77,15 +77,20 @@ def _head(use: Use, adapter: Path, info: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _pipeline(base: Path, adapter: Path, target: Path) -> None:
+def _pipeline(base: Path, adapter: Path, target: Path, dtype: str) -> None:
     """Write a pipeline of diffusers whose parts have the adapter in their weights."""
     import diffusers
 
     from tunesmith.modalities.folders import PIPELINE_ADAPTER
+    from tunesmith.training.pipelines import variant_of
 
     load: Any = diffusers.DiffusionPipeline.from_pretrained
-    pipeline = load(str(base), local_files_only=True, use_safetensors=True, safety_checker=None)
+    pipeline = load(
+        str(base), variant=variant_of(base / "unet"), torch_dtype=DTYPES["fp32"], local_files_only=True,
+        use_safetensors=True, safety_checker=None,
+    )  # fmt: skip
     pipeline.load_lora_weights(str(adapter), weight_name=PIPELINE_ADAPTER, local_files_only=True)
     pipeline.fuse_lora()
     pipeline.unload_lora_weights()
+    pipeline.to(DTYPES[dtype])
     pipeline.save_pretrained(str(target), safe_serialization=True)
