@@ -138,7 +138,7 @@ def varied(folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("kind", ["rt_detr", "d_fine", "yolos"])
+@pytest.mark.parametrize("kind", ["rt_detr", pytest.param("d_fine", marks=pytest.mark.slow), "yolos"])
 def test_an_onnx_file_of_a_detector_finds_what_the_model_finds(kind: str, tmp_path: Path) -> None:
     import onnxruntime
 
