@@ -22,7 +22,7 @@ import openai
 import psutil
 import pytest
 
-from fleet import until
+from fleet import processes_of
 from integration.guide_data import ROWS, write_guide_data
 from tunesmith.runs.event_log import read
 from tunesmith.runs.folder import RunFolder
@@ -348,13 +348,12 @@ def test_what_was_trained_is_served_as_it_was_printed(place: Place) -> None:
 def test_a_server_that_is_killed_leaves_no_model_behind(place: Place) -> None:
     process = place.begin("./start.sh --port 0 --no-lora")
     read_until(process, "answers at")
-    server = psutil.Process(process.pid)
-    children = until(
-        lambda: server.children(recursive=True), "the model has a process"
-    )  # It is loaded after that line.
+    home = Path(place.environment["TUNESMITH_HOME"])
+    model = [each for each in processes_of(home) if each.pid != process.pid]
     process.kill()
     process.communicate()
-    _, left = psutil.wait_procs(children, timeout=30)
+    assert model  # Not a child of the server, as a run outlives the server that started it; this one must not.
+    _, left = psutil.wait_procs(model, timeout=30)
     assert left == []
 
 
