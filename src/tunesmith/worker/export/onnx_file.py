@@ -97,7 +97,7 @@ def _compared(model: nn.Module, predictor: Any, rows: Rows, outputs: tuple[str, 
         with torch.inference_mode():
             own = model(pixels)
         other = [torch.from_numpy(each) for each in session.run(list(outputs), {"pixel_values": pixels.numpy()})]
-        apart = _apart(own, other)
+        apart = _apart(own, other, predictor.model.config.num_labels)
         largest = max(largest, apart)
         if not apart <= ALLOWED:
             faults.append(f"row {place}: a number differs by {apart:.2g} of the largest")
@@ -110,11 +110,11 @@ def _compared(model: nn.Module, predictor: Any, rows: Rows, outputs: tuple[str, 
     }
 
 
-def _apart(own: Sequence[Tensor], other: Sequence[Tensor]) -> float:
+def _apart(own: Sequence[Tensor], other: Sequence[Tensor], classes: int) -> float:
     """Return the largest difference of a number, as a share of the largest there is.
 
     Of what a detector finds, the likelier half is looked for wherever it stands: which of equally unlikely places are
-    looked into, and in which order, is decided by the last bits.
+    looked into, and in which order, is decided by the last bits. DETR's logits beyond the ``classes`` say "nothing".
     """
     if len(own) == 1:
         return float((own[0] - other[0]).abs().max() / own[0].abs().max())
@@ -122,7 +122,7 @@ def _apart(own: Sequence[Tensor], other: Sequence[Tensor]) -> float:
         torch.cat([each / mine.abs().max() for each, mine in zip(found, own, strict=True)], -1).flatten(0, 1)
         for found in (own, other)
     )
-    likelier = own[0].amax(-1).flatten().argsort(descending=True)[: (len(one) + 1) // 2]
+    likelier = own[0][..., :classes].amax(-1).flatten().argsort(descending=True)[: (len(one) + 1) // 2]
     return float(torch.cdist(one[likelier], two, p=torch.inf).amin(1).max())
 
 
