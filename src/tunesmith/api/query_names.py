@@ -14,7 +14,7 @@ from tunesmith.spec.errors import UnknownParameter
 
 FILTERS: Final = "x-filters"
 """In a route's ``openapi_extra``: names that take a key in brackets, ``NAME[KEY]=VALUE``."""
-FILTER: Final = re.compile(r"([^\[]+)\[.+\]")
+FILTER: Final = re.compile(r"([^\[]+)\[(.+)\]")
 OPEN: Final = frozenset({"/", "/docs", "/healthz", "/readyz", "/metrics", "/health"})
 """What people and probes open, to whose addresses browsers and proxies add names of their own."""
 

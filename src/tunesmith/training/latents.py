@@ -87,9 +87,13 @@ class Keeping:
     def too_long(self, rows: TokenRows) -> int:
         """Count the captions that are longer than what a text encoder reads."""
         texts, places = _captions(rows)
-        limit, tokenizer = min(map(longest_of, self._tokenizers)), self._tokenizers[0]
-        read = [tokenizer(text, truncation=True, max_length=limit + 1).input_ids for text in texts]
-        return sum(len(read[place]) > limit for place in places)
+        read = [self._tokenizers[0](text, truncation=True, max_length=self.limit + 1).input_ids for text in texts]
+        return sum(len(read[place]) > self.limit for place in places)
+
+    @property
+    def limit(self) -> int:
+        """Tokens of a caption that every text encoder reads."""
+        return min(map(longest_of, self._tokenizers))
 
     def keep(
         self,

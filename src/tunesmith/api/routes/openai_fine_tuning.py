@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from typing import Final
 
 from fastapi import APIRouter, Request
 
@@ -12,7 +10,7 @@ from tunesmith.api.deps import Asker, Serving
 from tunesmith.api.doors.openai import Acting, After, Limit, Page, page
 from tunesmith.api.doors.openai_jobs import CreateRequest, submission
 from tunesmith.api.doors.openai_view import FineTuningJob, view
-from tunesmith.api.query_names import FILTERS
+from tunesmith.api.query_names import FILTER, FILTERS
 from tunesmith.api.words import OPENAI_PREFIX
 from tunesmith.service.accounts.paths import organisation_folder
 from tunesmith.service.accounts.principal import Principal
@@ -25,7 +23,6 @@ from tunesmith.service.models.tuned import source_named
 from tunesmith.spec.errors import BadValue
 
 router = APIRouter(prefix="/v1/fine_tuning/jobs", tags=["openai"])
-FILTER: Final = re.compile(r"metadata\[(.+)\]")
 
 
 @router.post("")
@@ -87,4 +84,4 @@ def _metadata(parameters: Sequence[tuple[str, str]]) -> dict[str, str]:
     """Return the filter that a query holds."""
     if any(name == "metadata" for name, _ in parameters):
         raise BadValue("metadata", "", "a filter of the form metadata[KEY]=VALUE")
-    return {found[1]: value for name, value in parameters if (found := FILTER.fullmatch(name))}
+    return {found[2]: value for name, value in parameters if (found := FILTER.fullmatch(name))}

@@ -17,7 +17,7 @@ from tunesmith.modalities.chat_template import read_json
 from tunesmith.modalities.diffusion.options import DiffusionOptions
 from tunesmith.modalities.diffusion.predictor import Drawing
 from tunesmith.modalities.parts.asking import Silent
-from tunesmith.modalities.parts.building import Pieces
+from tunesmith.modalities.parts.building import Pieces, of_cut_captions
 from tunesmith.spec.errors import BadValue
 from tunesmith.spec.plan import Plan, settled
 from tunesmith.spec.recipe import AdapterRecipe
@@ -57,9 +57,7 @@ def build(
         model, noise, keeping, training=train, gamma=options.min_snr_gamma, mirror=options.mirror,
         make=partial(NoisyRows, levels=len(noise.kept), seed=plan.spec.seed, device=device, large=large),
     )  # fmt: skip
-    if cut := keeping.too_long(train):
-        said = f"{cut} captions are" if cut > 1 else "1 caption is"
-        objective.warnings.append(f"{said} longer than the 77 tokens that the model reads: what is beyond is not read.")
+    objective.warnings += of_cut_captions(keeping.too_long(train), keeping.limit)
     return Pieces(
         plan, model, objective, (train, validation), load=partial(_anew, plan, folder), respondent=Silent(), carried={},
         write=partial(_write_adapter if adapts else _write_pipeline, plan, model),

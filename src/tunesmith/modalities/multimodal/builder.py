@@ -21,7 +21,7 @@ from tunesmith.modalities.multimodal.metrics import ANSWERS, perplexity
 from tunesmith.modalities.multimodal.options import MultimodalOptions
 from tunesmith.modalities.multimodal.predictor import Describing, TalkPredictor, padding_of, text_inputs
 from tunesmith.modalities.parts.asking import Silent
-from tunesmith.modalities.parts.building import Pieces, adapted, checkpointed
+from tunesmith.modalities.parts.building import Pieces, adapted, checkpointed, of_cut_captions
 from tunesmith.modalities.parts.picture_inputs import format_of, marks, picture_inputs
 from tunesmith.modalities.parts.picture_rules import PictureRule
 from tunesmith.spec.plan import OTHER_PARTS, Plan
@@ -64,15 +64,13 @@ class PairBatches:
         self._kind = kind
         self._dtype = dtype
 
-    def cut(self) -> list[str]:
-        """Say how many captions are longer than what the model reads."""
+    def cut(self) -> int:
+        """Count the captions that are longer than what the model reads."""
         media, encoder = self._rows.media, self._encoder
-        full = np.flatnonzero(self.lengths >= encoder.patches + encoder.limit) if media is not None else ()
-        count = sum(encoder.cuts(media[int(row)].facts["text"]) for row in full) if media is not None else 0
-        if not count:
-            return []
-        said = f"{count} captions are" if count > 1 else "1 caption is"
-        return [f"{said} longer than the {encoder.limit} tokens that the model reads: what is beyond is not read."]
+        if media is None:
+            return 0
+        full = np.flatnonzero(self.lengths >= encoder.patches + encoder.limit)
+        return sum(encoder.cuts(media[int(row)].facts["text"]) for row in full)
 
     def labels(self, rows: Sequence[int], epoch: int = 0) -> int:
         """Count the pairs."""
@@ -173,7 +171,7 @@ def build_pairs(
         kind=plan.model.model_type, dtype=format_of(inner(model)),
     )  # fmt: skip
     objective = Contrastive(model, make=make, batch=(batch.size or 1) * (batch.accumulation or 1))
-    objective.warnings += [*unable, *make(train).cut()]
+    objective.warnings += unable + of_cut_captions(make(train).cut(), encoder.limit)
     return Pieces(plan, model, objective, (train, validation), load=load, respondent=Silent(), carried=_carried(plan))
 
 

@@ -174,6 +174,14 @@ def of_random_parts(names: Sequence[str]) -> list[str]:
     return [f"The model's files do not hold {', '.join(names)}: they start at random, from the seed."]
 
 
+def of_cut_captions(count: int, limit: int) -> list[str]:
+    """Say how many captions are longer than what a model reads."""
+    if not count:
+        return []
+    said = f"{count} captions are" if count > 1 else "1 caption is"
+    return [f"{said} longer than the {limit} tokens that the model reads: what is beyond is not read."]
+
+
 def checkpointed(model: Any, plan: Plan) -> list[str]:
     """Let a model compute activations again in the backward pass where the plan says so; say if it cannot."""
     if not plan.spec.recipe.gradient_checkpointing:

@@ -20,6 +20,7 @@ from tunesmith.service.accounts.organisations import ensure
 from tunesmith.service.accounts.paths import organisation_folder
 from tunesmith.service.accounts.principal import Principal, Role
 from tunesmith.service.datasets import files, room, sets
+from tunesmith.service.datasets.tuning_files import TUNING
 from tunesmith.spec.errors import (
     ArchiveRefused,
     BadValue,
@@ -48,9 +49,7 @@ PREFIX: Final = "upload-"
 LIFE: Final = 7 * 86_400.0
 """Seconds after which an upload that nobody goes on with is removed."""
 DATASET: Final = "dataset"
-"""Purpose of what becomes a data set; everything else becomes a file."""
-PURPOSE: Final = "fine-tune"
-"""Purpose of what says nothing else."""
+"""Purpose of what becomes a data set; everything else becomes a file, to train on where nothing is said."""
 PURPOSES: Final = (DATASET, *get_args(files.Purpose))
 CHECKSUMS: Final = ("sha1", "sha256")
 """Ways in which the bytes of one request may be checked."""
@@ -73,7 +72,7 @@ def create(service: Service, by: Principal, *, org: str | None = None, length: i
     sha256 = metadata.get("sha256", "").lower() or None
     if sha256 is not None and not _SHA256.fullmatch(sha256):
         raise BadValue("sha256", sha256, "64 hexadecimal digits")
-    if metadata.get("purpose", PURPOSE) not in PURPOSES:
+    if metadata.get("purpose", TUNING) not in PURPOSES:
         raise BadValue("purpose", metadata["purpose"], f"one of {', '.join(PURPOSES)}")
     if length > limit:
         raise TooLarge(limit)
@@ -335,7 +334,7 @@ def _into_file(service: Service, upload: Upload, id: str, name: str, digest: str
         os.rename(path, draft / name)
     whole = draft / name if draft.exists() else folder / id / name
     digest = digest or _digest_of(whole)
-    purpose = upload.metadata.get("purpose", PURPOSE)
+    purpose = upload.metadata.get("purpose", TUNING)
     kept = files.Draft(id, upload.org, draft, name, purpose, upload.length, digest)
     files.keep(service, kept, before=lambda connection: stored.change(connection, upload.id, became=id))
 
