@@ -22,6 +22,8 @@ from tunesmith.worker.export.shown import export_shown
 from tunesmith.worker.export.shown_rows import rows_of
 
 CLASSES = ["circle", "cross", "square"]
+LONG = ["rt_detr", "d_fine"]
+"""Detectors of which writing an ONNX file takes most of a minute."""
 
 
 class Quiet:
@@ -138,7 +140,7 @@ def varied(folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("kind", ["rt_detr", pytest.param("d_fine", marks=pytest.mark.slow), "yolos"])
+@pytest.mark.parametrize("kind", [*(pytest.param(name, marks=pytest.mark.slow) for name in LONG), "yolos"])
 def test_an_onnx_file_of_a_detector_finds_what_the_model_finds(kind: str, tmp_path: Path) -> None:
     import onnxruntime
 

@@ -159,7 +159,8 @@ def build_pairs(
     folder, options = Path(plan.model.path), _options(plan)
     load = partial(load_pair, folder)
     model = load_base(load, plan, device)
-    frozen = [tower for tower in TOWERS if getattr(options, f"freeze_{tower}_tower")]
+    stays = {"image": options.freeze_image_tower, "text": options.freeze_text_tower}
+    frozen = [tower for tower in TOWERS if stays[tower]]
     _freeze(model, [name for tower in frozen for name in TOWERS[tower]])
     left_out = "|".join(name for tower in frozen for name in TOWERS[tower])
     model = adapted(model, plan, peft=None, whole=True, left_out=rf"(.*\.)?({left_out})(\..*)?" if left_out else None)
