@@ -104,7 +104,9 @@ def weights_facts(
 ) -> ModelFacts:
     """Return what configuration and weights' files tell; ``files`` are those of the part that is trained."""
     if not files:
-        raise NotALanguageModel(source, "the folder has no model.safetensors; pickled weights (.bin, .pt) are not read")
+        raise NotALanguageModel(
+            source, "the folder has no model.safetensors; of pickled weights only a model's pytorch_model.bin is read"
+        )
     weights = [tensor for file in files for tensor in tensors(file) if _is_weight(tensor)]
     linear = [tensor for tensor in weights if _is_linear(tensor)]
     widths: Counter[str] = Counter()

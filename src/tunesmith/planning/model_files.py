@@ -16,8 +16,8 @@ from tunesmith.spec.plan import OTHER_PARTS, ModelFacts
 DTYPES: Final = {"BF16": "bf16", "F16": "fp16", "F32": "fp32"}
 """Number formats that can be trained from, by the name that safetensors gives them."""
 PICKLED: Final = (
-    "its weights are pickled (.bin, .pt), which can run any code and are not read; where you trust it, load it with "
-    "transformers and save it as safetensors with save_pretrained"
+    "its weights are pickled, which can run any code; of such files only a model's pytorch_model.bin is read; where "
+    "you trust it, load it with the library that wrote it and save it as safetensors with save_pretrained"
 )
 GGUF: Final = "it is a GGUF file, which is made for answering; take the model's safetensors version"
 OUTPUT_HEADS: Final = frozenset({"lm_head", "embed_out", "output", "decoder"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,10 @@ YOLO: Final = "ultralytics_yolo"
 """``model_type`` of networks that are not of transformers, but of the package ultralytics."""
 ONE_LABEL: Final = "single_label_classification"
 """What transformers calls telling classes apart of which each row has one."""
+
+
+_REQUIRED: Final = re.compile(r"requires the (\S+) library")
+"""What transformers says of a package that a model needs."""
 
 
 @dataclass(frozen=True)
@@ -222,6 +227,11 @@ def _load(kind: Any, folder: Path, precision: str, **options: Any) -> tuple[Any,
         )
     except (ValueError, KeyError) as error:
         why = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise NotALanguageModel(str(folder), why) from error
+    except ImportError as error:
+        needed = _REQUIRED.search(str(error))
+        package = needed[1] if needed else error.name
+        why = f"it needs the package {package}, which is not installed" if package else str(error).splitlines()[0]
         raise NotALanguageModel(str(folder), why) from error
     return model, _owners(model, [*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])])
 

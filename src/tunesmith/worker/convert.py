@@ -1,10 +1,11 @@
 """A convert run: a downloaded model becomes a folder of safetensors that everything else can open.
 
 The request names the source folder, the file in it (GGUF, a Whisper of CTranslate2, a MobileNetV2 of torchvision),
-what to keep and the card (README.md) of the result; or the name of a YOLO of the package ultralytics, and its file of
-weights, without which they are drawn at random::
+what to keep and the card (README.md) of the result; or all files of a model's pickled weights; or the name of a YOLO of
+the package ultralytics, and its file of weights, without which they are drawn at random::
 
     {"source": "/...", "file": "model.gguf", "card": "# ...", "keep": ["LICENSE"]}
+    {"source": "/...", "pickled": ["pytorch_model.bin"], "card": "# ...", "keep": ["tokenizer.json"]}
     {"yolo": "yolov8n", "file": "/.../yolov8n.pt", "card": "# ..."}
 """
 
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from tunesmith.spec.errors import PullFailed
 from tunesmith.spec.events import Progress
 from tunesmith.worker.ctranslate import convert_whisper
+from tunesmith.worker.pickled_weights import convert_pickled
 from tunesmith.worker.torchvision_names import convert_mobilenet
 from tunesmith.worker.ultralytics_file import convert_yolo, make_yolo
 
@@ -47,6 +49,8 @@ def run(run: RunFolder, reporter: Reporter) -> None:
     if name := request.get("yolo"):
         file = request["file"]
         parameters = make_yolo(name, target) if file is None else convert_yolo(Path(file), name, target)
+    elif pickled := request.get("pickled"):
+        parameters = convert_pickled(source, pickled, target)
     elif Path(request["file"]).suffix == ".gguf":
         parameters = convert_gguf(source, request["file"], target)
         reporter.say(Progress(message="writing the tokenizer", done=0.9))

@@ -130,10 +130,31 @@ def test_a_full_disk_is_named_with_what_is_needed(monkeypatch: pytest.MonkeyPatc
         hub.fetch("acme/tiny", offline=False)
 
 
-def test_a_model_of_pickled_weights_alone_is_refused() -> None:
+def test_of_pickled_weights_only_a_models_own_are_fetched() -> None:
+    hub.refuse_pickles("acme/tiny", ["config.json", "pytorch_model.bin", "onnx/model.safetensors"])
+    hub.refuse_pickles("acme/tiny", ["config.json", "pytorch_model.bin.index.json", "pytorch_model-00001-of-00002.bin"])
     with pytest.raises(NotALanguageModel, match=r"pickled.*save_pretrained"):
-        hub.refuse_pickles("acme/tiny", ["config.json", "pytorch_model.bin", "onnx/model.safetensors"])
-    hub.refuse_pickles("acme/tiny", ["config.json", "pytorch_model.bin", "model.safetensors"])
+        hub.refuse_pickles("acme/tiny", ["config.json", "weights.pth", "onnx/model.safetensors"])
+
+
+def test_pickled_weights_are_fetched_where_there_are_no_others() -> None:
+    names = ["config.json", "pytorch_model.bin", "tf_model.h5", "vocab.json", "onnx/model.safetensors"]
+    assert hub.wanted_of(names) == ["config.json", "pytorch_model.bin", "vocab.json"]
+    assert hub.wanted_of([*names, "model.safetensors"]) == ["config.json", "vocab.json", "model.safetensors"]
+    shards = ["pytorch_model.bin.index.json", "pytorch_model-00001-of-00001.bin"]
+    assert hub.wanted_of(["config.json", *shards]) == ["config.json", *shards]
+    assert hub.wanted_of([*shards, "model.safetensors"]) == ["model.safetensors"]
+
+
+def test_pickled_weights_are_there_when_all_their_files_are(cache: Path) -> None:
+    folder = snapshot(cache, "config.json")
+    assert hub.cached("acme/tiny") is None
+    shards = {"a": "pytorch_model-00001-of-00002.bin", "b": "pytorch_model-00002-of-00002.bin"}
+    (folder / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": shards}))
+    (folder / shards["a"]).write_text("")
+    assert hub.cached("acme/tiny") is None
+    (folder / shards["b"]).write_text("")
+    assert hub.cached("acme/tiny") == folder
 
 
 @pytest.mark.parametrize("source", ["../evil", "a/b/c", "/abs/path", "plain", "a/..", ""])

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+from data.drawn import draw_into
+from tunesmith.data.check import check
 from tunesmith.data.files import find
+from tunesmith.service.models.pull import is_pulled, pull
 from tunesmith.service.models.resolve import resolve_data, resolve_datasets, resolve_model
 from tunesmith.settings import Settings
 from tunesmith.spec.errors import DataNotFound, ModelNotFound, Offline
@@ -19,6 +23,10 @@ def settings(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Set
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.chdir(tmp_path)
     return Settings(home=home, offline=True)
+
+
+def quiet(stage: str, done: float | None) -> None:
+    """Hear nothing."""
 
 
 def model_at(folder: Path) -> Path:
@@ -59,6 +67,22 @@ def test_a_hub_id_is_found_in_the_cache(settings: Settings, tmp_path: Path) -> N
     (cached / "refs").mkdir()
     (cached / "refs" / "main").write_text("abc")
     assert resolve("acme/tiny", settings) == folder
+
+
+def test_a_short_name_may_mean_a_branch_of_a_repository(settings: Settings, tmp_path: Path) -> None:
+    cached = tmp_path / "hf" / "hub" / "models--facebook--detr-resnet-50"
+    folders = {name: model_at(cached / "snapshots" / commit) for name, commit in (("main", "abc"), ("no_timm", "def"))}
+    (cached / "refs").mkdir()
+    for name, folder in folders.items():
+        (folder / "model.safetensors").write_bytes(b"")
+        (cached / "refs" / name).write_text(folder.name)
+    assert resolve("detr", settings) == pull("detr", settings, quiet) == folders["no_timm"]
+    assert resolve("facebook/detr-resnet-50", settings) == folders["main"]
+    assert resolve_model(ModelRef(source="detr", revision="main"), settings) == folders["main"]
+    (cached / "refs" / "no_timm").unlink()
+    assert not is_pulled("detr", settings)
+    with pytest.raises(Offline, match="detr-resnet-50"):
+        resolve("detr", settings)
 
 
 def test_a_hub_id_needs_the_network(settings: Settings) -> None:
@@ -185,6 +209,46 @@ def test_a_split_that_is_named_is_used_alone(settings: Settings, tmp_path: Path)
 def test_a_plain_folder_stays_whole(settings: Settings, tmp_path: Path) -> None:
     splits_at(tmp_path / "set", "train.jsonl", "extra.jsonl")
     assert used("set", settings) == [("set", False, False)]
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "gztar"])
+@pytest.mark.parametrize("top", ["", "pets"])
+def test_an_archive_brings_the_splits_of_the_folder_that_was_packed(
+    settings: Settings, tmp_path: Path, kind: str, top: str
+) -> None:
+    for number, side in enumerate(("train", "val", "test")):
+        draw_into(tmp_path / "set" / top / side, [f"{number}{place}.png" for place in range(3 - number)])
+        rows = [{"file_name": f"{number}{place}.png", "caption": f"a {side}"} for place in range(3 - number)]
+        (tmp_path / "set" / top / side / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    packed = Path(shutil.make_archive(str(tmp_path / "packed"), kind, tmp_path / "set")).name
+    folder, archive = (resolve_datasets([DatasetRef(uri=uri)], settings) for uri in ("set", packed))
+    assert [note.replace(packed, "set") for note in archive.notes] == folder.notes
+    assert [(data.uri, data.validation, data.test) for data in archive.datasets] == [
+        (f"{packed}:train", False, False),
+        (f"{packed}:validation", True, False),
+        (f"{packed}:test", False, True),
+    ]
+    assert [check([data]).rows for data in archive.datasets] == [check([data]).rows for data in folder.datasets]
+    assert [check([data]).rows for data in archive.datasets] == [3, 2, 1]
+    assert check(archive.datasets).faults.count == 0
+
+
+def test_the_readme_in_an_archive_says_which_files_are_which_split(settings: Settings, tmp_path: Path) -> None:
+    splits_at(tmp_path / "set" / "top", "a/rows.jsonl", "b/rows.jsonl")
+    configs = "configs:\n- config_name: x\n  data_files:\n  - {split: train, path: a/*}\n  - {split: dev, path: b/*}\n"
+    (tmp_path / "set" / "top" / "README.md").write_text(f"---\n{configs}---\n")
+    shutil.make_archive(str(tmp_path / "set"), "zip", tmp_path / "set")
+    assert used("set.zip", settings) == [("set.zip:train", False, False), ("set.zip:dev", True, False)]
+    [file] = find("set.zip:dev")
+    assert file.name == "set.zip/top/b/rows.jsonl"
+
+
+def test_an_archive_without_splits_stays_whole(settings: Settings, tmp_path: Path) -> None:
+    splits_at(tmp_path / "set", "train.jsonl", "extra.jsonl")
+    shutil.make_archive(str(tmp_path / "set"), "zip", tmp_path / "set")
+    assert used("set.zip", settings) == [("set.zip", False, False)]
+    with pytest.raises(DataNotFound, match=r"There is set\.zip:train"):
+        find("set.zip:test")
 
 
 def test_one_of_several_configurations_has_to_be_named(settings: Settings, tmp_path: Path) -> None:

@@ -42,6 +42,9 @@ def test_a_model_of_the_hubs_cache_is_found_by_its_id_and_its_alias(
     assert find_target(service, ACME, "qwen3-0.6b").base == snapshot
     with pytest.raises(NotFound):
         find_target(service, ACME, "Qwen/Qwen3-4B")
+    found = tmp_path / "hub" / "models--facebook--detr-resnet-50" / "snapshots"
+    branches = [make_base(found / name) for name in ("main", "no_timm")]
+    assert [find_target(service, ACME, name).base for name in ("facebook/detr-resnet-50", "detr")] == branches
 
 
 def test_every_name_of_a_model_leads_to_it(service: Service, tiny: Path) -> None:

@@ -35,6 +35,8 @@ class HubRepository:
     """A repository of the Hugging Face hub."""
 
     repository: str
+    revision: str | None = None
+    """A branch or tag where the main one is not what is needed."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +71,13 @@ class Alias:
         return f"{self.parameters:g}M" if self.parameters < 1000 else f"{self.parameters / 1000:.3g}B"
 
 
-def _hub(name: str, repository: str, licence: str, summary: str, parameters: float, use: str = "llm") -> Alias:
+def _hub(
+    name: str, repository: str, licence: str, summary: str, parameters: float, use: str = "llm",
+    revision: str | None = None,
+) -> Alias:  # fmt: skip
     origin = f"{repository} on the hub"
-    return Alias(name, "model", HubRepository(repository), "hub", licence, origin, summary, parameters, use)
+    source = HubRepository(repository, revision)
+    return Alias(name, "model", source, "hub", licence, origin, summary, parameters, use)
 
 
 _ALIASES: Final = (
@@ -300,7 +306,15 @@ _ALIASES: Final = (
         "image_classifier",
     ),
     _hub("convnext-tiny", "facebook/convnext-tiny-224", "Apache-2.0", "Tells images apart.", 28.6, "image_classifier"),
-    _hub("detr", "facebook/detr-resnet-50", "Apache-2.0", "Finds objects in images.", 41.6, "object_detector"),
+    _hub(
+        "detr",
+        "facebook/detr-resnet-50",
+        "Apache-2.0",
+        "Finds objects in images.",
+        41.6,
+        "object_detector",
+        "no_timm",  # whose backbone needs no package but transformers
+    ),
     _hub("yolos-tiny", "hustvl/yolos-tiny", "Apache-2.0", "Finds objects in images; small.", 6.5, "object_detector"),
     _hub("yolov8s", "Ultralytics/YOLOv8", "AGPL-3.0", "Finds objects in images; small.", 11.2, "object_detector"),
     _hub(

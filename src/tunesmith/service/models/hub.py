@@ -25,9 +25,10 @@ from tunesmith.spec.errors import ModelNotFound, NotALanguageModel, Offline, Pul
 from tunesmith.spec.home_paths import expanded
 
 WANTED: Final = ("*.safetensors", "*.json", "*.jinja", "tokenizer*", "*.model", "*.txt", "LICENSE*", "README.md")
-"""What is fetched of a repository: no pickled weights, no copies in other formats."""
-UNWANTED: Final = ("*/*",)
-"""Copies of the same model for other programs lie in subfolders."""
+"""What is fetched of a repository, but pickled weights where there are no others: no copies in other formats."""
+PICKLED_SINGLE: Final = "pytorch_model.bin"
+PICKLED_INDEX: Final = "pytorch_model.bin.index.json"
+_PICKLED: Final = "pytorch_model*.bin"
 PIPELINE: Final = "model_index.json"
 """By which a pipeline of diffusers is known; its parts lie in subfolders, and copies of it beside them."""
 PARTS: Final = ("unet", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler")
@@ -63,15 +64,15 @@ def cache_dir() -> Path:
 
 
 def is_complete(folder: Path) -> bool:
-    """Whether a folder holds a configuration and every file of safetensors that its index names, or such parts."""
+    """Whether a folder holds a configuration and every file of weights that its index names, or such parts."""
     if (folder / PIPELINE).is_file():
         return all(is_complete(folder / part) for part in WEIGHED)
     if not (folder / "config.json").is_file():
         return False
-    index = next(folder.glob("*.safetensors.index.json"), None)
-    if index is not None:
-        return all((folder / name).is_file() for name in set(json.loads(index.read_text())["weight_map"].values()))
-    return any(folder.glob("*.safetensors"))
+    for index in (*folder.glob("*.safetensors.index.json"), folder / PICKLED_INDEX):
+        if index.is_file():
+            return all((folder / name).is_file() for name in set(json.loads(index.read_text())["weight_map"].values()))
+    return any(folder.glob("*.safetensors")) or (folder / PICKLED_SINGLE).is_file()
 
 
 def fetch(repository: str, revision: str | None = None, *, offline: bool) -> Path:
@@ -81,7 +82,7 @@ def fetch(repository: str, revision: str | None = None, *, offline: bool) -> Pat
         Offline: it is not in the cache and the network may not be used.
         PullFailed: the hub cannot be reached, or breaks off.
         ModelNotFound: the hub has no such model, or hides it from this user.
-        NotALanguageModel: it has pickled weights alone, which are not read.
+        NotALanguageModel: it has pickled weights alone, of a kind that is not read.
         DiskFull: the hub's cache has no room for it.
     """
     here = cached(repository, revision)
@@ -169,19 +170,23 @@ def _snapshot(repository: str, revision: str | None) -> Path:
     sizes = {entry.path: entry.size for entry in tree if isinstance(entry, RepoFile)}
     refuse_pickles(repository, list(sizes))
     wanted = wanted_of(list(sizes))
-    exact = [glob.escape(name) for name in wanted] if PIPELINE in sizes else None
     with room_for(cache_dir(), sum(sizes[name] for name in wanted)):
         path = snapshot_download(
             repository, revision=revision, cache_dir=cache_dir(), endpoint=endpoint(), token=token(),
-            allow_patterns=exact or list(WANTED), ignore_patterns=None if exact else list(UNWANTED),
+            allow_patterns=[glob.escape(name) for name in wanted],
         )  # fmt: skip
     return Path(path)
 
 
 def wanted_of(names: Sequence[str]) -> list[str]:
-    """Return the files that are fetched of a repository; of a pipeline no variants where there are plain weights."""
+    """Return the files that are fetched of a repository; of a pipeline no variants where there are plain weights.
+
+    Copies of the same model for other programs lie in subfolders.
+    """
     if PIPELINE not in names:
-        return [name for name in names if "/" not in name and _matches(name)]
+        safe = any(name.endswith(".safetensors") and "/" not in name for name in names)
+        own = [name for name in names if "/" not in name and not (safe and name == PICKLED_INDEX)]
+        return [name for name in own if _matches(name) or (not safe and fnmatch.fnmatch(name, _PICKLED))]
     found = [PIPELINE]
     for part in PARTS:
         own = [name for name in names if name.rpartition("/")[0] == part and _matches(name.rpartition("/")[2])]
@@ -196,12 +201,14 @@ def _matches(name: str) -> bool:
 
 
 def refuse_pickles(repository: str, files: Sequence[str]) -> None:
-    """Accept a repository's list of files only if it has safetensors.
+    """Accept a repository's list of files only if it has safetensors, or a model's weights as torch writes them.
 
     Raises:
-        NotALanguageModel: it has none.
+        NotALanguageModel: it has neither.
     """
     place = WEIGHED[0] if PIPELINE in files else ""
+    if not place and {PICKLED_SINGLE, PICKLED_INDEX} & set(files):
+        return
     if any(name.endswith(".safetensors") and name.rpartition("/")[0] == place for name in files):
         return
     pickled = any(name.endswith((".bin", ".pt", ".pth")) for name in files)

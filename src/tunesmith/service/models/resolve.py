@@ -16,6 +16,7 @@ from tunesmith.modalities.folders import is_model
 from tunesmith.service.models import hub, hub_data
 from tunesmith.service.models.aliases import ALIASES, HubRepository, known_names
 from tunesmith.service.models.directory import ModelDirectory, is_model_directory
+from tunesmith.service.models.pickled import readable, silently
 from tunesmith.service.models.pull import made_yolo
 from tunesmith.service.models.yolo import yolo_named
 from tunesmith.spec.errors import DataNotFound, ModelNotFound, did_you_mean
@@ -42,8 +43,12 @@ def resolve_model(ref: ModelRef, settings: Settings, start: Path = WORKING_FOLDE
     Raises:
         ModelNotFound: nothing is called that; the message names what comes nearest, or how to get it.
         TrainedElsewhere: it is a YOLO of the package ultralytics, which is not installed, or one that is not trained.
-        PullFailed: what it is made of is not what its name says.
+        PullFailed: what it is made of is not what its name says, or more is pickled in its weights than numbers.
     """
+    return readable(_model_folder(ref, settings, start), ref.source, settings)
+
+
+def _model_folder(ref: ModelRef, settings: Settings, start: Path) -> Path:
     folder = expanded(_path_from(start, ref.source))
     if is_model_directory(folder):
         folder = ModelDirectory(folder).model
@@ -56,12 +61,12 @@ def resolve_model(ref: ModelRef, settings: Settings, start: Path = WORKING_FOLDE
         raise not_a_model(ref.source, folder)
     yolo = yolo_named(ref.source)
     if yolo is not None:
-        return made_yolo(yolo, settings, lambda stage, done: None)
+        return made_yolo(yolo, settings, silently)
     alias = ALIASES.get(ref.source)
     if alias is not None and alias.kind == "model":
         if not isinstance(alias.source, HubRepository):
             raise ModelNotFound(ref.source, f"Fetch it first: tunesmith pull {ref.source}.")
-        return hub.fetch(alias.source.repository, ref.revision, offline=settings.offline)
+        return hub.fetch(alias.source.repository, ref.revision or alias.source.revision, offline=settings.offline)
     if hub.is_hub_id(ref.source) and not _reads_like_a_path(ref.source, start):
         return hub.fetch(ref.source, ref.revision, offline=settings.offline)
     raise no_such_model(ref.source, settings)
@@ -132,7 +137,7 @@ class Resolved:
 
 
 def resolve_datasets(datasets: Sequence[DatasetRef], settings: Settings, start: Path = WORKING_FOLDER) -> Resolved:
-    """Find data sets; a folder that has splits of its own trains on ``train`` alone.
+    """Find data sets; a folder or archive that has splits of its own trains on ``train`` alone.
 
     Its validation rows validate, unless other data is marked for that, and its test rows are kept for the end.
 
@@ -167,7 +172,7 @@ def _within(dataset: DatasetRef, uri: str, settings: Settings) -> tuple[str, ...
 
 @dataclass(frozen=True)
 class _Splits:
-    """Splits that a folder has of its own."""
+    """Splits that a folder or archive has of its own."""
 
     uris: dict[str, str]
     """Where the rows for train, validation and test are, as far as there are any."""
@@ -176,9 +181,9 @@ class _Splits:
 
 
 def _own_splits(uri: str) -> _Splits | None:
-    """Return the splits of a folder; None if it has no further ones beside ``train``, or one is named already."""
+    """Return the splits of a folder or archive; None without further ones beside ``train``, or if one is named."""
     folder, choice = files.divided(uri) or (expanded(uri), [])
-    layout = files.layout_at(folder) if folder.is_dir() else None
+    layout = files.layout_at(folder) if files.is_there(str(folder)) else None
     if layout is None or len(choice) > 1 or (choice and layout.split(layout.default, choice[0])):
         return None
     config = layout.config_of(choice)

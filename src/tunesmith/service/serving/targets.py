@@ -20,6 +20,7 @@ from tunesmith.service.jobs.checkpoints import is_whole
 from tunesmith.service.models import hub
 from tunesmith.service.models.aliases import ALIASES, HubRepository
 from tunesmith.service.models.directory import ModelDirectory, is_model_directory
+from tunesmith.service.models.pickled import readable
 from tunesmith.service.models.resolve import not_a_model
 from tunesmith.service.models.tuned import STEP, TUNED
 from tunesmith.spec.errors import Conflict, ModelNotFound, ModelNotReady, NotFound, RunNotFound, UnreadableFile
@@ -153,9 +154,13 @@ class _Seeker:
             return Target(name, NOBODYS, base, adapter=folder.resolve(), base_org=self._owner(base, NOBODYS))
         if not is_model(folder):
             raise not_a_model(name, folder)
-        return Target(name, NOBODYS, folder.resolve(), base_org=NOBODYS)
+        return Target(name, NOBODYS, readable(folder.resolve(), name, self._service.settings), base_org=NOBODYS)
 
     def _pulled(self, name: str) -> Path | None:
+        found = self._fetched(name)
+        return None if found is None else readable(found, name, self._service.settings)
+
+    def _fetched(self, name: str) -> Path | None:
         models = self._service.settings.models_dir
         if len(os.fsencode(name)) > FILE_NAME:
             return None
@@ -163,14 +168,14 @@ class _Seeker:
             return models / name
         alias = ALIASES.get(name)
         if alias is not None and alias.kind == "model" and isinstance(alias.source, HubRepository):
-            return hub.cached(alias.source.repository)
+            return hub.cached(alias.source.repository, alias.source.revision)
         return hub.cached(name) if hub.is_hub_id(name) else None
 
     def _base(self, written: str) -> Path | None:
         """Return the folder of a base that a run's files name."""
         folder = Path(written)
         if folder.is_absolute() and is_model(folder):
-            return folder.resolve()
+            return readable(folder.resolve(), written, self._service.settings)
         return self._pulled(written)
 
     def _named(self, name: str) -> Target | None:
