@@ -98,6 +98,21 @@ def test_rows_of_an_upload_name_only_what_came_with_them(acme: Acme) -> None:
             assert shown.status_code == 422
 
 
+def test_a_row_of_several_pictures_names_only_what_came_with_it(acme: Acme) -> None:
+    answer = {"role": "assistant", "content": "The first."}
+    rows: list[dict[str, Any]] = []
+    for aim in (acme.aims[0], acme.aims[1], acme.aims[2], acme.aims[4]):
+        rows.append({"images": ["own.png", aim], "messages": [{"role": "user", "content": "Which?"}, answer]})
+        for part in ({"type": "image", "image": aim}, {"type": "image_url", "image_url": {"url": f"file://{aim}"}}):
+            parts = [{"type": "image", "image": "own.png"}, part, {"type": "text", "text": "Which?"}]
+            rows.append({"messages": [{"role": "user", "content": parts}, answer]})
+    content = archive(b"".join(json.dumps(row).encode() + b"\n" for row in rows))
+    id = acme.post("/api/datasets/upload", files={"file": ("rows.zip", content)})["id"]
+    report = acme.post(f"/api/datasets/{id}/check", json={})
+    assert (report["rows"], report["media"]) == (1, {"pictures": 1})
+    assert report["faults"]["by_code"] == {"media_outside": len(rows)}
+
+
 def test_a_file_to_train_on_says_at_once_that_nothing_of_it_can_be_read(acme: Acme) -> None:
     form = {"files": {"file": ("rows.jsonl", acme.rows())}, "data": {"purpose": "fine-tune"}}
     file = acme.post("/v1/files", **form)

@@ -1,6 +1,6 @@
 """Finds the files that a data set's ``uri`` means.
 
-A uri is a file, an archive, a folder, a glob, a part of a folder that is laid out like a data set of a hub
+A uri is a file, an archive, a folder, a glob, a part of a folder or archive that is laid out like a data set of a hub
 (``folder:train``, ``folder:config:split``), or several of these with commas between them.
 """
 
@@ -18,12 +18,14 @@ from tunesmith.data.compression import split_suffixes
 from tunesmith.data.formats import FORMATS
 from tunesmith.data.hub_folder import Layout, layout_of
 from tunesmith.data.layouts import LAYOUTS
+from tunesmith.data.layouts import Layout as MediaLayout
 from tunesmith.data.layouts import layout_of as layout_of_media
+from tunesmith.data.lists import list_in
 from tunesmith.data.media import is_media
 from tunesmith.data.source_file import SourceFile
 from tunesmith.data.sources import READERS
 from tunesmith.data.tree import Tree, places_in, tree_of_archive, tree_of_folder
-from tunesmith.spec.errors import DataNotFound, NobodysHome, UnreadableData
+from tunesmith.spec.errors import DataNotFound, NobodysHome, RowFault, UnreadableData
 from tunesmith.spec.home_paths import expanded
 
 NAMED: Final = 3
@@ -80,18 +82,33 @@ def parts(uri: str, there: Callable[[str], bool] | None = None) -> list[str]:
     return [part for part in found if part] or [uri]
 
 
-def layout_at(folder: Path) -> Layout | None:
-    """Return how a folder is laid out, if it is like a data set of a hub."""
+def layout_at(place: Path) -> Layout | None:
+    """Return how a folder or an archive is laid out, if it is like a data set of a hub."""
+    return _layout_in(place, archives.look_into(place)) if is_archive_file(place) else _layout_of(place)
+
+
+def _layout_of(folder: Path) -> Layout | None:
     readme = folder / "README.md"
     try:
         text = readme.read_text(errors="replace") if readme.is_file() else ""
         below = list(_below(folder))
     except OSError:
         return None
-    if layout_of_media(tree_of_folder(folder, below)) is not None:
+    if _media_layout(tree_of_folder(folder, below)) is not None:
         return None  # Text files beside pictures, such as those of their boxes, are no splits.
     names = [path.relative_to(folder).as_posix() for path in below]
     return layout_of([name for name in names if is_rows(name)], text)
+
+
+def _layout_in(archive: Path, contents: archives.Contents) -> Layout | None:
+    tree = tree_of_archive(archive, contents)
+    if _media_layout(tree, contents) is not None:
+        return None
+    try:
+        text = tree.content("README.md").decode(errors="replace") if tree.has("README.md") else ""
+    except RowFault:
+        text = ""
+    return layout_of([name for name in tree.names if is_rows(name)], text)
 
 
 def is_there(name: str) -> bool:
@@ -107,12 +124,17 @@ def is_rows(name: str) -> bool:
     return split_suffixes(name)[0] in READERS and not archives.is_archive(name) and not _is_companion(name)
 
 
+def is_archive_file(path: Path) -> bool:
+    """Whether a file is there that is an archive by its name."""
+    return archives.is_archive(path.name) and path.is_file()
+
+
 def divided(part: str) -> tuple[Path, list[str]] | None:
-    """Divide ``folder:split`` or ``folder:config:split`` into the folder, which is there, and the rest."""
+    """Divide ``folder:split`` or ``folder:config:split`` into the folder or archive, which is there, and the rest."""
     pieces = part.split(":")
     for length in range(len(pieces) - 1, max(0, len(pieces) - 3), -1):
         base = expanded(":".join(pieces[:length]))
-        if pieces[0] and base.is_dir():
+        if pieces[0] and (base.is_dir() or is_archive_file(base)):
             return base, pieces[length:]
     return None
 
@@ -127,7 +149,7 @@ def _expand(part: str, format: str, within: tuple[str, ...] | None) -> Found:
     if is_there(part):
         return _folder(path, format, within) if path.is_dir() else _named(path, format, within)
     if chosen := divided(part):
-        return _chosen(part, *chosen)
+        return _chosen(part, *chosen, within)
     if not glob.has_magic(part):
         raise DataNotFound(part)
     matches = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
@@ -148,7 +170,7 @@ def _named(path: Path, format: str, within: tuple[str, ...] | None) -> Found:
         raise UnreadableData(str(path), "it is neither a file nor a folder", _KNOWN)
     if archives.is_archive(path.name):
         contents = archives.look_into(path)
-        laid = _laid(tree_of_archive(path, contents, within), format, places_in(path, contents))
+        laid = _laid(tree_of_archive(path, contents, within), format, contents, places_in(path, contents))
         if laid is not None:
             rest = [SourceFile(path, broken=contents.broken)] if contents.broken else []
             return Found(laid.files + rest, contents.notes + laid.notes)
@@ -183,16 +205,18 @@ def _nothing_in(path: Path, what: str, found: Found, names: Iterable[str]) -> Un
     return UnreadableData(str(path), f"it holds pictures or recordings, and nothing says what they are: {ways}", ())
 
 
-def _laid(tree: Tree, format: str, places: Mapping[str, int] | None = None) -> Found | None:
+def _laid(
+    tree: Tree, format: str, contents: archives.Contents | None = None, places: Mapping[str, int] | None = None
+) -> Found | None:
     """Return the rows that the layout of a tree gives; None where it is not laid out.
 
-    ``places`` are those of an archive's files: rows come in the order of their files there, for a compressed tar can
-    only be read forwards.
+    ``contents`` and ``places`` are those of an archive's files: rows come in the order of their files there, for a
+    compressed tar can only be read forwards.
 
     Raises:
         UnreadableData: the layout that was named, or found, cannot be read.
     """
-    layout = LAYOUTS.get(format) or (layout_of_media(tree) if format == "auto" else None)
+    layout = LAYOUTS.get(format) or (_media_layout(tree, contents) if format == "auto" else None)
     if layout is None:
         return None
     sides: dict[str, list[dict[str, Any]]] = {}
@@ -207,6 +231,14 @@ def _laid(tree: Tree, format: str, places: Mapping[str, int] | None = None) -> F
     return Found(files, layout.notes(tree))
 
 
+def _media_layout(tree: Tree, contents: archives.Contents | None = None) -> MediaLayout | None:
+    """Return the layout of pictures or recordings; None where files beside them hold rows, which come first."""
+    layout = layout_of_media(tree)
+    if layout is None or not layout.yields:
+        return layout
+    return layout if list_in(tree, [name for name in tree.others if is_rows(name)], contents) is None else None
+
+
 def _found_at(row: Mapping[str, Any], root: str, places: Mapping[str, int]) -> Iterator[int]:
     """Yield where the files that a row names begin in their archive."""
     for value in row.values():
@@ -215,16 +247,20 @@ def _found_at(row: Mapping[str, Any], root: str, places: Mapping[str, int]) -> I
                 yield place
 
 
-def _chosen(part: str, folder: Path, choice: list[str]) -> Found:
-    layout = layout_at(folder)
+def _chosen(part: str, place: Path, choice: list[str], within: tuple[str, ...] | None) -> Found:
+    contents = archives.look_into(place) if is_archive_file(place) else None
+    layout = _layout_of(place) if contents is None else _layout_in(place, contents)
     if layout is None:
         if choice == ["train"]:
-            return _folder(folder)
-        raise DataNotFound(part, f"'{folder}' has no splits: name the folder alone")
+            return _folder(place, within=within) if contents is None else _named(place, "auto", within)
+        raise DataNotFound(part, f"'{place}' has no splits: name {'the folder' if contents is None else 'it'} alone")
     names = layout.chosen(choice)
     if not names:
-        raise DataNotFound(part, layout.offer(str(folder)))
-    return _collected([folder / name for name in names], folder)
+        raise DataNotFound(part, layout.offer(str(place)))
+    if contents is None:
+        return _collected([place / name for name in names], place)
+    root = tree_of_archive(place, contents).root
+    return _archive(place, None, contents, frozenset(str(root / name) for name in names))
 
 
 def _why(why: str, found: Found) -> str:
@@ -250,20 +286,32 @@ def _collected(paths: list[Path], top: Path | None) -> Found:
     return Found(files, notes + _passed_over(unknown))
 
 
-def _archive(path: Path, forced: str | None) -> Found:
-    """Take the files in an archive; where it is damaged, those before that, and a fault for the rest."""
-    contents = archives.look_into(path)
-    members = [each for each in contents.members if is_rows(each.name)]
+def _archive(
+    path: Path, forced: str | None, contents: archives.Contents | None = None, chosen: frozenset[str] | None = None
+) -> Found:
+    """Take the files in an archive; where it is damaged, those before that, and a fault for the rest.
+
+    ``chosen`` are the places of those that are meant, where not all are; what is beside them is not told of.
+    """
+    contents = contents or archives.look_into(path)
+    rows = [each for each in contents.members if is_rows(each.name)]
+    members = [each for each in rows if chosen is None or _place_of(path, each) in chosen]
     files = [
         SourceFile(path, next((name for name in _folders_of(each.name) if name in FORMATS), forced), each, each.broken)
         for each in members
     ]
-    if contents.broken and contents.within not in members:
+    if contents.broken and contents.within not in rows:
         files.append(SourceFile(path, forced, broken=contents.broken))
+    if chosen is not None:
+        return Found(files, contents.notes)
     unknown = [
         f"{path}/{each.name}" for each in contents.members if not is_rows(each.name) and not _is_silent(each.name)
     ]
     return Found(files, contents.notes + _passed_over(unknown))
+
+
+def _place_of(archive: Path, member: archives.Member) -> str:
+    return str(archive.absolute() / os.path.normpath(member.name))
 
 
 def _folders_of(name: str) -> list[str]:

@@ -40,7 +40,7 @@ from tunesmith.data.token_rows import EncodedRow, TokenRows
 from tunesmith.spec.errors import DiskFull, RowFault
 from tunesmith.spec.examples import BoxedImage, LabelledImage, LabelledSound, LabelledText
 
-VERSION: Final = 4
+VERSION: Final = 5
 """Raised when the same bytes are read into other examples, or the layout changes: older entries are then left alone."""
 
 EXAMPLE: Final = np.dtype(

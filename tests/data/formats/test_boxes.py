@@ -43,6 +43,7 @@ def test_a_picture_without_boxes_is_a_row() -> None:
     [
         ({"label": 3, "box": [0, 0, 1, 1]}, ["a", "b"], "box 1 has the class 3, and the classes are 0 to 1"),
         ({"label": -1, "box": [0, 0, 1, 1]}, ["a", "b"], "box 1 has the class -1, and the classes are 0 to 1"),
+        ({"label": -1, "box": [0, 0, 1, 1]}, [], "box 1 has the class -1, and classes are numbered from 0"),
         ({"label": 0.5, "box": [0, 0, 1, 1]}, [], "box 1 has the class 0.5, which is no whole number"),
         ({"label": "a", "box": [0, 0, 0, 1]}, [], "box 1 is empty: 0 wide and 1 high"),
         ({"label": "a", "box": [0, 0, 4, -1]}, [], "box 1 is empty: 4 wide and -1 high"),

@@ -103,6 +103,7 @@ def test_puts_answers_into_the_order_of_their_calls() -> None:
     [
         ({"tools": []}, MissingColumn, "messages"),
         ({"messages": [ASK, ANSWERED[1]], "tools": "no JSON"}, WrongType, "tools"),
+        ({"messages": [ASK, ANSWERED[1]], "tools": TOOLS, "images": ["a.png"]}, WrongType, "images"),
         ({"messages": [ASK, ANSWERED[1]], "tools": [{"type": "function"}]}, WrongType, "tools[0]"),
         ({"messages": [ASK, ANSWERED[1]], "functions": [3]}, WrongType, "functions[0]"),
         ({"messages": [ASK, calling(arguments={})], "tools": []}, WrongType, "messages[1].tool_calls[0]"),

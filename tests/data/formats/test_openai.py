@@ -6,7 +6,7 @@ import pytest
 
 from tunesmith.data.formats.openai import FORMAT
 from tunesmith.spec.errors import EmptyRow, NoWeight, RowFault, UnreadableRow, Where, WrongType
-from tunesmith.spec.examples import Conversation, Message
+from tunesmith.spec.examples import Conversation, Message, PictureTalk
 
 WHERE = Where("chat.jsonl", 17)
 ASK = {"role": "user", "content": "Hi"}
@@ -46,6 +46,14 @@ def test_keeps_an_answer_of_weight_zero_out_of_training() -> None:
 
 def test_leaves_a_blank_system_turn_out() -> None:
     assert read({"role": "system", "content": ""}, ASK, {"role": "assistant", "content": "a"})[0].role == "user"
+
+
+def test_parts_that_are_pictures_make_it_a_conversation_about_them() -> None:
+    parts = [{"type": "image", "image": name} for name in ("a.png", "b.png")]
+    asked = {"role": "user", "content": [*parts, {"type": "text", "text": "Which?"}]}
+    [example] = FORMAT.examples({"messages": [asked, {"role": "assistant", "content": "One."}]}, WHERE)
+    turns = (Message("user", "<image>\n<image>\nWhich?"), Message("assistant", "One."))
+    assert example == PictureTalk(("a.png", "b.png"), turns, WHERE)
 
 
 @pytest.mark.parametrize(

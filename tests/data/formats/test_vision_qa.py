@@ -6,7 +6,7 @@ import pytest
 
 from tunesmith.data.formats.vision_qa import FORMAT
 from tunesmith.spec.errors import EmptyRow, MissingColumn, RowFault, Where, WrongType
-from tunesmith.spec.examples import ImageQuestion, PictureTalk
+from tunesmith.spec.examples import ImageQuestion, Message, PictureTalk
 
 WHERE = Where("pictures.json", 1)
 
@@ -39,6 +39,32 @@ def test_several_turns_are_one_conversation_of_which_every_answer_is_trained() -
     ]  # fmt: skip
 
 
+def test_what_the_system_says_is_kept() -> None:
+    turns = [{"role": "user", "content": "Who?"}, {"role": "assistant", "content": "A cat."}]
+    kept = (Message("system", "One word."), Message("user", "Who?"), Message("assistant", "A cat."))
+    rows: list[dict[str, Any]] = [
+        {"image": "a.jpg", "messages": [{"role": "system", "content": "One word."}, *turns]},
+        {"image": "a.jpg", "messages": turns, "system": "One word."},
+        {"image": "a.jpg", "question": "Who?", "answer": "A cat.", "system": "One word."},
+    ]
+    for row in rows:
+        assert FORMAT.sniff(row)
+        assert list(FORMAT.examples(row, WHERE)) == [PictureTalk(("a.jpg",), kept, WHERE)]
+
+
+def test_a_blank_system_turn_is_none() -> None:
+    row = llava("<image>\nWho?", "A cat.")
+    row["conversations"].insert(0, {"from": "system", "value": " "})
+    assert list(FORMAT.examples(row, WHERE)) == [ImageQuestion("a.jpg", "Who?", "A cat.", WHERE)]
+
+
+def test_several_pictures_are_one_conversation() -> None:
+    row = llava("<image>\n<image>\nWhich?", "The first.") | {"image": ["a.jpg", "b.jpg"]}
+    [talk] = FORMAT.examples(row, WHERE)
+    assert isinstance(talk, PictureTalk)
+    assert talk.images == ("a.jpg", "b.jpg")
+
+
 @pytest.mark.parametrize(
     ("row", "fault", "column"),
     [
@@ -46,6 +72,8 @@ def test_several_turns_are_one_conversation_of_which_every_answer_is_trained() -
         ({"question": "Who?", "answer": "x"}, MissingColumn, "image"),
         ({"image": "", "question": "Who?", "answer": "x"}, EmptyRow, "image"),
         ({"image": "a.jpg", "question": "Who?", "answer": 1}, WrongType, "answer"),
+        ({"images": [], "question": "Who?", "answer": "x"}, WrongType, "images"),
+        ({"image": None, "question": "Who?", "answer": "x"}, EmptyRow, "image"),
         (llava("<image>", "A cat."), WrongType, "conversations"),
         (llava("Who?"), WrongType, "conversations"),
         (llava(), EmptyRow, "conversations"),

@@ -50,6 +50,30 @@ def test_an_archive_is_read_like_its_folder(tmp_path: Path) -> None:
     assert [row.text for row in rows] == ["hello"]
 
 
+def test_a_quote_of_a_tsv_is_a_character_like_any_other(tmp_path: Path) -> None:
+    for name in ("1.wav", "2.wav"):
+        write_sound(tmp_path / "clips" / name, tones("ab"))
+    (tmp_path / "train.tsv").write_text('path\tsentence\n1.wav\t"Stop, he said\n2.wav\tGo "on"\n')
+    assert said(tmp_path) == [("clips/1.wav", '"Stop, he said'), ("clips/2.wav", 'Go "on"')]
+
+
+@pytest.mark.parametrize("name", ["metadata.csv", "train.tsv"])
+def test_a_quote_that_is_never_closed_is_told(tmp_path: Path, name: str) -> None:
+    for number in (1, 2):
+        write_sound(tmp_path / f"{number}.wav", tones("ab"))
+    (tmp_path / name).write_text('path,sentence\n1.wav,"Stop\n2.wav,Go\n')
+    with pytest.raises(UnreadableData, match="it is no CSV"):
+        locate([DatasetRef(uri=str(tmp_path))])
+
+
+def test_a_recording_may_be_named_below_path(tmp_path: Path) -> None:
+    write_sound(tmp_path / "train" / "1.wav", tones("ab"))
+    row = {"audio": {"path": "1.wav"}, "label": "dog"}
+    (tmp_path / "train" / "metadata.jsonl").write_text(json.dumps(row) + "\n")
+    [found] = [row for row in read([DatasetRef(uri=str(tmp_path))]) if isinstance(row, LabelledSound)]
+    assert (found.audio, found.label) == (str(tmp_path / "train" / "1.wav"), "dog")
+
+
 def test_a_damaged_list_is_named(tmp_path: Path) -> None:
     write_sound(tmp_path / "1.wav", tones("ab"))
     (tmp_path / "metadata.jsonl").write_text('{"file_name": "1.wav", \n')

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,62 @@ def test_of_an_upload_nothing_outside_is_read(tmp_path: Path) -> None:
     assert [type(row) for row in found if isinstance(row, RowFault)] == [MediaOutside]
 
 
+LISTS = f"{NAMES}train: train.txt\nval: lists/val.txt\n"
+
+
+def listed(folder: Path, train: str, val: str = "images/val/3.png\n") -> Path:
+    write(folder, LISTS)
+    (folder / "lists").mkdir()
+    (folder / "train.txt").write_text(train)
+    (folder / "lists/val.txt").write_text(val)
+    return folder
+
+
+def test_lists_name_the_pictures_of_a_side(tmp_path: Path) -> None:
+    inside = tmp_path / "set"
+    listed(inside, f"./images/train/2.png\n\n{inside}/images/val/3.png\n", "../images/train/1.png\n")
+    rows = read(inside)
+    assert shown(rows, inside) == [
+        ("train", "images/train/2.png"), ("train", "images/val/3.png"), ("val", "images/train/1.png"),
+    ]  # fmt: skip
+    assert all(row.boxes and row.names == ("square", "circle") for _, row in rows)
+    assert notes(inside) == []
+
+
+def test_lists_in_an_archive_are_read_too(tmp_path: Path) -> None:
+    listed(tmp_path / "set", "images/train/1.png\n")
+    path = Path(shutil.make_archive(str(tmp_path / "set"), "zip", tmp_path / "set"))
+    assert shown(read(path), path) == [("train", "images/train/1.png"), ("val", "images/val/3.png")]
+
+
+def test_a_picture_of_a_list_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
+    listed(tmp_path, f"images/train/1.png\nimages/train/9.png\n{'x' * 300}.png\na\0b.png\n")
+    found = faults(tmp_path)
+    assert "train.txt names 'images/train/9.png', and there is no such picture" in found[0].message
+    assert len(found) == 3
+
+
+def test_a_list_that_leads_nowhere_falls_back_to_the_sets_own(tmp_path: Path) -> None:
+    listed(tmp_path, "/gone/images/train/1.png\n")
+    assert shown(read(tmp_path), tmp_path) == OWN
+    assert "'train.txt' names no picture of the set, so train is read from 'images/train'." in notes(tmp_path)[0]
+
+
+def test_a_list_reads_outside_only_where_that_may_be_read(tmp_path: Path) -> None:
+    other = write(tmp_path / "other", None, line="0 .5 .5 .2 .4")
+    (other / "all.txt").write_text("./images/train/1.png\n")
+    inside = listed(tmp_path / "set", f"images/train/1.png\n{other}/images/train/2.png\n../other/images/val/3.png\n")
+    anywhere = [name for side, name in shown(read(inside), tmp_path) if side == "train"]
+    assert anywhere == ["other/images/train/2.png", "other/images/val/3.png", "set/images/train/1.png"]
+    located = locate([DatasetRef(uri=str(inside), within=(str(inside),))])
+    within = [row.example.image for row in stream(located) if isinstance(row, ReadRow)]  # type: ignore[union-attr]
+    assert all(Path(name).is_relative_to(inside) for name in within)
+    assert sum(isinstance(row, RowFault) for row in stream(located)) == 2
+    (inside / "data.yaml").write_text(f"{NAMES}train: {other}/all.txt\nval: images/val\n")
+    assert shown(read(inside), tmp_path)[0] == ("train", "other/images/train/1.png")
+    assert shown(read(inside, within=(str(inside),)), inside) == OWN
+
+
 def test_nothing_of_its_own_and_a_path_outside_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "set/pictures").mkdir(parents=True)
     (tmp_path / "set/pictures/1.png").touch()
@@ -170,6 +227,7 @@ def test_a_data_yaml_that_cannot_be_used_is_one_sentence(tmp_path: Path, said: s
         ("2 .5 .5 .2 .4", "box 1 has the class 2, and the classes are 0 to 1"),
         ("0 .5 .5 nan .4", "box 1 has a side that is not a number"),
         ("0 .5 .5 0 .4", "box 1 is empty"),
+        ("-1 .5 .5 .2 .2", "box 1 has the class -1, and the classes are 0 to 1"),
         ("0 .5 .5", "box 1 is not four numbers"),
         ("square .5 .5 .1 .1", "box 1 is not four numbers"),
     ],
@@ -178,6 +236,11 @@ def test_a_line_that_is_no_box_is_a_fault_of_its_picture(tmp_path: Path, line: s
     found = faults(write(tmp_path, line=line))
     assert [type(fault) for fault in found] == [BadBox] * 3
     assert why in found[0].message
+
+
+def test_a_class_below_0_is_a_fault_without_names_too(tmp_path: Path) -> None:
+    found = faults(write(tmp_path, None, line="-1 .5 .5 .2 .2"))
+    assert ["has the class -1, and classes are numbered from 0" in fault.message for fault in found] == [True] * 3
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,41 @@ def test_every_mode_becomes_rgb(tmp_path: Path, mode: str) -> None:
     assert decode(str(next(tmp_path.iterdir())), WHERE).mode == "RGB"
 
 
+@pytest.mark.parametrize("brightest", [199, 299, 40_000, 65_535])
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.pgm"])
+def test_16_bits_are_as_bright_however_bright_the_picture_is(tmp_path: Path, name: str, brightest: int) -> None:
+    values = np.linspace(0, brightest, 256).astype(np.uint16).reshape(16, 16)
+    if name == "a.pgm":
+        written(tmp_path / name, b"P5 16 16 65535\n" + values.astype(">u2").tobytes())
+    else:
+        Image.fromarray(values).save(tmp_path / name)
+    found = np.asarray(decode(str(tmp_path / name), WHERE))
+    assert np.array_equal(found, np.stack([np.rint(values / 257)] * 3, -1))
+
+
+@pytest.mark.parametrize("brightest", [1.0, 0.25, 200.0, 255.0])
+def test_fractions_are_shares_or_bytes(tmp_path: Path, brightest: float) -> None:
+    values = np.linspace(0, brightest, 256, dtype=np.float32).reshape(16, 16)
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    found = np.asarray(decode(str(tmp_path / "a.tif"), WHERE))[:, :, 0]
+    assert np.array_equal(found, np.rint(values.astype(np.float64) * (255 if brightest <= 1 else 1)))
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ([-3.0, 900.0], "its values lie between -3 and 900; scale them to 0 to 1 or to 0 to 255"),
+        ([0.0, float("nan")], "scale them to 0 to 1"),
+        (np.array([0, 70_000], np.int32), "its values lie between 0 and 70000; scale them to 0 to 65,535"),
+    ],
+)
+def test_values_of_no_known_scale_are_a_fault_that_says_what_to_do(tmp_path: Path, values: object, why: str) -> None:
+    made = np.asarray(values) if isinstance(values, np.ndarray) else np.asarray(values, np.float32)
+    Image.fromarray(made.reshape(1, 2)).save(tmp_path / "a.tif")
+    with pytest.raises(UnreadableMedia, match=why):
+        decode(str(tmp_path / "a.tif"), WHERE)
+
+
 def test_reads_a_picture_in_an_archive(tmp_path: Path) -> None:
     path = zipped(tmp_path / "set.zip", ["x/1.png", "x/2.png"])
     assert np.array_equal(np.asarray(decode(f"{path}/x/2.png", WHERE)), np.asarray(drawn(1)))

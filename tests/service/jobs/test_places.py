@@ -50,6 +50,8 @@ def test_paths_of_an_organisation_start_from_its_own_folder(service: Service, ow
     assert uri(service, "data/a.jsonl") == str(own / "data/a.jsonl")
     assert uri(service, "data/b,c.jsonl, data/a.jsonl") == f"{own}/data/b,c.jsonl,{own}/data/a.jsonl"
     assert uri(service, "data/hub:train") == f"{own}/data/hub:train"
+    (own / "data" / "packed.zip").write_bytes(b"")
+    assert uri(service, "data/packed.zip:train") == f"{own}/data/packed.zip:train"
     assert uri(service, "data/*.jsonl") == f"{own}/data/a.jsonl,{own}/data/b,c.jsonl"
     assert uri(service, f"{own}/data") == f"{own}/data"
 

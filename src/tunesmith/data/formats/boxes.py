@@ -78,6 +78,8 @@ def _label(number: int, label: object, names: Sequence[str], where: Where) -> st
             raise BadBox(where, number, f"has the class {label}, which is no whole number")
         if names and not 0 <= label < len(names):
             raise BadBox(where, number, f"has the class {int(label)}, and the classes are 0 to {len(names) - 1}")
+        if label < 0:
+            raise BadBox(where, number, f"has the class {int(label)}, and classes are numbered from 0")
         return names[int(label)] if names else str(int(label))
     if not isinstance(label, str):
         raise BadBox(where, number, f"has a class that is neither a name nor a number, but {str(label)[:60]}")

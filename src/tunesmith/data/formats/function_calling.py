@@ -20,6 +20,7 @@ from tunesmith.spec.errors import Where, WrongType
 from tunesmith.spec.examples import Conversation, Example, Message, Role
 
 _TALKS: Final = ("messages", "conversations")
+_PICTURES: Final = ("image", "images")
 _GLAIVE: Final = re.compile(r"(?:\A|\n)\s*(USER|ASSISTANT|FUNCTION RESPONSE):")
 _SPEAKERS: Final[dict[str, Role]] = {"USER": "user", "ASSISTANT": "assistant", "FUNCTION RESPONSE": "tool"}
 _CALL: Final = "<functioncall>"
@@ -32,7 +33,10 @@ def sniff(row: Row) -> int:
 
 
 def examples(row: Row, where: Where) -> Iterator[Example]:
-    """Make one conversation with its tools and calls."""
+    """Make one conversation with its tools and calls; pictures cannot stand beside them."""
+    shown = next((name for name in _PICTURES if row.get(name)), None)
+    if shown is not None:
+        raise WrongType(shown, where, row[shown], "empty: rows with tools are read without pictures")
     if "chat" in row and not has_any(row, *_TALKS):
         yield _glaive(row, where)
         return

@@ -1,6 +1,7 @@
 """Conversations as chat APIs take them: ``{"messages": [{"role": "user", "content": "..."}, ...]}``.
 
-Content may be a list of text parts; ``"weight": 0`` keeps an assistant turn out of training.
+Content may be a list of text parts; ``"weight": 0`` keeps an assistant turn out of training. What the user says may
+hold pictures as parts, ``{"type": "image", "image": path}`` or ``{"type": "image_url", "image_url": {"url": path}}``.
 https://platform.openai.com/docs/guides/supervised-fine-tuning
 """
 
@@ -8,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tunesmith.data.columns import Row, has, optional_text
+from tunesmith.data.columns import Row, has
 from tunesmith.data.formats import RowFormat
-from tunesmith.data.turns import conversation, turns
+from tunesmith.data.picture_talks import talk
 from tunesmith.spec.errors import Where
-from tunesmith.spec.examples import Example, Message
+from tunesmith.spec.examples import Example
 
 
 def sniff(row: Row) -> int:
@@ -21,9 +22,8 @@ def sniff(row: Row) -> int:
 
 
 def examples(row: Row, where: Where) -> Iterator[Example]:
-    """Make one conversation; a ``system`` column comes before the messages."""
-    system = Message("system", optional_text(row, "system", where))
-    yield conversation([system, *turns(row, "messages", where)], "messages", where)
+    """Make one conversation, about pictures where parts name some; a ``system`` column comes before the messages."""
+    yield talk(row, "messages", where)
 
 
 FORMAT = RowFormat(

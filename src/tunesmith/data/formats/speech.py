@@ -6,44 +6,30 @@ The recording is a path, relative to the file of the row. ``transcript``, ``tran
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 from tunesmith.data.columns import Row, chosen, has_any, text
 from tunesmith.data.formats import RowFormat
-from tunesmith.spec.errors import MissingColumn, Where, WrongType
+from tunesmith.data.recordings import COLUMNS, FILES, recording
+from tunesmith.spec.errors import Where
 from tunesmith.spec.examples import Example, Speech
 
-_SOUNDS: Final = ("audio", "sound", "audio_path", "audio_filepath", "wav")
-_FILES: Final = ("path", "file_name", "file")
 _SAID: Final = ("transcription", "transcript", "sentence", "text")
 
 
 def sniff(row: Row) -> int:
     """Recognise a recording with a transcript; a bare ``path`` or ``file_name`` only beside what is a transcript."""
-    if has_any(row, *_SOUNDS):
+    if has_any(row, *COLUMNS):
         return 91 if has_any(row, *_SAID) else 0
     said = has_any(row, "transcription", "transcript") or ("sentence" in row and "label" not in row)
-    return 91 if said and has_any(row, *_FILES) else 0
+    return 91 if said and has_any(row, *FILES) else 0
 
 
 def examples(row: Row, where: Where) -> Iterator[Example]:
     """Make one recording with its transcript."""
     said = text(row, chosen(row, *_SAID), where)
-    yield Speech(_recording(row, where), " ".join(said.split()), where)
-
-
-def _recording(row: Row, where: Where) -> str:
-    """Return the path of the recording, as it stands there; data sets of a hub keep it below ``path``."""
-    column = chosen(row, *_SOUNDS, *_FILES)
-    if column not in row:
-        raise MissingColumn(column, where, [str(name) for name in row])
-    value = row[column]
-    if isinstance(value, Mapping):
-        if not isinstance(value.get("path"), str):
-            raise WrongType(column, where, value, "a recording with its path")
-        value, column = value["path"], f"{column}.path"
-    return text({column: value}, column, where).strip()
+    yield Speech(recording(row, where), " ".join(said.split()), where)
 
 
 FORMAT = RowFormat(

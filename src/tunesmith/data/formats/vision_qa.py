@@ -1,20 +1,22 @@
-"""A question about a picture: ``{"image", "question", "answer"}``.
+"""A question about a picture: ``{"image", "question", "answer"}``, or a conversation about one or several.
 
-The picture is a path, relative to the file of the row. LLaVA's ``{"image", "conversations"}`` is read as well
-(https://github.com/haotian-liu/LLaVA): one question with its answer, or a conversation whose answers are all learned.
-A text model cannot read such rows.
+A picture is a path, relative to the file of the row; ``images`` is a list of them. LLaVA's ``{"image",
+"conversations"}`` (https://github.com/haotian-liu/LLaVA) and ``{"images", "messages"}`` are read as well: one question
+with its answer, or a conversation whose answers are all learned. ``<image>`` or a part ``{"type": "image"}`` in what
+the user says is the place of the next picture. A text model cannot read such rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tunesmith.data.columns import Row, chosen, has, has_any, text
+from tunesmith.data.columns import Row, chosen, has, has_any, optional_text, text
 from tunesmith.data.formats import RowFormat
-from tunesmith.data.pictures import COLUMNS, picture
-from tunesmith.data.turns import turns
-from tunesmith.spec.errors import Where, WrongType
-from tunesmith.spec.examples import Example, ImageQuestion, Message, PictureTalk
+from tunesmith.data.picture_talks import about, talk
+from tunesmith.data.pictures import COLUMNS, picture, pictures
+from tunesmith.data.turns import conversation
+from tunesmith.spec.errors import Where
+from tunesmith.spec.examples import Example, ImageQuestion, Message
 
 
 def sniff(row: Row) -> int:
@@ -23,38 +25,28 @@ def sniff(row: Row) -> int:
 
 
 def examples(row: Row, where: Where) -> Iterator[Example]:
-    """Make a question with its answer, or a conversation where there are several."""
-    image = picture(row, where)
-    if "question" in row or not has_any(row, *_TALKS):
-        yield ImageQuestion(image, text(row, "question", where), text(row, "answer", where), where)
+    """Make a question with its answer, or a conversation where there is more; a ``system`` column comes first."""
+    if "question" not in row and has_any(row, *_TALKS):
+        yield talk(row, chosen(row, *_TALKS), where, pictures(row, where))
         return
-    column = chosen(row, *_TALKS)
-    said = turns(row, column, where)
-    spoken = [turn for turn in said if turn.role != "system"]
-    if [turn.role for turn in spoken] != ["user", "assistant"] * (len(spoken) // 2):
-        raise WrongType(column, where, [turn.role for turn in spoken], "a list in which user and assistant take turns")
-    questions = [_question(asked, column, where) for asked in spoken[::2]]
-    if len(questions) == 1:
-        yield ImageQuestion(image, questions[0], spoken[1].content, where)
+    images = pictures(row, where) or (picture(row, where),)
+    question, answer = text(row, "question", where), text(row, "answer", where)
+    system = optional_text(row, "system", where)
+    if len(images) == 1 and not system:
+        yield ImageQuestion(images[0], question, answer, where)
         return
-    yield PictureTalk((image,), tuple(said), where)
+    said = [Message("system", system), Message("user", question), Message("assistant", answer)]
+    yield about(images, conversation(said, "question", where), "question", where)
 
 
 _TALKS = ("conversations", "messages")
-
-
-def _question(asked: Message, column: str, where: Where) -> str:
-    question = asked.content.replace("<image>", "").strip()
-    if not question:
-        raise WrongType(column, where, asked.content, "a list whose questions say more than '<image>'")
-    return question
 
 
 FORMAT = RowFormat(
     name="vision_qa",
     summary="a question about a picture, and the answer",
     columns=("image", "question", "answer"),
-    optional=("images", "conversations", "messages"),
+    optional=("images", "conversations", "messages", "system"),
     produces="image question",
     sniff=sniff,
     examples=examples,

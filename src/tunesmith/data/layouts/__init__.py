@@ -69,6 +69,8 @@ class Layout:
     """
     notes: Callable[[Tree], list[str]] = _nothing
     """What the user should know of how it is read, one sentence each."""
+    yields: bool = False
+    """Whether files of rows beside the pictures or recordings come before it."""
 
 
 def _found() -> dict[str, Layout]:

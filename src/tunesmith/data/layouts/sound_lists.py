@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -36,10 +36,16 @@ def rows(tree: Tree) -> Iterator[tuple[Side, dict[str, Any]]]:
         side = SIDES.get(path.stem.lower()) or side_of(name)
         places = [base / each for base in (path.parent, PurePosixPath()) for each in _FOLDERS]
         for row in _read(tree, name):
-            column = next((each for each in _COLUMNS if isinstance(row.get(each), str)), None)
+            column = next((each for each in _COLUMNS if _path(row.get(each)) is not None), None)
             if column is not None:
-                row = {"audio": tree.place_of(row.pop(column), places), **row}
+                row = {"audio": tree.place_of(_path(row.pop(column)) or "", places), **row}
             yield side, row
+
+
+def _path(value: object) -> str | None:
+    """Return the path that a column holds, itself or below ``path``."""
+    value = value.get("path") if isinstance(value, Mapping) else value
+    return value if isinstance(value, str) else None
 
 
 def _lists(tree: Tree) -> list[str]:
@@ -53,8 +59,10 @@ def _lists(tree: Tree) -> list[str]:
 def _read(tree: Tree, name: str) -> Iterator[dict[str, Any]]:
     text, suffix = tree.text(name), PurePosixPath(name).suffix.lower()
     try:
-        if suffix in (".csv", ".tsv"):
-            found: Any = csv.DictReader(io.StringIO(text), delimiter="\t" if suffix == ".tsv" else ",")
+        if suffix == ".csv":
+            found: Any = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        elif suffix == ".tsv":
+            found = _divided(text)
         elif suffix == ".jsonl":
             found = (json.loads(line) for line in text.splitlines() if line.strip())
         else:
@@ -63,8 +71,18 @@ def _read(tree: Tree, name: str) -> Iterator[dict[str, Any]]:
             if not isinstance(row, dict):
                 raise ValueError("a row of it is no record")
             yield {str(key): value for key, value in row.items() if key is not None}
-    except (ValueError, TypeError, csv.Error, RecursionError) as error:
+    except csv.Error as error:
+        raise UnreadableData(str(tree.root / name), f"it is no CSV ({error})", ()) from None
+    except (ValueError, TypeError, RecursionError) as error:
         raise UnreadableData(str(tree.root / name), str(error), ()) from None
+
+
+def _divided(text: str) -> Iterator[dict[str | None, Any]]:
+    """Yield the records of a TSV: a quote is one like any other character where there are tabs."""
+    stream = io.StringIO(text, newline="")
+    if "\t" in text.partition("\n")[0]:
+        return csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
+    return csv.DictReader(stream, strict=True)
 
 
 LAYOUT = Layout(

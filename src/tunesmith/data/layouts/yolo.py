@@ -4,14 +4,15 @@ The sides may come first as well (``train/images``).
 
 A text file of a picture's name holds a line for each thing in it: the number of its class, then its middle, width and
 height as shares of the picture (more numbers are the corners of an outline, of which the box around it is taken). A
-picture without such a file shows nothing. ``names`` of ``data.yaml`` are the classes, in their order.
+picture without such a file shows nothing. ``names`` of ``data.yaml`` are the classes, in their order. In place of a
+folder it may name a list: ``train.txt``, with the path of a picture a line.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -19,7 +20,7 @@ from typing import Any, Final
 import yaml
 
 from tunesmith.data import media
-from tunesmith.data.layouts import SIDES, Layout, Side
+from tunesmith.data.layouts import SIDES, Layout, Side, broken
 from tunesmith.data.plain_yaml import refused
 from tunesmith.data.tree import Tree
 from tunesmith.spec.errors import UnreadableData
@@ -27,6 +28,8 @@ from tunesmith.spec.errors import UnreadableData
 _FILES: Final = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 MAX_CLASSES: Final = 100_000
 """Most classes that a number alone may ask for; sets of pictures with boxes have a few thousand at most."""
+_LIST: Final = ".txt"
+"""Ends the name of a list of pictures."""
 _KEYS: Final[dict[str, Side]] = {"train": "", "val": "validation", "test": "test"}
 
 
@@ -39,7 +42,7 @@ class _Said:
     base: str
     """Its ``path``; empty where it has none."""
     sides: dict[str, list[str]]
-    """Folders of pictures by key."""
+    """Folders of pictures, or lists of them, by key."""
 
 
 def sniff(tree: Tree) -> int:
@@ -59,6 +62,9 @@ def rows(tree: Tree) -> Iterator[tuple[Side, dict[str, Any]]]:
         for picture, label in dict.fromkeys(pair for folder in folders for pair in _pictures(tree, folder)):
             boxes = [] if label is None else list(_boxes(tree.content(label).decode("utf-8-sig", errors="replace")))
             yield side, {"image": picture, "boxes": boxes, "relative": True, **names}
+        for file in (folder for folder in folders if _is_list(tree, folder)):
+            for line in (line for line, place in _listed(tree, file) if place is None):
+                yield side, broken(f"{file} names '{line[:60]}', and there is no such picture")
 
 
 def notes(tree: Tree) -> list[str]:
@@ -139,8 +145,8 @@ def _strings(tree: Tree, file: str, key: str, value: object) -> list[str]:
 def _folders(tree: Tree, said: _Said, key: str) -> tuple[list[str], str]:
     """Return the folders of a side's pictures, and what the user should know of them.
 
-    A folder that data.yaml names is taken where it is there: in the set, or elsewhere on disk where that may be read.
-    Else it is the set's own.
+    A folder or list that data.yaml names is taken where it is there: in the set, or elsewhere on disk where that may be
+    read. Else it is the set's own.
     """
     own = _own(tree, key)
     named = said.sides.get(key, [])
@@ -151,10 +157,11 @@ def _folders(tree: Tree, said: _Said, key: str) -> tuple[list[str], str]:
         return found, ""
     missing = next(each for each in named if _place(tree, said.base, each) is None)
     shown = f"{said.base}/{missing}" if said.base else missing
+    why = "names no picture of the set" if _is_list(tree, os.path.normpath(shown)) else "is not in the set"
     if own:
-        return own, f"{tree.root / said.file}: '{shown}' is not in the set, so {key} is read from '{own[0]}'."
+        return own, f"{tree.root / said.file}: '{shown}' {why}, so {key} is read from '{own[0]}'."
     if key == "test":
-        return [], f"{tree.root / said.file}: '{shown}' is not in the set, so there are no pictures for a test."
+        return [], f"{tree.root / said.file}: '{shown}' {why}, so there are no pictures for a test."
     raise UnreadableData(
         str(tree.root / said.file),
         f"its {key}: '{shown}' leads to no pictures of the set, and it has no images/{key}",
@@ -173,7 +180,7 @@ def _own(tree: Tree, key: str) -> list[str]:
 
 
 def _place(tree: Tree, base: str, named: str) -> str | None:
-    """Return the folder that is meant: below the root by its name there, or absolute where it lies elsewhere."""
+    """Return the folder or list that is meant: below the root by its name there, or absolute where it is elsewhere."""
     path = PurePosixPath(base) / named
     inside = os.path.normpath(path)
     outside = path.is_absolute() or inside.startswith("..")
@@ -185,24 +192,54 @@ def _place(tree: Tree, base: str, named: str) -> str | None:
         )
     if outside:
         elsewhere = Path(os.path.normpath(tree.root / path))
-        if elsewhere.is_dir() and tree.may_read(elsewhere) and any(_pictures(tree, str(elsewhere))):
+        there = elsewhere.is_dir() or _is_list(tree, str(elsewhere))
+        if there and tree.may_read(elsewhere) and any(_pictures(tree, str(elsewhere))):
             return str(elsewhere)
     return next((each for each in candidates if any(_pictures(tree, each))), None)
 
 
 def _pictures(tree: Tree, folder: str) -> Iterator[tuple[str, str | None]]:
-    """Yield the pictures below a folder, each with the file of its boxes where there is one."""
-    if PurePosixPath(folder).is_absolute():
-        for path in sorted(Path(folder).rglob("*")):
-            if media.is_picture(path.name) and path.is_file():
-                label = _label_of(path.as_posix())
-                yield path.as_posix(), label if Path(label).is_file() else None
-        return
-    prefix = "" if folder == "." else f"{folder}/"
-    for name in tree.pictures:
-        if name.startswith(prefix):
-            label = _label_of(name)
-            yield name, label if tree.has(label) else None
+    """Yield the pictures below a folder or in a list, each with the file of its boxes where there is one."""
+    if _is_list(tree, folder):
+        names: Iterable[str] = (place for _, place in _listed(tree, folder) if place is not None)
+    elif PurePosixPath(folder).is_absolute():
+        below = sorted(Path(folder).rglob("*"))
+        names = (path.as_posix() for path in below if media.is_picture(path.name) and path.is_file())
+    else:
+        prefix = "" if folder == "." else f"{folder}/"
+        names = (name for name in tree.pictures if name.startswith(prefix))
+    for name in names:
+        label = _label_of(name)
+        outside = PurePosixPath(name).is_absolute()
+        there = tree.may_read(Path(label)) and Path(label).is_file() if outside else tree.has(label)
+        yield name, label if there else None
+
+
+def _is_list(tree: Tree, place: str) -> bool:
+    """Whether a list of pictures is there, in the set or at an absolute place."""
+    return place.endswith(_LIST) and (Path(place).is_file() if os.path.isabs(place) else tree.has(place))
+
+
+def _listed(tree: Tree, file: str) -> Iterator[tuple[str, str | None]]:
+    """Yield each line of a list with where its picture lies; None for one that is not there, or may not be read."""
+    for line in filter(None, map(str.strip, tree.text(file).splitlines())):
+        try:
+            yield line, _listed_place(tree, PurePosixPath(file).parent, line) if media.is_picture(line) else None
+        except (OSError, ValueError):  # A name that is too long, or no name at all.
+            yield line, None
+
+
+def _listed_place(tree: Tree, folder: PurePosixPath, line: str) -> str | None:
+    """Return where a picture of a list lies: from the list's folder or the root, else elsewhere on disk."""
+    for base in (folder, PurePosixPath()):
+        path = Path(os.path.normpath(tree.root / base / line))
+        if not path.is_relative_to(tree.root):
+            if path.is_file() and tree.may_read(path):
+                return str(path)
+        elif tree.has(inside := path.relative_to(tree.root).as_posix()):
+            return inside
+    bare = PurePosixPath(*[part for part in PurePosixPath(line).parts if part != ".."]).as_posix()
+    return bare if tree.has(bare) else None
 
 
 def _label_of(picture: str) -> str:

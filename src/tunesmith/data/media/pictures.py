@@ -82,15 +82,30 @@ def scaled(picture: Image.Image, shortest: int) -> Pixels:
 
 
 def _on_white(picture: Image.Image) -> Image.Image:
-    if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
-        values = np.asarray(picture, np.float32)
-        top = 65535.0 if values.max() > 255 else 255.0
-        picture = Image.fromarray(np.clip(values / top * 255, 0, 255).astype(np.uint8))
+    if picture.mode.startswith("I") or picture.mode == "F":
+        picture = Image.fromarray(_in_bytes(picture))
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         above = picture.convert("RGBA")
         below = Image.new("RGBA", above.size, "white")
         return Image.alpha_composite(below, above).convert("RGB")
     return picture.convert("RGB")
+
+
+def _in_bytes(picture: Image.Image) -> NDArray[np.uint8]:
+    """Return the values of a grey picture of more than 8 bits as bytes: by its mode, not by how bright it is.
+
+    Integers are of 16 bits. Fractions are shares of the brightest, or bytes already.
+
+    Raises:
+        ValueError: they are neither.
+    """
+    values = np.asarray(picture, np.float64)
+    low, high, most = float(values.min()), float(values.max()), 255.0 if picture.mode == "F" else 65535.0
+    if not (low >= 0 and high <= most):
+        scale = "0 to 1 or to 0 to 255" if picture.mode == "F" else "0 to 65,535"
+        raise ValueError(f"its values lie between {low:g} and {high:g}; scale them to {scale}")
+    factor = 255 if picture.mode == "F" and high <= 1 else 1 if picture.mode == "F" else 1 / 257
+    return np.rint(values * factor).astype(np.uint8)
 
 
 def _why(error: Exception, content: bytes) -> str:

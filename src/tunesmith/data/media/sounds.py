@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.data.media import read
+from tunesmith.data.media.sound_lengths import cut_off, heard_to_its_end
 from tunesmith.spec.errors import PackageMissing, UnreadableMedia, Where
 
 LEAST_SECONDS: Final = 0.05
@@ -20,6 +21,8 @@ LONGEST_SECONDS: Final = 6 * 3600
 BLOCK: Final = 2**18
 """Frames that are decoded at a time."""
 MAX_CHANNELS: Final = 32
+SPARE: Final = 2 * 1152
+"""Samples that an MP3 may lack of what it states: some programs count the frame that states it, too."""
 
 Samples = NDArray[np.int16]
 """(samples,)"""
@@ -55,41 +58,60 @@ def samples_of(content: bytes, rate: int, most_seconds: float = LONGEST_SECONDS)
     soundfile, _ = _packages()
     if not content:
         raise ValueError("the file is empty")
+    lacks = cut_off(content)
+    if lacks is not None:
+        raise ValueError(f"it is cut off: {lacks}")
+    lengthened = heard_to_its_end(content)
     try:
-        with soundfile.SoundFile(io.BytesIO(content)) as sound:
+        with soundfile.SoundFile(io.BytesIO(lengthened or content)) as sound:
+            most = min(most_seconds, LONGEST_SECONDS)
             seconds = sound.frames / max(1, sound.samplerate)
             if sound.channels > MAX_CHANNELS:
                 raise ValueError(f"it has {sound.channels} channels; {MAX_CHANNELS} is the most")
-            if seconds > min(most_seconds, LONGEST_SECONDS) + 1 / rate:
-                raise ValueError(f"it lasts {seconds:.1f} s; {min(most_seconds, LONGEST_SECONDS):g} s is the most")
-            heard, read = _heard(sound, rate)
-            expected = sound.frames
+            if seconds > most + 1 / rate and not lengthened:
+                raise ValueError(f"it lasts {seconds:.1f} s; {most:g} s is the most")
+            heard, read = _heard(sound, rate, most)
+            expected = 0 if lengthened else sound.frames - (SPARE if sound.format == "MP3" else 0)
+            if read < expected:
+                raise ValueError(f"it is cut off: {read:,} of {sound.frames:,} samples are there")
     except soundfile.LibsndfileError as error:
         why = str(error.error_string).rstrip(".")
         raise ValueError(f"it is no recording that can be read ({why[:1].lower()}{why[1:]})") from None
     except (RuntimeError, TypeError) as error:
         raise ValueError(f"it is no recording that can be read ({error})") from None
-    if read < expected:
-        raise ValueError(f"it is cut off: {read:,} of {expected:,} samples are there")
     return heard
 
 
-def _heard(sound: Any, rate: int) -> tuple[Samples, int]:
+def _heard(sound: Any, rate: int, most: float) -> tuple[Samples, int]:
     """Return one channel of ``rate`` samples a second, and how many frames were read; a block at a time is whole.
 
-    Minutes compressed to a few bytes, in many channels, would else be gigabytes in 32 bits.
+    Minutes compressed to a few bytes, in many channels, would else be gigabytes in 32 bits. What lasts longer than
+    ``most`` seconds is not read to its end.
     """
     _, soxr = _packages()
     own, read, pieces = int(sound.samplerate), 0, [np.empty(0, np.int16)]
     stream = soxr.ResampleStream(own, rate, 1, dtype="float32", quality="HQ") if own != rate else None
-    for block in sound.blocks(BLOCK, dtype="float32", always_2d=True):
+    block = _next(sound, read)
+    while len(block):
         read += len(block)
-        mixed = block.mean(axis=1)
+        if read / own > most + 1 / rate:
+            raise ValueError(f"it lasts longer than {most:g} s, which is the most")
+        mixed, block = block, _next(sound, read)
         if stream is not None:
-            mixed = stream.resample_chunk(mixed, last=read >= sound.frames)
+            mixed = stream.resample_chunk(mixed, last=not len(block))
         finite = np.nan_to_num(mixed, nan=0.0, posinf=1.0, neginf=-1.0)
         pieces.append(np.clip(np.rint(finite * 32768), -32768, 32767).astype(np.int16))
     return np.concatenate(pieces), read
+
+
+def _next(sound: Any, read: int) -> NDArray[np.float32]:
+    """Return the next frames as one channel, as many as there are; ``read`` is how many came before."""
+    soundfile, _ = _packages()
+    try:
+        mixed: NDArray[np.float32] = sound.read(BLOCK, dtype="float32", always_2d=True).mean(axis=1)
+    except soundfile.LibsndfileError:
+        raise ValueError(f"it is cut off or damaged within {BLOCK:,} samples after the first {read:,}") from None
+    return mixed
 
 
 def _packages() -> tuple[Any, Any]:

@@ -24,7 +24,7 @@ from tunesmith.modalities.parts.hearing import Hearing, hearing_of
 from tunesmith.spec.errors import BadValue, KindRefused, NotALanguageModel, RowFault, UnreadableFile
 from tunesmith.spec.examples import KINDS, Example, LabelledSound, Speech
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Raised when the same recording is read into something else."""
 PAD, UNKNOWN, BLANK_BETWEEN = "<pad>", "<unk>", "|"
 ENGLISH_ONLY: Final = 51864

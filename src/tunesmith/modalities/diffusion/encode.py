@@ -14,7 +14,7 @@ from tunesmith.modalities.chat_template import read_json
 from tunesmith.spec.errors import BadValue, KindRefused
 from tunesmith.spec.examples import KINDS, CaptionedImage, Example
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Raised when the same picture is read into something else."""
 PATCH: Final = 16
 """Pixels of a patch's side: a picture's length is the patches that it has."""

@@ -13,7 +13,7 @@ from tunesmith.modalities.parts.picture_sizes import PictureSize, size_of, whole
 from tunesmith.spec.errors import KindRefused
 from tunesmith.spec.examples import KINDS, BoxedImage, CaptionedImage, Example, LabelledImage
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Raised when the same picture is read into something else."""
 LEARNS: Final = "it learns classes of pictures, or what is where in them"
 PATCH: Final = 16

@@ -219,13 +219,13 @@ def _rows(asked: _Asked, part: str) -> Iterator[str]:
 
 
 def _divided(asked: _Asked, part: str) -> str | None:
-    """Return ``folder:split`` or ``folder:config:split`` with the folder made absolute, if that is what is meant."""
+    """Return ``folder:split`` or ``folder:config:split`` with the folder or archive made absolute, if that is meant."""
     pieces = part.split(":")
     for length in range(len(pieces) - 1, max(0, len(pieces) - 3), -1):
         base = ":".join(pieces[:length])
         asked.reach.real(base)  # A folder that may not be named is no name of the hub either.
         folder = asked.reach.found(base) if pieces[0] else None
-        if folder is not None and folder.is_dir():
+        if folder is not None and (folder.is_dir() or files.is_archive_file(folder)):
             asked.reach.refuse_links_out(folder)
             return ":".join([str(folder), *pieces[length:]])
     return None
