@@ -63,6 +63,19 @@ def result() -> EvaluationResult:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("classes", [20, 21, 80])
+def test_figures_of_many_classes_stand_in_the_file_alone(classes: int, capsys: pytest.CaptureFixture[str]) -> None:
+    names = ["accuracy", *(f"{what} of c{place:02}" for place in range(classes) for what in ("rows", "f1"))]
+    measured = [Measurement(metric=name, model=1.0, higher_is_better=True) for name in names]
+    group = result().groups[0].model_copy(update={"measurements": measured, "answers": []})
+    with click.Context(click.Command("evaluate")):
+        show(result().model_copy(update={"groups": [group]}))
+    shown = capsys.readouterr().out
+    assert "accuracy" in shown
+    assert shown.count("f1 of ") == (classes if classes <= 20 else 0)
+    assert (f"evaluation.json has {2 * classes} further figures, of each class." in shown) == (classes > 20)
+
+
 def test_both_models_stand_side_by_side_with_interval_and_verdict(capsys: pytest.CaptureFixture[str]) -> None:
     with click.Context(click.Command("evaluate")):
         show(result())

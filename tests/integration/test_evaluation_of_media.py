@@ -23,7 +23,7 @@ from picture_models import COLOURS, SHAPES, draw, make_pair, make_talker
 from tunesmith.modalities import task_of
 from tunesmith.runs import checkpoints
 from tunesmith.runs.event_log import read
-from tunesmith.runs.folder import RunFolder
+from tunesmith.runs.folder import RunFolder, run_folders
 from tunesmith.service.jobs import evaluation
 from tunesmith.settings import Settings
 from tunesmith.spec.events import Evaluated
@@ -179,6 +179,17 @@ def test_what_other_models_reported_is_found_again(
     name: str, tunesmith: Call, capsys: pytest.CaptureFixture[str], tmp_path: Path, home: Path
 ) -> None:
     agrees(MORE[name], tunesmith, capsys, tmp_path, home)
+
+
+def test_what_was_computed_of_training_pictures_is_not_computed_again(
+    tunesmith: Call, capsys: pytest.CaptureFixture[str], tmp_path: Path, home: Path
+) -> None:
+    training = trained(MORE["pictures made"], tmp_path, home)
+    evaluated(tunesmith, capsys, str(tmp_path / "out"))
+    [measuring] = (run for run in run_folders(home / "runs") if run.path != training.path)
+    kept = {file.name: file.stat().st_ino for file in (training.path / "latents").iterdir()}
+    again = {file.name: file.stat().st_ino for file in (measuring.path / "latents").iterdir()}
+    assert kept and kept.items() <= again.items()
 
 
 def test_a_result_that_lost_weights_is_not_measured_and_a_number_format_holds(

@@ -117,7 +117,15 @@ def test_measuring_in_parts_adds_up(encoder: Path) -> None:
     assert sum(whole[f"rows {number}"] for number in range(3)) == 6
 
 
-def test_of_many_classes_only_the_averages_are_told(encoder: Path) -> None:
+def test_eighty_classes_are_told_one_by_one() -> None:
+    names = [f"class {number:02}" for number in range(80)]
+    made = classification(None, classes=names, labels=names, given=False)
+    sums = {f"{what} {number}": 1.0 for what in ("rows", "taken", "right") for number in range(len(names))}
+    found = made.metrics(sums, len(names))
+    assert [found[f"f1 of {name}"] for name in names] == [1.0] * 80
+
+
+def test_of_very_many_classes_only_the_averages_are_told(encoder: Path) -> None:
     names = [f"class {number:02}" for number in range(LISTED + 1)]
     made = classification(None, classes=names, labels=names, given=False)
     sums = {f"{what} {number}": 1.0 for what in ("rows", "taken", "right") for number in range(len(names))}

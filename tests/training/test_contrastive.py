@@ -108,3 +108,15 @@ def test_equal_texts_are_right_for_each_other_and_tell_the_accuracy_over_classes
 
 def test_vectors_that_are_all_alike_find_nothing(pieces: Pieces) -> None:
     assert pieces.objective.figures([said([1, 0], [1, 0], token) for token in range(4)])["recall_at_1"] == 0
+
+
+@pytest.mark.parametrize(("kind", "held"), [("clip", 100.0), ("siglip", 150.0)])
+def test_similarities_count_as_much_as_the_model_says(kind: str, held: float, tmp_path: Path) -> None:
+    pieces = Pieces(make_pair(tmp_path, kind), 7)
+    with torch.no_grad():
+        pieces.model.logit_scale.fill_(float(np.log(150.0)))
+        batch = pieces.train.batch(range(7))
+        loss = pieces.loss(batch)
+        pieces.model.logit_scale.fill_(float(np.log(held)))
+        wanted = pieces.model(**batch.inputs, return_loss=True).loss
+    torch.testing.assert_close(loss / 7, wanted, rtol=1e-4, atol=1e-4)

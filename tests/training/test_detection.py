@@ -53,6 +53,13 @@ def test_a_class_that_occurs_nowhere_is_not_counted() -> None:
     assert found == pytest.approx({"map": 1.0, "map_50": 1.0, "ap of cat": 1.0})
 
 
+def test_eighty_classes_are_told_one_by_one() -> None:
+    names = [f"thing {number:02}" for number in range(80)]
+    said = [seen([(number, A)], [(number, A, 0.9)] if number % 2 else [(number, FAR, 0.9)]) for number in range(80)]
+    found = average_precision(said, names)
+    assert [found[f"ap of {name}"] for name in names] == pytest.approx([number % 2 for number in range(80)])
+
+
 def test_nothing_to_find_or_nothing_found_is_nothing() -> None:
     assert average_precision([seen([], [(0, A, 0.9)])], ["cat"]) == {"map": 0.0, "map_50": 0.0}
     assert average_precision([seen([(0, A)], [])], ["cat"]) == {"map": 0.0, "map_50": 0.0}

@@ -17,6 +17,8 @@ SHOWN: Final = 3
 """Answers to rows that are shown; those to prompts are shown all."""
 SQUARE: Final = 12
 """Classes of which it is shown what each was taken for, at most; evaluation.json has it of more."""
+PARTS: Final = 40
+"""Figures of single classes that are shown, at most; evaluation.json has more of them."""
 _COLOURS: Final = {"better": "green", "worse": "red", "cannot tell": "yellow"}
 
 
@@ -28,6 +30,9 @@ def show(result: EvaluationResult) -> None:
         click.echo(printable(f"{group.rows} of {group.found} {group.source}{answered}"))
         if group.measurements:
             screen.print(_table(result, group))
+        left_out = len(group.measurements) - len(_shown(group))
+        if left_out:
+            click.echo(f"evaluation.json has {left_out} further figures, of each class.")
         if group.confusion is not None and len(group.confusion.classes) <= SQUARE:
             click.echo(f"\nWhat the {group.name} of each class (lines) were taken for:")
             screen.print(_confusion(group.confusion))
@@ -60,13 +65,19 @@ def _table(result: EvaluationResult, group: Group) -> Table:
         table.add_column(printable(result.baseline or ""), justify="right", overflow="fold")
         table.add_column(f"difference, {result.confidence:.0%} interval", justify="right")
         table.add_column("verdict", no_wrap=True)
-    for each in group.measurements:
+    for each in _shown(group):
         cells: list[str | Text] = [each.metric.replace("_", " "), _number(each.model)]
         if compared:
             cells += [_number(each.baseline), _interval(each)]
             cells.append(Text(each.verdict or "", _COLOURS.get(each.verdict or "", "")))
         table.add_row(*cells)
     return table
+
+
+def _shown(group: Group) -> list[Measurement]:
+    """Return what the table shows; a name with a blank is of one class."""
+    whole = [each for each in group.measurements if " " not in each.metric]
+    return group.measurements if len(group.measurements) - len(whole) <= PARTS else whole
 
 
 def _confusion(found: Confusion) -> Table:

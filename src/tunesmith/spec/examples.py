@@ -8,6 +8,8 @@ from typing import Final, Literal
 from tunesmith.spec.errors import Where
 
 Role = Literal["system", "user", "assistant", "tool"]
+PICTURE_MARK: Final = "\ufffc"
+"""Stands for a picture in what is said, until a template has written it."""
 
 
 @dataclass(frozen=True, slots=True)

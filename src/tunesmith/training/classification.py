@@ -16,7 +16,7 @@ from tunesmith.training.batching import micro_batches
 from tunesmith.training.joining import WIDE, rectangle
 from tunesmith.training.pieces import Rows
 
-LISTED: Final = 20
+LISTED: Final = 200
 """Classes that are reported one by one, at most; of more only the averages."""
 
 

@@ -182,7 +182,8 @@ class Contrastive:
         """Return what similarities are multiplied by, and what is added: (1,) or a number each."""
         model = inner(self._model)
         bias = model.logit_bias.float() if hasattr(model, "logit_bias") else None
-        return model.logit_scale.float().exp().clamp(max=WIDEST), bias
+        scale = model.logit_scale.float().exp()
+        return (scale.clamp(max=WIDEST) if bias is None else scale), bias
 
     def _losses(
         self, images: Tensor, texts: Tensor, all_images: Tensor, all_texts: Tensor, own: Tensor,

@@ -96,7 +96,7 @@ def _measured(
     measurable = pieces.rows(tokens)
     if measurable is None:
         raise NothingToEvaluate(request.model.name, "none of the rows is of a class that it knows")
-    pieces.warm_up(run.path, [], lambda: None, Ranks(0, 1))
+    pieces.warm_up(run.path, [Path(str(request.model.run))], lambda: None, Ranks(0, 1))
     notes = list(pieces.warnings)
     comparable = request.baseline is not None and not pieces.about and not notes
     if request.baseline is not None and not comparable:

@@ -3,6 +3,7 @@ open as they are."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from tunesmith.runs.event_log import read
 from tunesmith.runs.folder import RunFolder
 from tunesmith.service.jobs.submit import plan_job
 from tunesmith.settings import Settings
-from tunesmith.spec.errors import MissingTarget, TooFewClasses
+from tunesmith.spec.errors import AdapterMismatch, MissingTarget, TooFewClasses
 from tunesmith.spec.events import Body, Evaluated, Sample
 from tunesmith.spec.job import Evaluation
 from tunesmith.spec.plan import Plan
@@ -194,6 +195,23 @@ def test_an_adapter_for_ctc_brings_the_head_of_its_own_letters(
     }
     found = load_predictor(models["wav2vec2"], folder).predict((speech / "0.wav").read_bytes())
     assert list(found) == ["text"]
+
+
+@pytest.mark.parametrize("name", ["whisper", "wav2vec2"])
+def test_an_adapter_on_another_base_is_refused(
+    name: str, models: dict[str, Path], speech: Path, home: Path, tmp_path: Path
+) -> None:
+    from transformers import AutoConfig, AutoModelForCTC, AutoModelForSpeechSeq2Seq
+
+    folder, _ = trained(planned(models[name], speech, home, method="lora", epochs=1), home)
+    config = AutoConfig.from_pretrained(models[name])
+    sizes = {"hidden_size": 48, "d_model": 48, "output_hidden_size": 48}
+    config.update({key: size for key, size in sizes.items() if key in config.to_dict()})
+    shutil.copytree(models[name], tmp_path / "other")
+    kind = AutoModelForSpeechSeq2Seq if name == "whisper" else AutoModelForCTC
+    kind.from_config(config).save_pretrained(tmp_path / "other")
+    with pytest.raises(AdapterMismatch, match="other"):
+        load_predictor(tmp_path / "other", folder)
 
 
 @pytest.mark.parametrize(

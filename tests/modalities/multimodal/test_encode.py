@@ -13,13 +13,14 @@ from PIL import Image
 from picture_models import SPECIAL, draw, make_pair, make_talker
 from tunesmith.data.media.payload import Payload, unpack
 from tunesmith.data.token_rows import EncodedRow
-from tunesmith.modalities.multimodal.encode import MARK, PairEncoder, TalkEncoder, encoder_of, fitted
+from tunesmith.modalities.multimodal.encode import PairEncoder, TalkEncoder, encoder_of, fitted
 from tunesmith.modalities.multimodal.options import MultimodalOptions
 from tunesmith.modalities.parts.picture_inputs import picture_inputs
 from tunesmith.modalities.parts.picture_rules import DEFAULTS
 from tunesmith.service.datasets.preview import bracketed
 from tunesmith.spec.errors import KindRefused, Where
 from tunesmith.spec.examples import (
+    PICTURE_MARK,
     CaptionedImage,
     Conversation,
     ImageQuestion,
@@ -166,6 +167,15 @@ def test_what_is_trained_is_shown_with_a_picture_written_once(talkers: dict[str,
     assert "[[A circle.<|im_end|>" in shown
 
 
+@pytest.mark.parametrize("kind", SPECIAL)
+def test_pictures_beside_each_other_are_shown_one_by_one(kind: str, talkers: dict[str, Path], picture: Path) -> None:
+    encoder = talker(talkers[kind])
+    turns = Message("user", "<image><image>Which?"), Message("assistant", "The first.")
+    [row] = encoder(PictureTalk((str(picture), str(picture)), turns, WHERE))
+    assert len(media(row).arrays) == 2
+    assert bracketed(row, encoder).count(encoder.words.image) == 2
+
+
 def test_a_conversation_without_a_picture_brings_none(talkers: dict[str, Path]) -> None:
     encoder = talker(talkers["gemma3"])
     [row] = encoder(Conversation((Message("user", "Hello"), Message("assistant", "Hi")), WHERE))
@@ -191,6 +201,6 @@ def test_the_prompt_is_how_the_row_begins(talkers: dict[str, Path], picture: Pat
     encoder = talker(talkers["qwen2_vl"])
     [row] = encoder(ImageQuestion(str(picture), "What?", "A circle.", WHERE))
     held = [fitted(encoder.rule, str(picture), WHERE)]
-    ids = encoder.prompt((Message("user", f"{MARK}What?"),), held)
+    ids = encoder.prompt((Message("user", f"{PICTURE_MARK}What?"),), held)
     assert row.ids[: len(ids)] == ids
     assert row.mask.index(True) == len(ids)

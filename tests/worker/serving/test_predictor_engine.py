@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from tunesmith.spec.errors import (
     UnreadableMedia,
     Where,
 )
+from tunesmith.spec.examples import PICTURE_MARK as MARK
 from tunesmith.worker.serving.endpoints import ENDPOINTS, Completion
 from tunesmith.worker.serving.predictor_engine import PredictorEngine
 
@@ -30,6 +32,10 @@ HEAR, DRAW = "/v1/audio/transcriptions", "/v1/images/generations"
 SENT = base64.b64encode(b"content").decode()
 MODALITY = {"picture": "vision", "detector": "vision", "sound": "audio", "speech": "audio", "ctc": "audio",
             "pair": "multimodal", "talker": "multimodal", "diffusion": "diffusion"}  # fmt: skip
+
+
+ENDLESS = 12345
+"""Tokens of an answer that only ends when nobody waits for it."""
 
 
 class Scripted:
@@ -48,6 +54,12 @@ class Scripted:
         if shown[0] == b"broken":
             raise UnreadableMedia(Where("x", 1), "x", "it is truncated")
         return {"text": f"{shown}"}
+
+    def chat(self, *shown: Any, stopped: Callable[[], bool], **options: Any) -> dict[str, Any]:
+        found = self.predict(*shown, **options)
+        while options.get("max_tokens") == ENDLESS and not stopped():
+            time.sleep(0.01)
+        return {**found, "prompt_tokens": 5, "tokens": 3, "finish_reason": "length"}
 
     def generate(self, prompt: str, **options: Any) -> list[bytes]:
         self.asked.append((prompt, options))
@@ -108,13 +120,35 @@ def shown(address: str) -> dict[str, Any]:
 
 SAID = {"type": "text", "text": "What is it?"}
 DATA = f"data:image/png;base64,{SENT}"
+OTHER = f"data:image/png;base64,{base64.b64encode(b'other').decode()}"
 
 
 def test_a_talker_is_asked_about_the_picture_of_a_message(scripted: Scripted) -> None:
-    answer = ask(engine(scripted, "talker"), CHAT, messages=turns(SAID, shown(DATA)), temperature=0, max_tokens=9)
-    assert "What is it?" in answer["choices"][0]["message"]["content"]
-    assert answer["choices"][0]["finish_reason"] == "stop"
-    assert scripted.asked == [(b"content", "What is it?", {"max_tokens": 9, "temperature": 0.0})]
+    told, before = {"role": "system", "content": "One word."}, {"role": "assistant", "content": "A cat."}
+    messages = [told, *turns(shown(DATA), SAID), before, *turns(SAID, shown(OTHER))]
+    answer = ask(engine(scripted, "talker"), CHAT, messages=messages, temperature=0, max_tokens=9, top_p=0.5)
+    assert answer["choices"][0]["finish_reason"] == "length"
+    assert answer["usage"] == {"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8}
+    [(said, pictures, options)] = scripted.asked
+    assert [(turn.role, turn.content) for turn in said] == [
+        ("system", "One word."),
+        ("user", f"{MARK}What is it?"),
+        ("assistant", "A cat."),
+        ("user", f"What is it?{MARK}"),
+    ]
+    assert pictures == (b"content", b"other")
+    assert options == {"max_tokens": 9, "temperature": 0.0, "top_p": 0.5, "top_k": 0}
+
+
+def test_an_answer_that_nobody_waits_for_ends(scripted: Scripted) -> None:
+    reply = ENDPOINTS["POST", CHAT](engine(scripted, "talker"), {"messages": turns(SAID), "max_tokens": ENDLESS})
+    assert isinstance(reply, Completion)
+    asking = threading.Thread(target=reply.whole)
+    asking.start()
+    assert scripted.begun.wait(10)
+    reply.answers.close()
+    asking.join(10)
+    assert not asking.is_alive()
 
 
 def test_a_streamed_answer_comes_in_one_piece(scripted: Scripted) -> None:
@@ -130,10 +164,10 @@ def test_a_streamed_answer_comes_in_one_piece(scripted: Scripted) -> None:
         (turns(shown("http://example.org/a.png")), "no address is fetched"),
         (turns(shown("file:///etc/passwd")), "no address is fetched"),
         (turns(shown("data:image/png;base64,!")), "base64"),
-        (turns(shown(DATA), shown(DATA)), "one picture"),
-        ([*turns(SAID), {"role": "assistant", "content": "A cat."}, *turns(SAID)], "single questions"),
+        ([*turns(SAID), {"role": "assistant", "content": "A cat."}], "the user's last"),
+        (turns({"type": "text", "text": f"What is{MARK} it?"}), "without U"),
     ],
-    ids=["address", "file", "no base64", "two pictures", "conversation"],
+    ids=["address", "file", "no base64", "no question", "mark"],
 )  # fmt: skip
 def test_what_a_talker_is_not_shown_is_said(scripted: Scripted, messages: list[Any], word: str) -> None:
     with pytest.raises(BadValue, match=word):

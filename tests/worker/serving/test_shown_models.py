@@ -86,7 +86,7 @@ def test_texts_have_vectors_and_pictures_fit_them(tmp_path: Path, picture: str) 
 def test_a_picture_is_talked_about(tmp_path: Path, picture: str) -> None:
     ask = asking(make_talker(tmp_path / "model", "llava"))
     shown = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{picture}"}}
-    turns = [{"role": "user", "content": [{"type": "text", "text": "What is it?"}, shown]}]
+    turns = [{"role": "user", "content": [shown, {"type": "text", "text": "What is it?"}]}]
     answer = ask(CHAT, messages=turns, max_tokens=4, temperature=0)
     assert (
         answer["choices"][0]["message"]["content"]

@@ -27,6 +27,7 @@ from tunesmith.modalities.audio.encode import (
     tokenizer_of,
 )
 from tunesmith.modalities.chat_template import read_json
+from tunesmith.modalities.parts.adapter_layers import refuse_other
 from tunesmith.modalities.parts.asking import Question
 from tunesmith.modalities.parts.hearing import Hearing, hearing_of
 from tunesmith.modalities.parts.sound_batches import HOP, Ears, Samples
@@ -419,10 +420,12 @@ def load_predictor(
     kind = _kind(model_dir, adapter)
     if kind == "classes":
         classes = _classes(model_dir, adapter)
-        model = _ready(load_sound_classifier(model_dir, precision, classes, 0).model, adapter, place, precision)
+        model = _ready(
+            load_sound_classifier(model_dir, precision, classes, 0).model, adapter, model_dir, place, precision
+        )
         return SoundPredictor(hearing, ears, Classing(ears, model, classes))
     if kind == "writes":
-        model = _ready(load_writer_of_speech(model_dir, precision).model, adapter, place, precision)
+        model = _ready(load_writer_of_speech(model_dir, precision).model, adapter, model_dir, place, precision)
         language = _trained_language(folder)
         spoken = language if is_multilingual(model_dir) else "en"
         writer = Writer(model, prompt_of(model_dir, spoken), tokenizer_of(model_dir))
@@ -432,7 +435,7 @@ def load_predictor(
     if vocabulary is None:
         raise NotALanguageModel(str(folder), "it has no vocab.json, so nothing can be spelled with it")
     loaded = load_speller(model_dir, precision, 0, len(vocabulary.pieces), vocabulary.blank, own=adapter is None)
-    speller = Speller(_ready(loaded.model, adapter, place, precision), vocabulary)
+    speller = Speller(_ready(loaded.model, adapter, model_dir, place, precision), vocabulary)
     return SoundPredictor(hearing, ears, Spelling(ears, speller, hearing.frame_seconds))
 
 
@@ -467,9 +470,10 @@ def _trained_language(folder: Path) -> str:
     return str(options.get("language") or "en")
 
 
-def _ready(model: Any, adapter: Path | None, device: torch.device, precision: str) -> Any:
+def _ready(model: Any, adapter: Path | None, model_dir: Path, device: torch.device, precision: str) -> Any:
     if adapter is not None:
         from peft import PeftModel
 
+        refuse_other(model, adapter, model_dir)
         model = PeftModel.from_pretrained(model, str(adapter))
     return model.to(device, DTYPES[precision]).eval()

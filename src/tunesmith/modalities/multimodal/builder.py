@@ -91,9 +91,12 @@ class TalkBatches:
 
     def __init__(
         self, rows: TokenRows, *, device: torch.device, encoder: TalkEncoder, kind: str, dtype: torch.dtype,
-        fill: int, answered: int,
+        fill: int, answered: int, opening: Sequence[int] | None = None,
     ) -> None:  # fmt: skip
-        """The first ``answered`` rows are answered when they are measured."""
+        """The first ``answered`` rows are answered when they are measured.
+
+        Where all of a row is trained, an answer begins behind the ``opening`` tokens that stand last in it.
+        """
         self._rows = rows
         self.lengths = rows.lengths
         """(rows,) tokens of each row, those of its pictures among them."""
@@ -103,6 +106,7 @@ class TalkBatches:
         self._dtype = dtype
         self._fill = fill
         self._answered = answered
+        self._opening = opening
         self._labels = rows.trained()
 
     def labels(self, rows: Sequence[int], epoch: int = 0) -> int:
@@ -121,12 +125,16 @@ class TalkBatches:
         return TalkBatch(inputs, places, targets, int(self._rows.lengths[list(rows)].sum()), asked)
 
     def _asked(self, row: int) -> Asked | None:
-        """Return the last question of a row, up to where its last trained run of tokens begins."""
+        """Return the last question of a row, up to where its answer begins: its last trained run of tokens."""
         ids, mask = self._rows.row(row)
         trained = np.flatnonzero(mask)
-        first = (
-            int(trained[np.flatnonzero(np.diff(trained) > 1)[-1] + 1]) if (np.diff(trained) > 1).any() else trained[0]
-        )
+        breaks = np.flatnonzero(np.diff(trained) > 1)
+        first = int(trained[breaks[-1] + 1] if len(breaks) else trained[0])
+        if self._opening is not None:
+            found = _last(ids, self._opening)
+            if found is None or found > trained[-1]:
+                return None
+            first = found
         tokens = torch.from_numpy(ids[:first].astype(np.int64)).unsqueeze(0).to(self._device)
         inputs = {"input_ids": tokens, "attention_mask": torch.ones_like(tokens)}
         inputs |= marks(self._kind, tokens, self._encoder.words.token)
@@ -191,7 +199,7 @@ def build_talker(
     encoder = TalkEncoder(folder, family, options)
     make = partial(
         TalkBatches, device=device, encoder=encoder, kind=plan.model.model_type, dtype=format_of(inner(model)),
-        fill=_fill(inner(model).config),
+        fill=_fill(inner(model).config), opening=encoder.turns.opening() if options.train_on == "all" else None,
     )  # fmt: skip
     predictor = TalkPredictor(model, encoder)
     objective = Talking(
@@ -205,6 +213,15 @@ def build_talker(
     )  # fmt: skip
     pieces.train = make(train, answered=0)
     return pieces
+
+
+def _last(ids: np.ndarray[Any, Any], opening: Sequence[int]) -> int | None:
+    """Return the place behind the last occurrence of some tokens; None where there is none, or nothing to look for."""
+    if not opening:
+        return None
+    wanted, length = list(opening), len(opening)
+    places = range(len(ids) - length, -1, -1)
+    return next((place + length for place in places if ids[place : place + length].tolist() == wanted), None)
 
 
 def write_processor(rule: PictureRule, folder: Path) -> None:

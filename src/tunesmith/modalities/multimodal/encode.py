@@ -17,6 +17,7 @@ from typing import Any, Final
 from tokenizers import Tokenizer
 
 from tunesmith.data.media import payload, pictures
+from tunesmith.data.picture_talks import PLACE
 from tunesmith.data.token_rows import EncodedRow
 from tunesmith.modalities.base import Family, family_of
 from tunesmith.modalities.chat_template import Template, TemplateRefusal, read_json, special_tokens
@@ -27,6 +28,7 @@ from tunesmith.modalities.parts.turns import TurnEncoder
 from tunesmith.spec.errors import KindRefused, NotALanguageModel, TemplateRefused, UnreadableMedia, Where
 from tunesmith.spec.examples import (
     KINDS,
+    PICTURE_MARK,
     CaptionedImage,
     Conversation,
     Example,
@@ -35,14 +37,10 @@ from tunesmith.spec.examples import (
     PictureTalk,
 )
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Raised whenever the same example is encoded differently, so that what is cached is made anew."""
 PATCH: Final = 16
 """Pixels of a patch's side: what a picture that is compared with a text counts, whatever the model makes of it."""
-MARK: Final = "\ufffc"
-"""Stands for a picture in what is said, until a template has written it."""
-WRITTEN: Final = "<image>"
-"""How data sets write where a picture stands."""
 _PROBE, _REPLY = "Probe", "Reply"
 
 
@@ -156,7 +154,7 @@ class TalkEncoder:
         return [self._with_pictures(row, held, example.where) for row in rows]
 
     def prompt(self, messages: Sequence[Message], held: Sequence[Pixels] = ()) -> list[int]:
-        """Return the tokens after which the model answers; each ``MARK`` in the messages stands for a picture.
+        """Return the tokens after which the model answers; each ``PICTURE_MARK`` in the messages stands for a picture.
 
         Raises:
             NoChatTemplate: the template will not render the messages.
@@ -169,18 +167,22 @@ class TalkEncoder:
 
     def spell(self, ids: Sequence[int]) -> str:
         """Return what tokens say, those of a picture once: there may be hundreds of them, all alike."""
-        once = (each for place, each in enumerate(ids) if place == 0 or not each == ids[place - 1] == self.words.token)
-        return self.turns.spell(list(once))
+        once, run, size = list[int](), 0, self.words.fixed or len(ids)
+        for each in ids:
+            run = run + 1 if each == self.words.token else 0
+            if not run or (run - 1) % size == 0:
+                once.append(each)
+        return self.turns.spell(once)
 
     def asked(self, example: Example) -> tuple[tuple[Message, ...], list[Pixels]]:
-        """Return what is said up to the last answer of an example, a ``MARK`` for each picture, and the pictures.
+        """Return what is said up to the last answer of an example, a mark for each picture, and the pictures.
 
         Raises:
             RowFault: a picture cannot be read.
         """
         names, talk = self._talk(example)
         said = talk.messages[: max(place for place, turn in enumerate(talk.messages) if turn.role == "assistant")]
-        shown = sum(turn.content.count(MARK) for turn in said)
+        shown = sum(turn.content.count(PICTURE_MARK) for turn in said)
         return said, [fitted(self.rule, name, example.where) for name in names[:shown]]
 
     def _talk(self, example: Example) -> tuple[tuple[str, ...], Conversation]:
@@ -188,11 +190,11 @@ class TalkEncoder:
         where = example.where
         match example:
             case CaptionedImage():
-                said = Message("user", f"{MARK}{self.question}"), Message("assistant", example.caption)
+                said = Message("user", f"{PICTURE_MARK}{self.question}"), Message("assistant", example.caption)
                 return (example.image,), Conversation(said, where)
             case ImageQuestion():
-                question = example.question.replace(WRITTEN, "").strip()
-                said = Message("user", f"{MARK}{question}"), Message("assistant", example.answer)
+                question = example.question.replace(PLACE, "").strip()
+                said = Message("user", f"{PICTURE_MARK}{question}"), Message("assistant", example.answer)
                 return (example.image,), Conversation(said, where)
             case PictureTalk():
                 return example.images, Conversation(marked(example), where)
@@ -226,16 +228,16 @@ def marked(talk: PictureTalk) -> tuple[Message, ...]:
     Raises:
         KindRefused: the turns name more pictures than there are.
     """
-    named = sum(turn.content.count(WRITTEN) for turn in talk.messages if turn.role == "user")
+    named = sum(turn.content.count(PLACE) for turn in talk.messages if turn.role == "user")
     if named > len(talk.images):
         why = f"its turns name {named} pictures and it has {len(talk.images)}"
-        raise KindRefused(talk.where, "conversation", why, f"Take out the {WRITTEN} that stand for none")
-    ahead = MARK * (len(talk.images) - named)
+        raise KindRefused(talk.where, "conversation", why, f"Take out the {PLACE} that stand for none")
+    ahead = PICTURE_MARK * (len(talk.images) - named)
     turns: list[Message] = []
     for turn in talk.messages:
         content = turn.content
         if turn.role == "user":
-            content = ahead + MARK.join(part.strip() for part in content.split(WRITTEN))
+            content = ahead + PICTURE_MARK.join(part.strip() for part in content.split(PLACE))
             ahead = ""
         turns.append(Message(turn.role, content, turn.train, turn.tool_calls))
     return tuple(turns)
@@ -409,7 +411,7 @@ class PictureTemplate:
         """
         written = [self._written(message) for message in messages]
         text = self._template.render(written, tools=tools, add_generation_prompt=add_generation_prompt)
-        wanted = sum(str(message.get("content") or "").count(MARK) for message in messages)
+        wanted = sum(str(message.get("content") or "").count(PICTURE_MARK) for message in messages)
         parts = text.split(self._words.placeholder)
         if len(parts) - 1 != wanted or wanted > len(self.pictures):
             raise TemplateRefusal(f"it writes {len(parts) - 1} of {wanted} pictures as {self._words.placeholder}")
@@ -423,11 +425,11 @@ class PictureTemplate:
             return dict(message)
         if not self._in_parts:
             bare = self._words.bare or f"{self._words.placeholder}\n"
-            return {**message, "content": content.replace(MARK, bare)}
+            return {**message, "content": content.replace(PICTURE_MARK, bare)}
         parts: list[dict[str, str]] = []
-        for place, said in enumerate(content.split(MARK)):
+        for place, said in enumerate(content.split(PICTURE_MARK)):
             parts += [{"type": "image"}] if place else []
-            parts += [{"type": "text", "text": said}] if said or MARK not in content else []
+            parts += [{"type": "text", "text": said}] if said or PICTURE_MARK not in content else []
         return {**message, "content": parts}
 
     def _takes_parts(self) -> bool:

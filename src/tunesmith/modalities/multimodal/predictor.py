@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,20 +16,22 @@ from torch import Tensor
 from tunesmith.data.media.pictures import decoded
 from tunesmith.modalities.base import family_of
 from tunesmith.modalities.chat_template import read_json
-from tunesmith.modalities.multimodal.encode import MARK, PairEncoder, TalkEncoder, special_token, tokenizer_of
+from tunesmith.modalities.multimodal.encode import PairEncoder, TalkEncoder, special_token, tokenizer_of
 from tunesmith.modalities.multimodal.families import FAMILIES
 from tunesmith.modalities.multimodal.options import MultimodalOptions
 from tunesmith.modalities.parts.adapter_layers import refuse_other
 from tunesmith.modalities.parts.asking import Question
 from tunesmith.modalities.parts.picture_inputs import format_of, marks, picture_inputs
-from tunesmith.modalities.parts.picture_rules import Pixels
+from tunesmith.modalities.parts.picture_rules import PictureRule, Pixels
 from tunesmith.spec.errors import BadValue, UnreadableMedia, Where
-from tunesmith.spec.examples import CaptionedImage, Conversation, ImageQuestion, Message, PictureTalk
+from tunesmith.spec.examples import PICTURE_MARK, CaptionedImage, Conversation, ImageQuestion, Message, PictureTalk
 from tunesmith.training.forward import inner
 from tunesmith.training.loading import load_pair, load_talker
 
 ANSWER_TOKENS: Final = 128
 """Most tokens of an answer where nobody says otherwise."""
+TEMPLATE: Final = "chat_template.jinja"
+"""The template of an adapter, which may be another than its base's."""
 AT_ONCE: Final = 64
 """Texts or pictures whose vectors are computed together."""
 Vectors = NDArray[np.float32]
@@ -55,7 +58,7 @@ def load_predictor(
     model = model.to(device).eval()
     if pair:
         return PairPredictor(model, PairEncoder(model_dir), padding_of(model_dir, model))
-    return TalkPredictor(model, TalkEncoder(model_dir, family, _options(adapter or model_dir)))
+    return TalkPredictor(model, TalkEncoder(model_dir, family, _options(model_dir, adapter)))
 
 
 class TalkPredictor:
@@ -68,17 +71,51 @@ class TalkPredictor:
     def predict(self, image: bytes | None, text: str | None, **options: Any) -> dict[str, Any]:
         """Answer ``text`` about a picture, either of which may be missing: ``{"text": ...}``.
 
-        ``max_tokens``, ``temperature`` (0: the likeliest) and ``seed`` are options.
+        Options are those of ``chat``.
 
         Raises:
-            BadValue: there is neither a picture nor a text, or what is sent is no picture.
+            BadValue: there is neither a picture nor a text, or ``chat`` refuses it.
         """
         if image is None and not text:
             raise BadValue("image", None, "a picture, or a text that is answered without one")
-        held = [] if image is None else [self._encoder.rule.fit(opened(image))]
-        asked = (Message("user", MARK * len(held) + (text or self._encoder.question)),)
-        ids = self._encoder.prompt(asked, held)
-        return {"text": self.answer(self.inputs(ids, held), **options)}
+        pictures = [] if image is None else [image]
+        asked = Message("user", PICTURE_MARK * len(pictures) + (text or ""))
+        return {"text": self.chat([asked], pictures, **options)["text"]}
+
+    def chat(
+        self, messages: Sequence[Message], pictures: Sequence[bytes], *, max_tokens: int = ANSWER_TOKENS,
+        **options: Any,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Go on with a chat that has a ``PICTURE_MARK`` for each picture.
+
+        Returns ``{"text", "prompt_tokens", "tokens", "finish_reason"}``.
+        ``max_tokens`` is cut to what the model has room for. ``temperature`` (0: the likeliest), ``top_p``, ``top_k``,
+        ``seed`` and ``stopped``, which is asked after each token whether to end, are options.
+
+        Raises:
+            BadValue: what is sent is no picture, or too much is said.
+            NoChatTemplate: the template will not render the chat.
+        """
+        held = [seen(self._encoder.rule, picture) for picture in pictures]
+        ids = self._encoder.prompt([self._asking(message) for message in messages], held)
+        room = inner(self._model).config.get_text_config().max_position_embeddings - len(ids)
+        if room < 1:
+            raise BadValue("messages", f"{len(ids)} tokens with their pictures", "less than the model can read at once")
+        written = self._written(self.inputs(ids, held), max_tokens=min(max_tokens, room), **options)
+        complete = written[-1:] and written[-1] in self._encoder.turns.stop_ids
+        return {
+            "text": self._encoder.turns.decode(written).strip(), "prompt_tokens": len(ids), "tokens": len(written),
+            "finish_reason": "stop" if complete else "length",
+        }  # fmt: skip
+
+    def _asking(self, message: Message) -> Message:
+        """Ask about pictures that stand alone what the model was trained to be asked."""
+        alone = (
+            message.role == "user"
+            and PICTURE_MARK in message.content
+            and not message.content.replace(PICTURE_MARK, "").strip()
+        )
+        return replace(message, content=message.content + self._encoder.question) if alone else message
 
     def inputs(self, ids: Sequence[int], held: Sequence[Pixels]) -> dict[str, Tensor]:
         """Return what the model reads of a prompt's tokens and its pictures."""
@@ -92,28 +129,33 @@ class TalkPredictor:
             **marks(kind, tokens, self._encoder.words.token),
         }  # fmt: skip
 
-    def answer(
-        self, inputs: Mapping[str, Tensor], *, max_tokens: int = ANSWER_TOKENS, temperature: float = 0.0,
-        seed: int | None = None,
-    ) -> str:  # fmt: skip
-        """Write the answer to what was asked; the model's mode stays as it is."""
-        model = inner(self._model)
-        turns, was_training = self._encoder.turns, self._model.training
-        ends = sorted(turns.stop_ids)
-        drawing: dict[str, Any] = {"do_sample": temperature > 0}
+    def answer(self, inputs: Mapping[str, Tensor], *, max_tokens: int = ANSWER_TOKENS) -> str:
+        """Write the likeliest answer to what was asked; the model's mode stays as it is."""
+        return self._encoder.turns.decode(self._written(inputs, max_tokens=max_tokens)).strip()
+
+    def _written(
+        self, inputs: Mapping[str, Tensor], *, max_tokens: int, temperature: float = 0.0, top_p: float = 1.0,
+        top_k: int = 0, seed: int | None = None, stopped: Callable[[], bool] = lambda: False,
+    ) -> list[int]:  # fmt: skip
+        """Return the tokens of an answer; what the model's folder says of how to draw them is left aside."""
+        ends = sorted(self._encoder.turns.stop_ids)
+        drawing: dict[str, Any] = {"do_sample": temperature > 0, "repetition_penalty": 1.0}
         if temperature > 0:
-            drawing |= {"temperature": temperature, "top_k": 0}
+            drawing |= {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": 0.0}
+        was_training = self._model.training
         self._model.eval()
         try:
             with torch.random.fork_rng(enabled=True), torch.inference_mode():
                 torch.manual_seed(torch.seed() % 2**63 if seed is None else seed)
-                written = model.generate(
+                written = inner(self._model).generate(
                     **inputs, max_new_tokens=max_tokens, eos_token_id=ends or None, pad_token_id=(ends or [0])[0],
+                    stopping_criteria=[lambda ids, scores: torch.full((len(ids),), stopped(), device=ids.device)],
                     **drawing,
                 )  # fmt: skip
         finally:
             self._model.train(was_training)
-        return turns.decode(written[0, inputs["input_ids"].shape[1] :].tolist()).strip()
+        tokens: list[int] = written[0, inputs["input_ids"].shape[1] :].tolist()
+        return tokens
 
 
 class PairPredictor:
@@ -168,7 +210,7 @@ class PairPredictor:
         every = [images] if isinstance(images, bytes) else list(images)
         found, model = [], inner(self._model)
         for begin in range(0, len(every), AT_ONCE):
-            held = [self._encoder.rule.fit(opened(each)) for each in every[begin : begin + AT_ONCE]]
+            held = [seen(self._encoder.rule, each) for each in every[begin : begin + AT_ONCE]]
             kind = model.config.model_type
             inputs = picture_inputs(kind, held, self._encoder.rule, self._device, format_of(model))
             with torch.inference_mode():
@@ -225,6 +267,21 @@ def opened(content: bytes) -> Image.Image:
         raise BadValue("image", "what was sent", f"a picture ({error})") from None
 
 
+def seen(rule: PictureRule, content: bytes) -> Pixels:
+    """Return what a model sees of a picture that was sent.
+
+    Raises:
+        BadValue: it is none, or far too thin.
+    """
+    picture = opened(content)
+    try:
+        return rule.fit(picture)
+    except ValueError as error:
+        raise BadValue(
+            "image", f"{picture.width} x {picture.height} pixels: {error}", "what the model can see"
+        ) from None
+
+
 def padding_of(model_dir: Path, model: Any) -> tuple[int, int | None]:
     """Return the token that fills texts up, and the length that all texts have, if the model was trained on one."""
     text = inner(model).config.text_config
@@ -255,10 +312,12 @@ def _of_length_one(out: Any) -> Vectors:
     return found
 
 
-def _options(result: Path) -> MultimodalOptions:
-    """Return the options that a result was trained with, as far as it says."""
+def _options(model_dir: Path, adapter: Path | None) -> MultimodalOptions:
+    """Return the options that a result was trained with, as far as it says, and the template that lies beside it."""
+    result = adapter or model_dir
+    own = {"chat_template": str(result / TEMPLATE) if adapter and (adapter / TEMPLATE).is_file() else None}
     for name in ("adapter_info.json", "model_info.json"):
         said = read_json(result / name).get("training_config", {}).get("options") or {}
         if said:
-            return MultimodalOptions.model_validate({**said, "chat_template": None})
-    return MultimodalOptions.model_validate({})
+            return MultimodalOptions.model_validate({**said, **own})
+    return MultimodalOptions.model_validate(own)

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from tunesmith.data.media.pictures import MAX_PIXELS
 from tunesmith.modalities.chat_template import read_json
 
 Pixels = NDArray[np.uint8]
@@ -32,6 +33,10 @@ GROWTH: Final = 100.0
 """Difference and end of the scales among which SigLIP 2's is sought."""
 FLATTEST: Final = 200
 """Times as long as wide that a picture may be for Qwen2-VL."""
+WHOLE: Final = 2**16
+"""Pixels of a side beyond which only what is cut out of the middle is scaled: thin pictures would be gigabytes."""
+MOST_SQUARED: Final = 2 * MAX_PIXELS
+"""Pixels of a picture that is filled up to a square, at most."""
 
 
 @dataclass(frozen=True)
@@ -70,16 +75,13 @@ class PictureRule:
         """Return what the model sees of a picture.
 
         Raises:
-            ValueError: it is far too flat; the sentence says so.
+            ValueError: it is far too thin; the sentence says so.
         """
         if self.squared:
             picture = _squared(picture, tuple(int(part * 255) for part in self.mean))
         width, height = picture.size
         if self.way == "middle":
-            short = min(width, height)
-            long = int(self.shortest * max(width, height) / short)
-            size = (self.shortest, long) if width <= height else (long, self.shortest)
-            return _middle(self._scaled(picture, size), self.height, self.width)
+            return _middle(self._shorter_scaled(picture), self.height, self.width)
         if self.way == "grid":
             return self._scaled(picture, self.grid_size(width, height))
         if self.way == "patches":
@@ -133,6 +135,21 @@ class PictureRule:
 
     def _scaled(self, picture: Image.Image, size: tuple[int, int]) -> Pixels:
         return np.array(picture.resize(size, Image.Resampling(self.resample)), np.uint8)
+
+    def _shorter_scaled(self, picture: Image.Image) -> Pixels:
+        """Scale the shorter side; of a very long picture only the middle that is cut out."""
+        width, height = picture.size
+        long = int(self.shortest * max(width, height) / min(width, height))
+        upright = width <= height
+        kept = self.height if upright else self.width
+        if long <= max(WHOLE, kept):
+            return self._scaled(picture, (self.shortest, long) if upright else (long, self.shortest))
+        first, share = (long - kept) // 2, max(width, height) / long
+        begin, end = first * share, (first + kept) * share
+        size, box = (self.shortest, kept), (0.0, begin, float(width), end)
+        if not upright:
+            size, box = (kept, self.shortest), (begin, 0.0, end, float(height))
+        return np.array(picture.resize(size, Image.Resampling(self.resample), box=box), np.uint8)
 
     def _tile(self, picture: Image.Image) -> Pixels:
         by_width, by_height = self.width / picture.width, self.height / picture.height
@@ -263,10 +280,16 @@ def _longest(width: int, height: int, longest: int) -> tuple[int, int]:
 
 
 def _squared(picture: Image.Image, colour: tuple[int, ...]) -> Image.Image:
-    """Put a picture in the middle of a square of one colour."""
+    """Put a picture in the middle of a square of one colour.
+
+    Raises:
+        ValueError: the square is far too large.
+    """
     side = max(picture.size)
     if picture.width == picture.height:
         return picture
+    if side * side > MOST_SQUARED:
+        raise ValueError(f"filled up to a square it has {side} x {side} pixels; {MOST_SQUARED:,} is the most")
     square = Image.new("RGB", (side, side), colour)
     square.paste(picture, ((side - picture.width) // 2, (side - picture.height) // 2))
     return square

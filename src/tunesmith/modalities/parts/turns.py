@@ -175,6 +175,15 @@ class TurnEncoder:
             raise NoChatTemplate(self._source, str(refusal)) from None
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
+    def opening(self) -> list[int]:
+        """Return the tokens with which a template begins an answer; none where it begins one with nothing."""
+        question = [{"role": "user", "content": "Hello"}]
+        try:
+            before, asking = (self.template.render(question, add_generation_prompt=each) for each in (False, True))
+        except TemplateRefusal:
+            return []
+        return list(self._encode(asking.removeprefix(before)).ids) if asking.startswith(before) else []
+
     def asked(self, conversation: Conversation) -> tuple[list[dict[str, Any]], list[Any] | None]:
         """Return the messages and the tools of a conversation as the template takes them."""
         talk = self._tool_turns.prepared(conversation.messages, conversation.tools)

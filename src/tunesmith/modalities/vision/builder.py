@@ -105,7 +105,7 @@ def build_detector(
     bear_single_values(model)
     if options.freeze_backbone:
         for part in backbones(model):
-            part.requires_grad_(False)
+            freeze(part)
     unable = checkpointed(model, plan)
     make = partial(BoxedBatches, classes=classes, device=device, size=size, seed=plan.spec.seed)
     objective = Detection(model, make=make, classes=classes)

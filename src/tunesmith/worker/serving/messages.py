@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from tunesmith.spec.errors import BadValue, ContentTooLarge, UnknownKey, Where
-from tunesmith.spec.examples import Conversation, Message, Role
+from tunesmith.spec.examples import PICTURE_MARK, Conversation, Message, Role
 from tunesmith.worker.serving.fields import flag
 
 ROLES: Final = {
@@ -31,7 +31,7 @@ MOST_BYTES: Final = 25_000_000
 
 
 def read_conversation(body: Mapping[str, Any]) -> Conversation:
-    """Read the messages of a request, and the tools that it offers.
+    """Read the messages of a request, in which a mark stands for each picture, and the tools that it offers.
 
     Raises:
         BadValue: something is not as OpenAI documents it.
@@ -103,7 +103,7 @@ def _content(content: Any, where: str, *, empty: bool) -> str:
 
 def _part(part: Any, where: str) -> str:
     if isinstance(part, dict) and part.get("type") == PICTURE:
-        return ""  # what it shows is read by itself
+        return PICTURE_MARK  # what it shows is read by itself
     if not isinstance(part, dict) or part.get("type") != "text" or not isinstance(part.get("text"), str):
         raise BadValue(where, part, 'a part like {"type": "text", "text": "..."}')
     return str(part["text"])

@@ -24,7 +24,7 @@ from tunesmith.worker.serving.answers import Answers
 from tunesmith.worker.serving.embeddings import EmbeddingRequest, rendered
 from tunesmith.worker.serving.engine import memory_bytes
 from tunesmith.worker.serving.requests import Request
-from tunesmith.worker.serving.seeing import SeenAnswer, asked_about
+from tunesmith.worker.serving.seeing import SeenAnswer, Stopped, asked_about
 from tunesmith.worker.serving.showing import Drawing, Shown, read_drawing, read_shown
 
 AGAIN: Final = 5.0
@@ -109,14 +109,14 @@ class PredictorEngine:
         return rendered(vectors, request, request.served_as or self.name)
 
     def write(self, request: Request) -> Answers:
-        """Start the answers to a question about a picture, or to one without."""
+        """Start the answers to a chat about pictures, or to one without."""
         self._refuse_unless("chat")
         question = asked_about(request)
 
-        def answer(seed: int | None) -> dict[str, Any]:
+        def answer(seed: int | None, stopped: Stopped) -> dict[str, Any]:
             options = question.options | ({} if seed is None else {"seed": seed})
             found: dict[str, Any] = self._in_turn(
-                lambda: self._predictor.predict(question.picture, question.text, **options)
+                lambda: self._predictor.chat(question.messages, question.pictures, stopped=stopped, **options)
             )
             return found
 

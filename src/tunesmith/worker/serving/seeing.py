@@ -2,79 +2,82 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from tunesmith.spec.errors import BadValue, NotServed
-from tunesmith.spec.examples import Conversation
+from tunesmith.spec.examples import PICTURE_MARK, Conversation, Message
 from tunesmith.worker.serving.answers import Answers, Written
 from tunesmith.worker.serving.requests import Request, seeds
 from tunesmith.worker.serving.writing import Piece
 
-SINGLE: Final = "one user's message, and a system message at most: models that see pictures answer single questions"
+SAID: Final = "messages of system, user and assistant, the user's last"
+UNMARKED: Final = "texts without U+FFFC, the character that stands for a picture"
 LONGEST: Final = 512
 """Tokens of an answer where the request does not say."""
+Stopped = Callable[[], bool]
+"""Asked whether nobody waits for an answer any more."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked, and about what."""
+    """What is said up to an answer, and what is shown."""
 
-    picture: bytes | None
-    text: str
+    messages: tuple[Message, ...]
+    """With a mark where each picture stands."""
+    pictures: tuple[bytes, ...]
     options: dict[str, Any]
 
 
 def asked_about(request: Request) -> Question:
-    """Return the question of a chat.
+    """Return what a chat asks.
 
     Raises:
-        BadValue: it goes on with a conversation, or shows more than one picture.
+        BadValue: it is no chat, or one that no answer can follow.
         NotServed: it asks for something that only models of text do.
     """
     if request.logprobs is not None:
         raise NotServed("logprobs", (False,))
     if request.penalties is not None:
         raise NotServed("frequency_penalty", (0,))
-    if request.sampling.top_p < 1:
-        raise NotServed("top_p", (1,))
-    if request.sampling.top_k:
-        raise NotServed("top_k", (0,))
     if request.tools:
         raise NotServed("tools", ([],))
     prompt = request.prompts[0]
     if not isinstance(prompt, Conversation):
         raise BadValue("messages", None, "a chat: models that see pictures go on with no texts")
-    told = [turn.content for turn in prompt.messages if turn.role == "system"]
-    asked = [turn for turn in prompt.messages if turn.role != "system"]
-    if len(asked) != 1 or asked[0].role != "user" or len(told) > 1:
-        raise BadValue("messages", f"{len(prompt.messages)} messages", SINGLE)
-    if len(request.pictures) > 1:
-        raise BadValue("messages", f"{len(request.pictures)} pictures", "a message with one picture at most")
+    turns = prompt.messages
+    if any(turn.role == "tool" or turn.tool_calls for turn in turns) or turns[-1].role != "user":
+        raise BadValue("messages", f"{len(turns)} messages", SAID)
+    if sum(turn.content.count(PICTURE_MARK) for turn in turns) != len(request.pictures):
+        raise BadValue("messages", "a text with U+FFFC", UNMARKED)
     drawn = request.sampling
-    options: dict[str, Any] = {"max_tokens": request.max_tokens or LONGEST, "temperature": drawn.temperature}
-    text = "\n\n".join([*told, asked[0].content])
-    return Question(request.pictures[0] if request.pictures else None, text, options)
+    options: dict[str, Any] = {
+        "max_tokens": request.max_tokens or LONGEST, "temperature": drawn.temperature, "top_p": drawn.top_p,
+        "top_k": drawn.top_k,
+    }  # fmt: skip
+    return Question(turns, request.pictures, options)
 
 
 class SeenAnswer(Iterator[Piece]):
     """One answer, which comes in one piece."""
 
-    def __init__(self, compute: Callable[[], dict[str, Any]]) -> None:
+    def __init__(self, compute: Callable[[Stopped], dict[str, Any]]) -> None:
         self.prompt_tokens = 0
         self.tokens = 0
         self.finish_reason: str | None = None
         self._compute = compute
         self._stop: tuple[str, ...] = ()
-        self._over = False
+        self._begun = False
+        self._over = threading.Event()
 
     @classmethod
-    def answers(cls, request: Request, compute: Callable[[int | None], dict[str, Any]]) -> Answers:
-        """Return the answers to a request; each is computed when it is waited for."""
+    def answers(cls, request: Request, compute: Callable[[int | None, Stopped], dict[str, Any]]) -> Answers:
+        """Return the answers to a request; each is computed when it is waited for, until nobody wants it any more."""
 
         def one(seed: int | None) -> Written:
-            answer = cls(lambda: compute(seed))
+            answer = cls(lambda stopped: compute(seed, stopped))
             answer._stop = request.sampling.stop
             return answer
 
@@ -87,19 +90,21 @@ class SeenAnswer(Iterator[Piece]):
         Raises:
             TunesmithError: what went wrong.
         """
-        if self._over:
+        if self._begun or self._over.is_set():
             raise StopIteration
-        self._over = True
-        found = self._compute()
+        self._begun = True
+        found = self._compute(self._over.is_set)
         self.prompt_tokens, self.tokens = int(found.get("prompt_tokens", 0)), int(found.get("tokens", 0))
         self.finish_reason = str(found.get("finish_reason", "stop"))
         text = str(found["text"])
         places = [place for place in (text.find(stop) for stop in self._stop) if place >= 0]
+        if places:
+            self.finish_reason = "stop"
         return Piece(text[: min(places)] if places else text, ())
 
     def close(self) -> None:
-        """Begin nothing any more; what is being computed is short."""
-        self._over = True
+        """End what is being computed, and begin nothing any more."""
+        self._over.set()
 
 
 class _Plain:
