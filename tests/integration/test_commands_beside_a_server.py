@@ -129,6 +129,7 @@ def test_an_evaluation_is_a_job_of_the_server(at: Desk) -> None:
     assert refused.ends() != 0 and "no-such-model-anywhere" in refused.said
 
 
+@pytest.mark.slow
 def test_ctrl_c_cancels_an_export_that_a_server_does(at: Desk) -> None:
     at.says("train", at.job("write-and-wait"))
     terminal = at.types("export", "merged", "--run", "write-and-wait", "--output", "merged")
@@ -144,6 +145,7 @@ def test_ctrl_c_cancels_an_export_that_a_server_does(at: Desk) -> None:
     until(lambda: state() == "cancelled", "the server has cancelled it")
 
 
+@pytest.mark.slow
 def test_json_is_one_line_at_the_end(at: Desk) -> None:
     summary = json.loads(at.says("train", at.job("lora"), "--json"))
     assert summary["steps"] == 3
@@ -210,6 +212,7 @@ def test_what_the_server_would_not_go_on_from_is_refused_until_the_job_is_given_
     assert len(at.runs()) == 2
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_cancels_at_once_and_nothing_is_tried_again(at: Desk) -> None:
     terminal = at.types("train", at.job("lora", does="hang"))
     job = JOB.search(terminal.hears("has it as"))

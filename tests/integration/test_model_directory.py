@@ -167,6 +167,7 @@ def test_non_stop_lands_when_it_is_interrupted(place: Place) -> None:
     assert told["summary"]["state"] == "succeeded"
 
 
+@pytest.mark.slow
 def test_a_paused_run_goes_on_from_the_checkpoint_that_is_named(place: Place) -> None:
     common = "--data dataset.json --skip-test --no-tensorboard"
     process = place.begin(f"./train.sh {common} --epochs 20 --force-epochs --batch-size 4")

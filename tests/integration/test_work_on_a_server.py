@@ -33,7 +33,8 @@ def files_of(server: LightServer, job: dict[str, Any]) -> zipfile.ZipFile:
     return zipfile.ZipFile(io.BytesIO(answer.content))
 
 
-@pytest.mark.parametrize("database_url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)], indirect=True)
+@pytest.mark.slow
+@pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
 def test_a_trained_model_is_measured_merged_and_packed(
     home: Path, database_url: str, tiny_model: Path, chat_file: Path, tmp_path: Path
 ) -> None:

@@ -13,6 +13,18 @@ from tunesmith.executors.local import LocalExecutor
 from tunesmith.service.context import Service
 from tunesmith.service.supervisor.supervisor import Supervisor
 
+FOLDER = Path(__file__).parent
+ON_BOTH = ("test_claiming.py", "test_recovery.py", "test_runs_by_hand.py")
+"""What databases might do differently: who takes a job, and what is known after a death."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave to ``make slow`` what a supervisor does on PostgreSQL as on SQLite."""
+    for item in items:
+        if item.path.parent == FOLDER and item.path.name not in ON_BOTH and "[postgresql" in item.name:
+            item.add_marker(pytest.mark.slow)
+
 
 @pytest.fixture
 def shop(service: Service, tiny_model: Path, chat_file: Path, tmp_path: Path) -> Iterator[Shop]:

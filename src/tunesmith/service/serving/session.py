@@ -102,30 +102,37 @@ class OwnSession:
         self.notes = notes
         self.target = target
         self._pool = ServingPool(settings, device=device, precision=precision)
-        self._stack = ExitStack()
-        self._engine: Engine | None = None
+        self._held = ExitStack()
 
     def __enter__(self) -> Self:
         """Load the model."""
-        with ExitStack() as stack:
-            stack.callback(self._pool.close)
-            self._engine = stack.enter_context(self._pool.opened(self.target))
-            self._stack = stack.pop_all()
+        try:
+            self._opened()
+        except BaseException:
+            self._pool.close()
+            raise
         return self
 
     def __exit__(self, *raised: object) -> None:
         """End its process."""
-        self._stack.close()
+        self._held.close()
+        self._pool.close()
 
     def chat(self, messages: Sequence[Mapping[str, str]], **sampling: Any) -> Reply:
         """Start an answer."""
-        assert self._engine is not None
-        return Reply(self._engine.stream(CHAT, {"messages": list(messages), **COUNTED, **sampling}))
+        return Reply(self._opened().stream(CHAT, {"messages": list(messages), **COUNTED, **sampling}))
 
     def predict(self, shown: Mapping[str, Any]) -> dict[str, Any]:
         """Answer about a picture or a recording."""
-        assert self._engine is not None
-        return self._engine.ask(PREDICT, shown)
+        return self._opened().ask(PREDICT, shown)
+
+    def _opened(self) -> Engine:
+        """Return the model: loaded before, or again where its process died."""
+        held = ExitStack()
+        engine = held.enter_context(self._pool.opened(self.target))
+        self._held.close()
+        self._held = held
+        return engine
 
 
 class ServerSession:
